@@ -1,0 +1,218 @@
+"""What a model is to Trainyard: a `Trainer`, what it is given, what it gives back, and how it is found.
+
+A model file holds one or more objects that satisfy `Trainer`, at module level; nothing is registered
+by hand. Adding a model is adding such a file to a service's package or to `TRAINYARD_MODELS_PATH`.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from trainyard.contract import ModelInfo, Task
+
+DataKind = Literal["table", "images"]
+
+
+class Params(BaseModel):
+    """Base of every model's hyperparameters: strict, frozen, unknown ones refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one split.
+
+    `x`: a frame of (n, columns) with the raw columns, strings and categories as pandas categoricals
+    whose categories are those of the training part; or images, uint8 of (n, height, width, channels).
+    `y`: int64 class indices of (n,), or float64 targets of (n,). `weight`: float64 of (n,), or None.
+    """
+
+    x: Any
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set, split. `validation` is None when the split asks for none."""
+
+    kind: DataKind
+    name: str
+    source: str
+    digest: str
+    task: Task
+    train: Part
+    validation: Part | None
+    test: Part
+    target: str
+    classes: tuple[Any, ...] | None = None
+    """The labels that class indices stand for, sorted; None for regression."""
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    """Shape, columns, and class balance or target range: logged with the run."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The training rows of a table."""
+        if not isinstance(self.train.x, pd.DataFrame):
+            message = f"{self.name} holds {self.kind}, not a table"
+            raise TypeError(message)
+        return self.train.x
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a `train` may use besides its params and data."""
+
+    seed: int
+    threads: int
+    checkpoints: Path
+    """A folder that outlives the process; the newest checkpoint in it is where a restarted run goes on."""
+    report: Callable[..., None]
+    """`report(done=, total=, unit=, metrics=)`: after each round or epoch. `metrics` maps names such as
+    `train_log_loss` to values; they go to MLflow at step `done`. Raises `Interrupted` when the run
+    is asked to stop: save a checkpoint before the call."""
+    checkpoint_due: Callable[[], bool]
+    """Whether it is time to save one: about every 15 seconds, and at once when the run is asked to stop."""
+
+
+class Interrupted(BaseException):
+    """The run was asked to stop; raised by `Training.report`."""
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A trained model, ready to be tested and logged."""
+
+    def predict(self, x: Any) -> npt.NDArray[np.float64]:
+        """Class probabilities of (n, classes), or values of (n,), for rows like `Part.x`."""
+        ...
+
+    def feature_importance(self) -> Mapping[str, float] | None:
+        """A number a feature, the larger the more important; None where that has no meaning."""
+        ...
+
+    def raw_example(self, x: Any) -> Any:
+        """The first rows of `x` as callers of the logged model will send them."""
+        ...
+
+    def log_model(self, **arguments: Any) -> None:
+        """Call the MLflow flavour's `log_model` with these: name, signature, input_example, metadata, and more."""
+        ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """A model that can be trained."""
+
+    name: str
+    task: Task
+    data: tuple[DataKind, ...]
+    framework: str
+    """The installed distribution whose version is reported, such as `xgboost-cpu`."""
+    description: str
+    example: dict[str, Any]
+    """A whole request that works when pasted."""
+
+    @property
+    def params(self) -> type[Params]:
+        """The hyperparameters, typed, ranged, with defaults."""
+        ...
+
+    def autolog(self) -> None:
+        """Switch on MLflow's autologging for the framework; called in the run's process."""
+        ...
+
+    def train(self, params: Any, data: Data, training: Training) -> Fitted:
+        """Train. Raises a `RunError` for what the caller can mend; anything else is a crash."""
+        ...
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The models of a service by name, and the model files that did not load, with the reason."""
+
+    trainers: Mapping[str, Trainer]
+    broken: Mapping[str, str]
+
+
+def load_catalogue(package: str, models_path: Path | None) -> Catalogue:
+    """Import every model file of the service's package and of `models_path` (a folder, or None).
+
+    A file that does not load, or that names a model anew, is left out and named in `broken`.
+    """
+    trainers: dict[str, Trainer] = {}
+    broken: dict[str, str] = {}
+    for origin, load in (*_in_package(package), *_in_folder(models_path)):
+        try:
+            found = [value for value in vars(load()).values() if _is_trainer(value)]
+        except Exception as error:  # noqa: BLE001 - whatever a model file raises, the others still load
+            broken[origin] = f"{type(error).__name__}: {error}"
+            continue
+        if not found:
+            broken[origin] = "holds no object that satisfies trainyard.trainer.Trainer"
+        for trainer in found:
+            if trainer.name in trainers and trainers[trainer.name] is not trainer:
+                broken[origin] = f"the model {trainer.name!r} exists already"
+            else:
+                trainers[trainer.name] = trainer
+    return Catalogue(trainers, broken)
+
+
+def describe(trainer: Trainer) -> ModelInfo:
+    """What `GET /models/{model}` answers."""
+    return ModelInfo(
+        name=trainer.name,
+        task=trainer.task,
+        framework=trainer.framework,
+        framework_version=version(trainer.framework),
+        description=trainer.description,
+        data=list(trainer.data),
+        params_schema=trainer.params.model_json_schema(),
+        defaults=trainer.params().model_dump(mode="json"),
+        example=trainer.example,
+    )
+
+
+def _is_trainer(value: object) -> bool:
+    return not isinstance(value, type) and isinstance(value, Trainer)
+
+
+def _in_package(package: str) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if module.name != "main" and not module.name.startswith("_"):
+            name = f"{package}.{module.name}"
+            yield name, lambda name=name: importlib.import_module(name)
+
+
+def _in_folder(folder: Path | None) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
+    for path in sorted(folder.glob("*.py")) if folder else ():
+        if not path.name.startswith("_"):
+            yield str(path), lambda path=path: _import_file(path)
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"trainyard_models.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        message = f"{path} cannot be imported"
+        raise ImportError(message)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,5 @@
+"""The boosting service: which package holds its models, what to import ahead, where it listens."""
+
+from trainyard.service import Service
+
+SERVICE = Service(name="boosting", package="trainyard_boosting", port=8001)
