@@ -1,0 +1,164 @@
+"""Starts programs in the background, waits until they answer, and stops them again, each by its id."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+STOP_SECONDS = 30.0
+
+
+class StartError(Exception):
+    """A program could not be started; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, and the address at which it answers 200 when it is ready."""
+
+    name: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+    port: int
+    ready_url: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process that leads a group of its own; `created` tells it from a later one with the same id."""
+
+    pid: int
+    created: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(program: Program, home: Path) -> Started:
+    """Start a program in a session of its own, with `NAME.log` and `NAME.pid` in `home`."""
+    if not port_is_free(program.port):
+        message = f"port {program.port}, which {program.name} needs, is taken by another program; stop that one first"
+        raise StartError(message)
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f"{program.name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            program.command,
+            env=dict(program.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    started = Started(process.pid, psutil.Process(process.pid).create_time())
+    pid_file(program.name, home).write_text(json.dumps({"pid": started.pid, "created": started.created}))
+    return started
+
+
+def wait_until_ready(program: Program, started: Started, home: Path, *, seconds: float = 90.0) -> None:
+    """Return when the program answers; raises `StartError` with the end of its log when it does not."""
+    deadline = time.monotonic() + seconds
+    while not answers(program.ready_url):
+        if not started.alive:
+            raise StartError(f"{program.name} ended while it started:\n{log_tail(program, home)}")
+        if time.monotonic() > deadline:
+            raise StartError(f"{program.name} was not ready after {seconds:.0f} s:\n{log_tail(program, home)}")
+        time.sleep(0.1)
+
+
+def answers(url: str) -> bool:
+    """Whether this address answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def running(name: str, home: Path) -> Started | None:
+    """The process of that name which was started earlier and still runs."""
+    try:
+        found = Started(**json.loads(pid_file(name, home).read_text()))
+    except FileNotFoundError:
+        return None
+    return found if found.alive else None
+
+
+def stop(name: str, home: Path) -> bool:
+    """End the program's group: SIGTERM, time to end by itself, SIGKILL. False when it was not running."""
+    found = running(name, home)
+    if found:
+        signal_group(found, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while group_lives(found.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        signal_group(found, signal.SIGKILL)
+    pid_file(name, home).unlink(missing_ok=True)
+    return found is not None
+
+
+def signal_group(leader: Started, number: signal.Signals) -> None:
+    """Send a signal to all that is left of a group."""
+    if group_lives(leader.pid):
+        os.killpg(leader.pid, number)
+
+
+def group_lives(group: int) -> bool:
+    """Whether a process of this group still runs; one that nobody has reaped yet does not."""
+    return any(
+        process.info["status"] != psutil.STATUS_ZOMBIE and process_group(process.pid) == group
+        for process in psutil.process_iter(["status"])
+    )
+
+
+def process_group(pid: int) -> int | None:
+    """A process's group; None when the process is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def log_tail(program: Program, home: Path, lines: int = 20) -> str:
+    """The last lines that a program wrote."""
+    log = home / f"{program.name}.log"
+    text = log.read_text(errors="replace").splitlines()
+    return "\n".join([*text[-lines:], f"(the whole log: {log})"])
+
+
+def pid_file(name: str, home: Path) -> Path:
+    """Where a program's id is kept."""
+    return home / f"{name}.pid"

@@ -1,0 +1,57 @@
+"""MLflow and the trainers as programs on this machine, without Docker."""
+
+import os
+from pathlib import Path
+
+from background import Program
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".run"
+MLFLOW_PORT = int(os.environ.get("MLFLOW_PORT", "5000"))
+TRAINER_PORTS = {"boosting": 8001, "tensorflow": 8002, "pytorch": 8003}
+# Nothing here calls home, and a machine without a network loses no time over it.
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet", "PYTHONUNBUFFERED": "1"}
+
+
+def mlflow(*, port: int, name: str = "mlflow", workers: int = 2) -> Program:
+    """The MLflow server: SQLite and artifacts under .run/mlflow, artifacts by way of the server."""
+    store = HOME / "mlflow"
+    store.mkdir(parents=True, exist_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    return Program(
+        name=name,
+        command=[
+            ROOT / ".venvs/mlflow/bin/mlflow",
+            "server",
+            "--host=127.0.0.1",
+            f"--port={port}",
+            f"--workers={workers}",
+            f"--backend-store-uri=sqlite:///{store / 'mlflow.db'}",
+            f"--artifacts-destination={store / 'artifacts'}",
+        ],
+        # Job execution costs eight processes and half the start-up; nothing here uses it.
+        environment={**environment, **QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        port=port,
+        ready_url=f"http://127.0.0.1:{port}/health",
+    )
+
+
+def trainer(service: str, *, port: int, tracking_uri: str, name: str = "", **variables: str) -> Program:
+    """A trainer's service with the caller's environment, a work directory of its own, and `variables` on top."""
+    name = name or service
+    work_dir = Path(os.environ.get("TRAINYARD_WORK_DIR", HOME)) / name
+    return Program(
+        name=name,
+        command=[ROOT / f".venvs/{service}/bin/trainyard", "serve"],
+        environment={
+            "TRAINYARD_DATA_DIR": str(HOME / "data"),
+            "MLFLOW_TRACKING_URI": tracking_uri,
+            **QUIET,
+            **os.environ,
+            "TRAINYARD_PORT": str(port),
+            "TRAINYARD_WORK_DIR": str(work_dir),
+            **variables,
+        },
+        port=port,
+        ready_url=f"http://127.0.0.1:{port}/readyz",
+    )

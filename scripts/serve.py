@@ -1,0 +1,54 @@
+"""`make serve` and `make stop`: MLflow and the trainers on loopback, in the background."""
+
+import sys
+
+from background import Program, Started, StartError, running, start, stop, wait_until_ready
+from programs import HOME, MLFLOW_PORT, TRAINER_PORTS, mlflow, trainer
+
+
+def main() -> None:
+    """`serve.py start SERVICE...` or `serve.py stop`."""
+    match sys.argv[1:]:
+        case ["start", *services]:
+            serve(services)
+        case ["stop"]:
+            stop_all()
+        case _:
+            sys.exit("usage: serve.py start SERVICE... | serve.py stop")
+
+
+def serve(services: list[str]) -> None:
+    """Start what does not run yet and wait until all of it is ready; on a failure stop what this call started."""
+    tracking_uri = f"http://127.0.0.1:{MLFLOW_PORT}"
+    programs = [
+        mlflow(port=MLFLOW_PORT),
+        *(trainer(name, port=TRAINER_PORTS[name], tracking_uri=tracking_uri) for name in services),
+    ]
+    ours: dict[str, Started] = {}
+    try:
+        for program in programs:
+            bring_up(program, ours)
+    except (StartError, KeyboardInterrupt) as error:
+        for name in reversed(ours):
+            stop(name, HOME)
+        sys.exit(str(error) or "interrupted; stopped again what was started")
+
+
+def bring_up(program: Program, ours: dict[str, Started]) -> None:
+    """Start one program unless it runs already, and wait until it answers."""
+    process = running(program.name, HOME)
+    word = "running already" if process else "started"
+    if process is None:
+        process = ours[program.name] = start(program, HOME)
+    wait_until_ready(program, process, HOME)
+    print(f"{program.name:<11} http://127.0.0.1:{program.port}  {word}, log {HOME.name}/{program.name}.log", flush=True)
+
+
+def stop_all() -> None:
+    """Stop the trainers, then MLflow, so that a run's last words still reach it."""
+    stopped = [name for name in (*TRAINER_PORTS, "mlflow") if stop(name, HOME)]
+    print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+if __name__ == "__main__":
+    main()
