@@ -2,7 +2,7 @@
 # Every check that runs nothing of the project's; all of them run, and any that fails fails the whole.
 #   UV=path/to/uv scripts/check.sh SERVICE...
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 failed=()
 
 check() {

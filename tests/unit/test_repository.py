@@ -1,0 +1,105 @@
+"""The repository keeps its own promises: settings are documented, locks are clean, the Makefile explains itself."""
+
+import re
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from trainyard.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = sorted([*ROOT.glob("requirements/*.lock"), *ROOT.glob("services/*/*.lock")])
+PYPROJECTS = sorted(ROOT.glob("services/*/pyproject.toml"))
+
+
+def requirements(lock: Path) -> list[str]:
+    """The lines of a lock that name a package, and anything else that is no hash and no comment."""
+    return [
+        line.removesuffix("\\").strip()
+        for line in lock.read_text().splitlines()
+        if line.strip() and not line.lstrip().startswith(("#", "--hash=sha256:"))
+    ]
+
+
+def variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"TRAINYARD_{name.upper()}"
+
+
+def example_variables() -> dict[str, str]:
+    """Each variable of .env.example, commented out or not, and the line above it."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    found = {}
+    for before, line in pairwise(lines):
+        if match := re.fullmatch(r"#?([A-Z][A-Z0-9_]*)=.*", line):
+            found[match[1]] = before
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_is_in_the_example_with_a_line_of_meaning(name: str) -> None:
+    meaning = example_variables().get(variable(name))
+    assert meaning is not None, f"{variable(name)} is missing from .env.example"
+    assert re.match(r"# \w.{5,}", meaning), f"{variable(name)} has no line of meaning above it"
+
+
+def test_the_example_names_no_trainyard_variable_that_nothing_reads() -> None:
+    known = {variable(name) for name in Settings.model_fields}
+    # Compose and the tests read the rest; a TRAINYARD_ variable is always a setting.
+    unknown = {name for name in example_variables() if name.startswith("TRAINYARD_")} - known
+    assert not unknown
+
+
+def test_the_example_is_accepted_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    for line in (ROOT / ".env.example").read_text().splitlines():
+        if match := re.fullmatch(r"([A-Z][A-Z0-9_]*)=(.*)", line):
+            monkeypatch.setenv(match[1], match[2])
+    settings = Settings()
+    assert settings.secret is None
+    assert settings.data_roots == ()
+
+
+def test_every_service_has_a_lock() -> None:
+    assert PYPROJECTS
+    assert [path.parent for path in PYPROJECTS if not (path.parent / "requirements.lock").exists()] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_lock_holds_exact_versions_with_hashes_and_nothing_of_this_machine(lock: Path) -> None:
+    lines = requirements(lock)
+    assert lines
+    wrong = [line for line in lines if not re.fullmatch(r"[a-z0-9][a-z0-9._\[\],-]*==[^\s/]+( ; .+)?", line)]
+    assert not wrong, "no index, no option, no path, no unpinned package belongs in a lock"
+    assert "://" not in lock.read_text()
+    assert lock.read_text().count("--hash=sha256:") >= len(lines)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_lock_holds_no_gpu_libraries_and_no_strangers_trainyard(lock: Path) -> None:
+    names = {re.split(r"[=\[]", line)[0] for line in requirements(lock)}
+    assert not {name for name in names if name.startswith(("nvidia-", "trainyard"))}
+
+
+def test_make_help_lists_every_target() -> None:
+    phony = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    answer = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    described = dict(re.findall(r"^make (\S+) +(\S.*)$", answer.stdout, flags=re.MULTILINE))
+    assert phony
+    assert set(described) == set(phony)
+
+
+def test_plain_make_shows_the_help() -> None:
+    plain, asked = (
+        subprocess.run(["make", "--no-print-directory", *target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for target in ([], ["help"])
+    )
+    assert plain == asked
+
+
+def test_every_script_that_make_names_exists() -> None:
+    named = set(re.findall(r"scripts/[\w.]+", (ROOT / "Makefile").read_text()))
+    assert named
+    assert {name for name in named if not (ROOT / name).is_file()} == set()
