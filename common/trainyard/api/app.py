@@ -1,0 +1,57 @@
+"""The application of a service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from trainyard import __version__
+from trainyard.api import catalogue, health, openapi, problems, runs
+from trainyard.api.auth import RequireToken
+from trainyard.api.dependencies import House
+from trainyard.api.protocol import Runs
+from trainyard.service import Service
+from trainyard.settings import Settings
+
+
+def create_app(
+    supervisor: Runs, service: Service, settings: Settings, *, stopping: asyncio.Event | None = None
+) -> FastAPI:
+    """The application over this supervisor, which it starts and stops.
+
+    Held answers are given at once when `stopping` is set.
+    """
+    house = House(supervisor, service, settings, stopping or asyncio.Event())
+    app = FastAPI(
+        title=f"Trainyard {service.name}",
+        version=__version__,
+        description="Training as a service: one call trains a model and leaves it in MLflow.",
+        lifespan=_lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.house = house
+    problems.install(app)
+    for noun in (runs, catalogue, health):
+        app.include_router(noun.router)
+    if settings.secret:
+        app.add_middleware(RequireToken, secret=settings.secret)
+
+    def describe() -> dict[str, Any]:
+        return openapi.describe(app, house)
+
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    house: House = app.state.house
+    await house.supervisor.start()
+    try:
+        yield
+    finally:
+        await house.supervisor.stop()

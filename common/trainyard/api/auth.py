@@ -1,0 +1,30 @@
+"""The token, checked before anything of a call is read."""
+
+import hmac
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from trainyard.api.problems import answer
+from trainyard.errors import Unauthorized
+
+OPEN_PATHS = frozenset({"/healthz"})
+
+
+class RequireToken:
+    """Answers 401 to every call without the token, but to `/healthz`."""
+
+    def __init__(self, app: ASGIApp, secret: str) -> None:
+        self.app = app
+        self.secret = secret.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on, or refuse it."""
+        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._has_token(scope):
+            await self.app(scope, receive, send)
+        else:
+            await answer(Unauthorized())(scope, receive, send)
+
+    def _has_token(self, scope: Scope) -> bool:
+        values = [value for name, value in scope["headers"] if name == b"authorization"]
+        scheme, _, token = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
+        return hmac.compare_digest(token.strip(), self.secret) and scheme.lower() == b"bearer"

@@ -1,0 +1,64 @@
+"""What routes ask for by annotation."""
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
+
+from trainyard.api.protocol import Runs
+from trainyard.contract import Run
+from trainyard.errors import UnknownRun
+from trainyard.service import Service
+from trainyard.settings import Settings
+
+RUN_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class House:
+    """What one application was built from. `stopping` is set when the server was told to stop."""
+
+    supervisor: Runs
+    service: Service
+    settings: Settings
+    stopping: asyncio.Event
+
+    async def hold(self, waiting: Coroutine[Any, Any, Run]) -> Run | None:
+        """The run that is waited for, or None when the service stops first."""
+        wait = asyncio.ensure_future(waiting)
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({wait, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return await wait if wait.done() else None
+        finally:
+            wait.cancel()
+            stop.cancel()
+
+
+async def _house(request: Request) -> House:
+    house: House = request.app.state.house
+    return house
+
+
+async def _supervisor(request: Request) -> Runs:
+    house: House = request.app.state.house
+    return house.supervisor
+
+
+def _must_be_a_run_id(value: str) -> str:
+    if not RUN_ID.fullmatch(value):
+        raise UnknownRun(f"{value[:64]!r} is not a run id; one is 32 hexadecimal digits")
+    return value
+
+
+TheHouse = Annotated[House, Depends(_house)]
+TheSupervisor = Annotated[Runs, Depends(_supervisor)]
+RunId = Annotated[
+    str,
+    AfterValidator(_must_be_a_run_id),
+    Path(description="The MLflow run_id: 32 hexadecimal digits"),
+]

@@ -1,0 +1,68 @@
+"""The service's description of itself: the request's schema, examples that work, and the token."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from trainyard.api.dependencies import House
+from trainyard.contract import Problem, TrainRequest
+
+REFERENCE = "#/components/schemas/{model}"
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "classify_and_promote": {
+        "model": "xgboost_classifier",
+        "params": {"n_estimators": 100, "max_depth": 4},
+        "data": {"source": "builtin", "name": "breast_cancer"},
+        "experiment": "breast-cancer",
+        "register": {
+            "name": "breast-cancer",
+            "promote": {"alias": "champion", "metric": "test_roc_auc"},
+        },
+    },
+    "predict_a_number": {
+        "model": "lightgbm_regressor",
+        "data": {"source": "builtin", "name": "diabetes"},
+        "split": {"stratify": False},
+        "experiment": "diabetes",
+    },
+    "train_on_a_file": {
+        "model": "xgboost_classifier",
+        "data": {"source": "file", "uri": "bank_marketing.csv", "target": "y"},
+        "experiment": "bank-marketing",
+    },
+}
+
+
+def describe(app: FastAPI, house: House) -> dict[str, Any]:
+    """The OpenAPI document, with examples of the models that are loaded."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in (TrainRequest, Problem):
+        schema = model.model_json_schema(ref_template=REFERENCE)
+        schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    document["paths"]["/train"]["post"]["requestBody"] = _body(house)
+    if house.settings.secret:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+        document["paths"]["/healthz"]["get"]["security"] = []
+    return document
+
+
+def _body(house: House) -> dict[str, Any]:
+    schema = {"$ref": REFERENCE.format(model="TrainRequest")}
+    examples = {name: {"value": value} for name, value in _examples(house).items()}
+    content = {"application/json": {"schema": schema, "examples": examples}}
+    return {"required": True, "content": content}
+
+
+def _examples(house: House) -> dict[str, dict[str, Any]]:
+    models = house.supervisor.models
+    fitting = {
+        name: example for name, example in EXAMPLES.items() if not models or example["model"] in models
+    }
+    return fitting or {name: model.example for name, model in models.items()}

@@ -1,0 +1,102 @@
+"""Every error as application/problem+json (RFC 9457), in one place."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from trainyard.api.complaints import pointer, sentence
+from trainyard.contract import FieldError, Problem
+from trainyard.errors import Invalid, RequestError, TooLarge, Unauthorized
+
+Responses = dict[int | str, dict[str, Any]]
+MEDIA_TYPE = "application/problem+json"
+MEANINGS = {
+    400: "The body is not JSON",
+    401: "The token is missing or wrong",
+    404: "There is no such thing, or not yet",
+    413: "The body is over the limit",
+    422: "Fields cannot be right; every one is named",
+    429: "The queue is full; ask again after Retry-After seconds",
+    503: "A part the service depends on is away; ask again after Retry-After seconds",
+}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+
+
+def documented(*statuses: int) -> Responses:
+    """The `responses` of a route that may answer with these problems."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        | ({"headers": RETRY_AFTER} if status in {429, 503} else {})
+        for status in statuses
+    }
+
+
+def answer(error: RequestError) -> Response:
+    """The answer to a request that cannot be answered otherwise."""
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = 'Bearer realm="trainyard"'
+    if isinstance(error, TooLarge):
+        headers["Connection"] = "close"  # the rest of the body is not going to be read
+    return _response(error.problem(), headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make these the application's only error answers."""
+    app.add_exception_handler(RequestError, _on_request_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def _response(problem: Problem, headers: dict[str, str]) -> Response:
+    return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
+
+
+async def _on_request_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return answer(error)
+
+
+async def _on_validation_error(_: Request, error: Exception) -> Response:
+    """A bad query parameter or header, named as /query/limit or /header/idempotency-key."""
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldError(pointer=pointer(each["loc"]), detail=sentence(each)) for each in error.errors()
+    ]
+    return answer(Invalid("; ".join(f"{each.pointer}: {each.detail}" for each in errors), errors))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: an unknown path, a method that a path does not have."""
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    detail = {
+        404: f"there is nothing at {request.url.path}; /openapi.json lists what there is",
+        405: f"{request.method[:20]} does not apply to {request.url.path}",
+    }.get(error.status_code, str(error.detail))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods_here(request)))
+    kind = title.lower().replace(" ", "-")
+    return _response(Problem(type=kind, title=title, status=error.status_code, detail=detail), headers)
+
+
+def _methods_here(request: Request) -> set[str]:
+    """All methods of the path; the router itself names those of the first route only."""
+    here = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in here for method in getattr(route, "methods", None) or ()}
+
+
+async def _on_bug(_: Request, __: Exception) -> Response:
+    """A bug of ours. Starlette raises it again after the answer, and the server logs it."""
+    detail = "the service failed to answer; its log says why"
+    return _response(Problem(type="internal", title="Internal error", status=500, detail=detail), {})

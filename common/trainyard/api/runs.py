@@ -1,0 +1,168 @@
+"""The routes of runs: train, look, wait, cancel."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from trainyard.api import logs
+from trainyard.api.body import read_train_request
+from trainyard.api.dependencies import House, RunId, TheHouse, TheSupervisor
+from trainyard.api.prefer import LONGEST_WAIT_SECONDS, preferred_wait
+from trainyard.api.problems import Responses, documented
+from trainyard.contract import Name, Run, RunPage, RunStatus
+from trainyard.errors import NotEnded
+
+router = APIRouter(tags=["runs"])
+TEXT = "text/plain; charset=utf-8"
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x20-\x7e]{1,255}$",
+        description="The same key and body answer with the same run; see `on_existing`",
+    ),
+]
+Prefer = Annotated[
+    str | None, Header(description="`wait=N`: answer when the run ended or N seconds passed, to 60")
+]
+Wait = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=LONGEST_WAIT_SECONDS,
+        allow_inf_nan=False,
+        description="Hold the answer for so many seconds, or until the run ends",
+    ),
+]
+Since = Annotated[
+    int | None,
+    Query(ge=0, lt=2**53, description="With `wait`: until the run's version is above this one"),
+]
+Tail = Annotated[int | None, Query(ge=1, le=100_000, description="Only so many last lines")]
+
+
+class Wanted(BaseModel):
+    """Which runs a page holds, and how many."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: RunStatus | None = None
+    model: Name | None = None
+    experiment: Name | None = None
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=2000)
+
+
+RUN: Responses = {200: {"model": Run, "description": "The run"}}
+TRAIN: Responses = {
+    200: {"model": Run, "description": "The run that this Idempotency-Key has already"},
+    202: {"model": Run, "description": "Accepted; `Location` is the run"},
+}
+CANCEL: Responses = {
+    200: {"model": Run, "description": "The run as it had ended"},
+    202: {"model": Run, "description": "The run, which is being stopped"},
+}
+LOGS: Responses = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The log"}
+}
+
+
+@router.post(
+    "/train",
+    status_code=202,
+    response_class=Response,
+    responses=TRAIN | documented(400, 401, 404, 413, 422, 429, 503),
+)
+async def train(
+    request: Request, house: TheHouse, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+) -> Response:
+    """Train a model."""
+    del prefer  # documented by the signature; a request may carry several
+    wanted = await read_train_request(request, house.settings.max_body_bytes)
+    run, accepted = await house.supervisor.submit(wanted, idempotency_key)
+    headers = {"Location": f"/train/{run.run_id}"}
+    seconds = preferred_wait(request.headers.getlist("prefer"))
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        if not run.status.ended:
+            run = await house.hold(house.supervisor.wait(run.run_id, seconds, None)) or run
+    return _answer(run, 202 if accepted else 200, headers)
+
+
+@router.get("/train", responses=documented(401, 422, 503))
+async def list_runs(supervisor: TheSupervisor, wanted: Annotated[Wanted, Query()]) -> RunPage:
+    """A page of this service's runs, newest first."""
+    return await supervisor.page(
+        status=wanted.status,
+        model=wanted.model,
+        experiment=wanted.experiment,
+        limit=wanted.limit,
+        cursor=wanted.cursor,
+    )
+
+
+@router.get(
+    "/train/{run_id}", response_class=Response, responses=RUN | documented(401, 404, 422, 503)
+)
+async def get_run(
+    run_id: RunId, house: TheHouse, wait: Wait = None, since: Since = None
+) -> Response:
+    """A run as it stands, at once or when it changed."""
+    if wait:
+        return _answer(await _waited(house, run_id, wait, since))
+    content = house.supervisor.live_json(run_id)
+    if content is None:
+        return _answer(await house.supervisor.get(run_id))
+    return Response(content, media_type="application/json")
+
+
+@router.get(
+    "/train/{run_id}/outcome",
+    response_class=Response,
+    responses=RUN | documented(401, 404, 422, 503),
+)
+async def get_outcome(run_id: RunId, supervisor: TheSupervisor) -> Response:
+    """A run as it ended, however it ended; 404 while it is under way."""
+    run = await supervisor.get(run_id)
+    if not run.status.ended:
+        raise NotEnded(f"the run {run_id} is {run.status}")
+    return _answer(run)
+
+
+@router.get(
+    "/train/{run_id}/logs",
+    response_class=StreamingResponse,
+    responses=LOGS | documented(401, 404, 422, 503),
+)
+async def get_logs(
+    run_id: RunId, house: TheHouse, tail: Tail = None, follow: bool = False
+) -> Response:
+    """A run's log, whole or its tail; with `follow` until the run ends."""
+    run = await house.supervisor.get(run_id)
+    path = house.supervisor.log_path(run_id)
+    if path is None and run.status.ended:
+        text = await house.supervisor.log_text(run_id)
+        return Response(logs.last_lines(text, tail), media_type=TEXT)
+    if follow and not run.status.ended:
+        return StreamingResponse(logs.follow(house, run_id, tail), media_type=TEXT)
+    return StreamingResponse(logs.read(path, tail), media_type=TEXT)
+
+
+@router.delete(
+    "/train/{run_id}", response_class=Response, responses=CANCEL | documented(401, 404, 422, 503)
+)
+async def cancel_run(run_id: RunId, supervisor: TheSupervisor) -> Response:
+    """Cancel a run."""
+    run, was_under_way = await supervisor.cancel(run_id)
+    return _answer(run, 202 if was_under_way else 200)
+
+
+async def _waited(house: House, run_id: str, seconds: float, since: int | None) -> Run:
+    run = await house.hold(house.supervisor.wait(run_id, seconds, since))
+    return run or await house.supervisor.get(run_id)
+
+
+def _answer(run: Run, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(run.model_dump_json(), status, headers, "application/json")

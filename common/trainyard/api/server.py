@@ -1,0 +1,66 @@
+"""The service as a process that listens."""
+
+import asyncio
+import signal
+import socket
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from trainyard.api import log
+from trainyard.api.app import create_app
+from trainyard.errors import ServiceError
+from trainyard.service import Service
+from trainyard.settings import Settings
+
+GRACE_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which says when it was told to stop before it waits for open answers."""
+
+    def __init__(self, app: ASGIApp, *, host: str, port: int, stopping: asyncio.Event) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self.stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let held answers go, then close."""
+        self.stopping.set()
+        await super().shutdown(sockets)
+
+
+def serve(service: Service, settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `ServiceError` when the service cannot start."""
+    from trainyard.supervisor import Supervisor
+
+    log.configure()
+    logger = structlog.get_logger("trainyard.api")
+    port = settings.port or service.port
+    if not settings.secret:
+        logger.warning("no token is set: listening on loopback only", host=settings.host)
+    logger.info("starting", service=service.name, host=settings.host, port=port)
+    stopping = asyncio.Event()
+    app = create_app(Supervisor(service, settings), service, settings, stopping=stopping)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # uvicorn raises a signal again once it has stopped
+    server = Server(app, host=settings.host, port=port, stopping=stopping)
+    server.run()
+    if not server.started:
+        raise ServiceError(f"{service.name} could not start on {settings.host}:{port}; see its log")
