@@ -34,9 +34,10 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.house = house
-    problems.install(app)
-    for noun in (runs, catalogue, health):
-        app.include_router(noun.router)
+    nouns = (runs.router, catalogue.router, health.router)
+    for router in nouns:
+        app.include_router(router)
+    problems.install(app, [*app.routes, *(route for router in nouns for route in router.routes)])
     if settings.secret:
         app.add_middleware(RequireToken, secret=settings.secret)
 

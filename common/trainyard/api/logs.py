@@ -62,22 +62,18 @@ def _open(path: Path, tail: int | None) -> BinaryIO:
     """The log, open at its first wanted byte."""
     file = path.open("rb")
     if tail is not None:
-        file.seek(_offset_of_last_lines(file, tail))
+        file.seek(offset_of_last_lines(file, tail))
     return file
 
 
-def _offset_of_last_lines(file: BinaryIO, count: int) -> int:
+def offset_of_last_lines(file: BinaryIO, count: int, *, block_bytes: int = BLOCK_BYTES) -> int:
     """Where the last `count` lines start, found from the end without reading what is before them."""
     position = file.seek(0, os.SEEK_END)
-    wanted = count + 1  # the line break that ends the line before; the last line's own comes on top
-    first = True
+    wanted = count + _ends_with_a_line_break(file, position)
     while position > 0:
-        start = max(0, position - BLOCK_BYTES)
+        start = max(0, position - block_bytes)
         file.seek(start)
         block = file.read(position - start)
-        if first and not block.endswith(b"\n"):
-            wanted -= 1
-        first = False
         breaks = block.count(b"\n")
         if breaks >= wanted:
             at = len(block)
@@ -87,3 +83,8 @@ def _offset_of_last_lines(file: BinaryIO, count: int) -> int:
         wanted -= breaks
         position = start
     return 0
+
+
+def _ends_with_a_line_break(file: BinaryIO, size: int) -> bool:
+    file.seek(max(0, size - 1))
+    return file.read(1) == b"\n"

@@ -1,5 +1,6 @@
 """Every error as application/problem+json (RFC 9457), in one place."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -7,11 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from trainyard.api.complaints import pointer, sentence
 from trainyard.contract import FieldError, Problem
-from trainyard.errors import Invalid, RequestError, TooLarge, Unauthorized
+from trainyard.errors import Invalid, RequestError, Unauthorized
 
 Responses = dict[int | str, dict[str, Any]]
 MEDIA_TYPE = "application/problem+json"
@@ -44,16 +45,19 @@ def answer(error: RequestError) -> Response:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="trainyard"'
-    if isinstance(error, TooLarge):
-        headers["Connection"] = "close"  # the rest of the body is not going to be read
     return _response(error.problem(), headers)
 
 
-def install(app: FastAPI) -> None:
-    """Make these the application's only error answers."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make these the only error answers of an application with these routes."""
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _on_http_exception(request, error, _methods(request, routes))
+
+    app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -75,9 +79,8 @@ async def _on_validation_error(_: Request, error: Exception) -> Response:
     return answer(Invalid("; ".join(f"{each.pointer}: {each.detail}" for each in errors), errors))
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
+def _on_http_exception(request: Request, error: HTTPException, methods: set[str]) -> Response:
     """What the router itself refuses: an unknown path, a method that a path does not have."""
-    assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
     detail = {
         404: f"there is nothing at {request.url.path}; /openapi.json lists what there is",
@@ -85,14 +88,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     }.get(error.status_code, str(error.detail))
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(sorted(_methods_here(request)))
+        headers["Allow"] = ", ".join(sorted(methods))
     kind = title.lower().replace(" ", "-")
     return _response(Problem(type=kind, title=title, status=error.status_code, detail=detail), headers)
 
 
-def _methods_here(request: Request) -> set[str]:
+def _methods(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
     """All methods of the path; the router itself names those of the first route only."""
-    here = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
     return {method for route in here for method in getattr(route, "methods", None) or ()}
 
 

@@ -1,0 +1,116 @@
+"""The service as a real server on loopback, and one training without a server."""
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from trainyard.api.app import create_app
+from trainyard.api.once import train_once
+from trainyard.api.server import Server
+from trainyard.api.testing import InMemoryRuns
+from trainyard.contract import RunStatus, TrainRequest
+from trainyard.service import Service
+from trainyard.settings import Settings
+
+pytestmark = pytest.mark.anyio
+BODY = {"model": "xgboost_classifier", "data": {"source": "builtin", "name": "iris"}}
+REQUEST = TrainRequest.model_validate(BODY)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return InMemoryRuns(tmp_path)
+
+
+@asynccontextmanager
+async def serving(runs):
+    stopping = asyncio.Event()
+    app = create_app(runs, Service("example", "package", 0), Settings(), stopping=stopping)
+    server = Server(app, host="127.0.0.1", port=0, stopping=stopping)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with asyncio.timeout(20), httpx.AsyncClient(base_url=url) as client:
+            assert (await client.get("/healthz")).status_code == 200
+            yield server, client
+            server.should_exit = True
+            await serving
+
+
+async def test_a_stopping_server_answers_held_polls_at_once_and_stops_the_supervisor(runs):
+    run, _ = await runs.submit(REQUEST, None)
+    async with serving(runs) as (server, client):
+        assert runs.started
+        held = asyncio.ensure_future(client.get(f"/train/{run.run_id}?wait=60"))
+        await runs.waiting.wait()
+        server.should_exit = True
+        answer = await held
+    assert answer.json()["status"] == "SCHEDULED"
+    assert not runs.started
+
+
+async def test_a_followed_log_arrives_while_the_run_is_under_way(runs, tmp_path):
+    run, _ = await runs.submit(REQUEST, None)
+    path = tmp_path / f"{run.run_id}.log"
+    path.write_text("one\n")
+    following = f"/train/{run.run_id}/logs?follow=true"
+    async with serving(runs) as (_, client), client.stream("GET", following) as answer:
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "one"
+        with path.open("a") as file:
+            file.write("two\n")
+        assert await anext(lines) == "two"
+        await runs.change(run.run_id, status=RunStatus.FINISHED)
+        assert [line async for line in lines] == []
+
+
+async def test_a_long_chunked_body_is_refused_so_that_its_sender_can_read_why(runs):
+    async def chunks():
+        for _ in range(200):
+            yield b" " * 65_536
+
+    async with serving(runs) as (_, client):
+        answer = await client.post("/train", content=chunks())
+        assert (answer.status_code, answer.json()["type"]) == (413, "too-large")
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_one_training_reports_each_version_and_returns_as_it_ended(runs):
+    seen = []
+
+    def on_change(run):
+        seen.append(run.status)
+        following = {RunStatus.SCHEDULED: RunStatus.RUNNING, RunStatus.RUNNING: RunStatus.FINISHED}
+        if run.status in following:
+            changes.append(asyncio.ensure_future(runs.change(run.run_id, status=following[run.status])))
+
+    changes = []
+    async with asyncio.timeout(10):
+        ended = await train_once(runs, REQUEST, on_change=on_change)
+    assert ended.status == RunStatus.FINISHED
+    assert seen == ["SCHEDULED", "RUNNING", "FINISHED"]
+    assert not runs.started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_cancels_the_one_training_and_still_returns_it(runs, number):
+    seen = []
+
+    def on_change(run):
+        seen.append(run.status)
+        if len(seen) == 1:
+            os.kill(os.getpid(), number)
+
+    async with asyncio.timeout(10):
+        ended = await train_once(runs, REQUEST, on_change=on_change)
+    assert ended.status == RunStatus.KILLED
+    assert not runs.started
