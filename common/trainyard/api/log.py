@@ -2,13 +2,15 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 
 def configure(*, level: int = logging.INFO) -> None:
     """Send structlog's and every other library's lines to stderr in one form. Call it once, at start."""
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -30,8 +32,14 @@ def configure(*, level: int = logging.INFO) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request is no news
 
 
-def _rendering() -> list[structlog.typing.Processor]:
-    clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+def _rendering() -> list[Processor]:
+    clean = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_colours]
     if sys.stderr.isatty():
-        return [clean, structlog.dev.ConsoleRenderer()]
-    return [clean, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return [*clean, structlog.dev.ConsoleRenderer()]
+    return [*clean, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _without_colours(_: Any, __: str, event: EventDict) -> EventDict:
+    """Uvicorn says everything twice, once in colours."""
+    event.pop("color_message", None)
+    return event

@@ -42,6 +42,7 @@ async def follow(house: House, run_id: str, tail: int | None) -> AsyncIterator[b
             if block:
                 yield block
             elif last_look:
+                await over  # what ended the watch early also ends the answer, as incomplete
                 return
             else:
                 await asyncio.wait({over}, timeout=LOOK_AGAIN_SECONDS)
