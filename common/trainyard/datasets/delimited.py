@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 
@@ -41,13 +42,42 @@ def first_rows(location: Location | WebFile) -> tuple[pa.Table, bool]:
 
 
 def every_row(location: Location, names: list[str], wanted: list[str]) -> pa.Table:
-    """The columns `wanted` of all rows, where `first_rows` found the columns `names`. Raises `InvalidData`."""
+    """The columns `wanted` of all rows, where `first_rows` found the columns `names`. Raises `InvalidData`.
+
+    Read block by block with the types of the first, which takes half the memory of reading it as a whole;
+    where a later block does not fit these types (1, 2, … and then 2.5), read again as a whole.
+    """
+    compression = "gzip" if location.head(2)[0] == GZIP_MAGIC else None
+    with _parsed(location):
+        for read in (_in_blocks, _as_a_whole):
+            with location.filesystem.open_input_stream(location.path, compression=compression) as stream:
+                table = read(stream, names, wanted)
+            if table is not None:
+                return table
+    return None
+
+
+def _in_blocks(stream: Any, names: list[str], wanted: list[str]) -> pa.Table | None:
+    """The table, or None where the first block's types do not hold, or a row is malformed."""
     from pyarrow import csv
 
-    compression = "gzip" if location.head(2)[0] == GZIP_MAGIC else None
-    options = csv.ReadOptions(block_size=BLOCK_BYTES, column_names=names, skip_rows_after_names=1)
-    with _parsed(location), location.filesystem.open_input_stream(location.path, compression=compression) as stream:
-        return csv.read_csv(stream, options, _parsing(), _converting(wanted))
+    try:
+        with csv.open_csv(stream, _reading(names), _parsing(), _converting(wanted)) as reader:
+            return reader.read_all()
+    except pa.ArrowInvalid:
+        return None
+
+
+def _as_a_whole(stream: Any, names: list[str], wanted: list[str]) -> pa.Table:
+    from pyarrow import csv
+
+    return csv.read_csv(stream, _reading(names), _parsing(), _converting(wanted))
+
+
+def _reading(names: list[str]) -> Any:
+    from pyarrow import csv
+
+    return csv.ReadOptions(block_size=4 * BLOCK_BYTES, column_names=names, skip_rows_after_names=1)
 
 
 def _unpacked(location: Location | WebFile, data: bytes, *, complete: bool) -> tuple[bytes, bool]:
@@ -61,13 +91,13 @@ def _unpacked(location: Location | WebFile, data: bytes, *, complete: bool) -> t
     return b"".join(parts), complete and limit > 0
 
 
-def _parsing() -> object:
+def _parsing() -> Any:
     from pyarrow import csv
 
     return csv.ParseOptions(newlines_in_values=True)
 
 
-def _converting(wanted: list[str] | None) -> object:
+def _converting(wanted: list[str] | None) -> Any:
     from pyarrow import csv
 
     return csv.ConvertOptions(null_values=list(MISSING), strings_can_be_null=True, include_columns=wanted)

@@ -1,5 +1,6 @@
 """Tables in files: CSV, gzipped CSV, Parquet, and folders of Parquet."""
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
@@ -44,39 +45,57 @@ def load_file(spec: FileData, split: Split, *, task: Task, access: DataAccess) -
 
 def inspect_file(spec: FileData, *, task: Task, access: DataAccess) -> None:
     """Check what the head of a table tells: names, types, and the first rows' target and weights. Raises `InvalidData`."""
-    found = _inspected(locate(spec.uri, access), spec, None)
-    if found is None:
-        return
-    selection, table, complete = found
-    check_target(table[selection.target], selection.target, task)
-    if complete and task is Task.CLASSIFICATION:
-        labels(table[selection.target], selection.target)
-    if selection.weight:
-        check_weights(table[selection.weight], selection.weight)
-    for name in selection.features:
-        check_usable(name, table[name].type, selection.pointer(name))
-        if complete and missing(table[name]) == len(table[name]):
-            raise InvalidData(f"every value of the column {name!r} is missing; drop it", selection.pointer(name))
+    head = _head(locate(spec.uri, access), spec, None)
+    if head is not None:
+        _check_head(head, task)
     if spec.test_uri is not None:
-        tested = _inspected(locate(spec.test_uri, access, "/data/test_uri"), spec, selection)
+        tested = _head(locate(spec.test_uri, access, "/data/test_uri"), spec, head.selection if head else None)
         if tested is not None:
-            check_target(tested[1][selection.target], selection.target, task, "/data/test_uri")
+            check_target(tested.rows[spec.target], spec.target, task, "/data/test_uri")
 
 
-def _inspected(location: Location | WebFile, spec: FileData, known: Selection | None) -> tuple[Selection, pa.Table, bool] | None:
-    """The selection, the first rows, and whether they are all; None where a look costs the whole file."""
+@dataclass(frozen=True)
+class Head:
+    """The first rows of a table: of a CSV all columns, of Parquet the target and the weight."""
+
+    selection: Selection
+    schema: pa.Schema
+    rows: pa.Table
+    complete: bool
+    """Whether these are all rows."""
+
+
+def _head(location: Location | WebFile, spec: FileData, known: Selection | None) -> Head | None:
+    """The head of a table, its columns held against the spec, or against those `known` from the training table.
+
+    None where a look costs the whole file.
+    """
     if _format(location, spec) == "csv":
-        table, complete = delimited.first_rows(location)
-        selection = _selected(table.column_names, spec, known)
+        rows, complete = delimited.first_rows(location)
+        schema, selection = rows.schema, _selected(rows.column_names, spec, known)
     elif isinstance(location, WebFile):
         parquet.check_web(location)
         return None
     else:
-        selection = _selected(parquet.column_names(location), spec, known)
-        table, complete = parquet.first_rows(location, selection.columns)
-    if complete or table.num_rows:
-        _check_rows(table.num_rows, location)
-    return selection, table, complete
+        schema = parquet.schema(location)
+        selection = _selected(schema.names, spec, known)
+        rows, complete = parquet.first_rows(location, selection.columns[len(selection.features):])
+    if complete:
+        _check_rows(rows.num_rows, location)
+    return Head(selection, schema, rows, complete)
+
+
+def _check_head(head: Head, task: Task) -> None:
+    selection = head.selection
+    check_target(head.rows[selection.target], selection.target, task)
+    if head.complete and task is Task.CLASSIFICATION:
+        labels(head.rows[selection.target], selection.target)
+    if selection.weight:
+        check_weights(head.rows[selection.weight], selection.weight)
+    for name in selection.features:
+        check_usable(name, head.schema.field(name).type, selection.pointer(name))
+        if head.complete and name in head.rows.column_names and missing(head.rows[name]) == len(head.rows):
+            raise InvalidData(f"every value of the column {name!r} is missing; drop it", selection.pointer(name))
 
 
 def _selected(names: list[str], spec: FileData, known: Selection | None) -> Selection:
@@ -88,7 +107,7 @@ def _selected(names: list[str], spec: FileData, known: Selection | None) -> Sele
 
 def _names(location: Location, spec: FileData) -> list[str]:
     if _format(location, spec) == "parquet":
-        return parquet.column_names(location)
+        return list(parquet.schema(location).names)
     return list(delimited.first_rows(location)[0].column_names)
 
 

@@ -13,27 +13,40 @@ from trainyard.errors import InvalidData
 ENDINGS = (".parquet", ".pq")
 MAGIC = b"PAR1"
 SAMPLE_ROWS = 10_000
-WEB_BYTES = 1 << 20
+PAGE_BYTES = 1 << 16
 
 
-def column_names(location: Location) -> list[str]:
-    """The columns, those of the partition folders included. Raises `InvalidData`."""
+def schema(location: Location) -> pa.Schema:
+    """The columns and their types, those of the partition folders included. Raises `InvalidData`."""
     with _parsed(location):
-        return list(_dataset(location).schema.names)
+        return _dataset(location).schema
 
 
 def first_rows(location: Location, wanted: list[str]) -> tuple[pa.Table, bool]:
     """The columns `wanted` of the first rows, and whether these are all rows. Raises `InvalidData`."""
+    from pyarrow.dataset import ParquetFragmentScanOptions
+
+    page_by_page = ParquetFragmentScanOptions(use_buffered_stream=True, buffer_size=PAGE_BYTES, pre_buffer=False)
     with _parsed(location):
-        dataset = _dataset(location)
-        table = dataset.head(SAMPLE_ROWS, columns=wanted, batch_size=SAMPLE_ROWS, batch_readahead=0, fragment_readahead=0, use_threads=False)
+        table = _dataset(location).head(
+            SAMPLE_ROWS, columns=wanted, batch_size=SAMPLE_ROWS, batch_readahead=0, fragment_readahead=0,
+            fragment_scan_options=page_by_page, use_threads=False,
+        )
     return table, table.num_rows < SAMPLE_ROWS
 
 
 def every_row(location: Location, wanted: list[str]) -> pa.Table:
-    """The columns `wanted` of all rows, files in the order of their names. Raises `InvalidData`."""
+    """The columns `wanted` of all rows, files in the order of their names. Raises `InvalidData`.
+
+    A file is read column by column: at once, its compressed pages would take as much memory again.
+    """
+    from pyarrow.parquet import ParquetFile
+
     with _parsed(location):
-        return _dataset(location).to_table(columns=wanted)
+        if location.files is not None:
+            return _dataset(location).to_table(columns=wanted, fragment_readahead=1)
+        with location.seekable() as stream, ParquetFile(stream, pre_buffer=False) as file:
+            return pa.table({name: file.read(columns=[name]).column(name) for name in wanted})
 
 
 def check_web(location: WebFile) -> None:

@@ -46,7 +46,7 @@ def tabulate(columns: Columns, selection: Selection, split: Split, *, task: Task
     y, classes = _target(columns.pop(selection.target), selection.target, task)
     weight = check_weights(columns.pop(selection.weight), selection.weight) if selection.weight else None
     parts = _parts(y, classes, split, origin)
-    digest = hashlib.sha256(repr((task.value, selection, origin.test_rows, classes)).encode("utf-8", "backslashreplace"))
+    digest = hashlib.sha256(repr((task.value, sorted(selection.categorical), origin.test_rows, classes)).encode("utf-8", "backslashreplace"))
     digest.update(y.data)
     digest.update(b"" if weight is None else weight.data)
     frames: dict[str, dict[str, Any]] = {part: {} for part in parts}
