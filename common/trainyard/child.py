@@ -1,0 +1,206 @@
+"""What happens inside a run's process, from the fork to `outcome.json`."""
+
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import json
+
+from pydantic import BaseModel
+
+from trainyard.contract import Phase, Reason, RunStatus
+from trainyard.errors import Diverged, DiskFull, OutOfMemory, RunError
+from trainyard.folder import Outcome, RunFolder
+from trainyard.settings import DataAccess
+from trainyard.trainer import Interrupted, Trainer, Training
+
+EXIT_BROKEN = 70
+EXIT_INTERRUPTED = 75
+CHECKPOINT_SECONDS = 15.0
+
+
+class Job(BaseModel):
+    """What the service hands to a run's process."""
+
+    folder: Path
+    socket: str
+    model: str
+    service: str
+    tracking_uri: str
+    threads: int
+    roots: tuple[Path, ...]
+    data_dir: Path
+    http_hosts: tuple[str, ...]
+    s3_endpoint: str | None
+    locks: Path
+    patience_seconds: float
+    git_commit: str
+    environment: dict[str, str] = {}
+
+    @property
+    def data_access(self) -> DataAccess:
+        """Where data may come from."""
+        return DataAccess(self.roots, self.data_dir, self.http_hosts, self.s3_endpoint)
+
+
+class Channel:
+    """The line to the service: what happens goes there; when it breaks, the run's processes end."""
+
+    def __init__(self, path: str, run_id: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+        self._lock = threading.Lock()
+        self.send(hello="run", run_id=run_id, pid=os.getpid())
+        threading.Thread(target=self._end_with_the_service, name="service-watch", daemon=True).start()
+
+    def send(self, **message: Any) -> None:
+        """Tell the service; a service that is gone is the watcher's business."""
+        with self._lock, suppress(OSError):
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def _end_with_the_service(self) -> None:
+        with suppress(OSError):
+            while self._socket.recv(4096):
+                pass
+        os.killpg(0, signal.SIGKILL)
+
+
+class Progress:
+    """The run's phase, progress and metrics: to the service at once, to MLflow by the step."""
+
+    def __init__(self, channel: Channel, run_id: str, first: Phase = Phase.STARTING) -> None:
+        self._channel = channel
+        self._run_id = run_id
+        self.phase = first
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        self.stopping = False
+        self._saved = time.monotonic()
+        self._told = 0.0
+        self._started: tuple[float, int] | None = None
+        signal.signal(signal.SIGTERM, self._asked_to_stop)
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase. Raises `Interrupted` when the run was asked to stop."""
+        self.phase = phase
+        self._channel.send(event="phase", phase=phase)
+        self._stop_if_asked()
+
+    def report(self, *, done: int, total: int, unit: str, metrics: Mapping[str, float]) -> None:
+        """After a round or epoch: see `Training.report`."""
+        for name, value in metrics.items():
+            if not _finite(value):
+                message = f"{name} became {value} at {unit} {done}"
+                raise Diverged(message)
+            self.history.setdefault(name, []).append((done, float(value)))
+        self._log(metrics, done)
+        now = time.monotonic()
+        self._started = self._started or (now, done)
+        if now - self._told >= 0.1 or done >= total:  # noqa: PLR2004 - ten times a second is live
+            self._told = now
+            self._channel.send(event="progress", done=done, total=total, unit=unit, eta_seconds=self._eta(now, done, total), metrics=dict(metrics))
+        self._stop_if_asked()
+
+    def checkpoint_due(self) -> bool:
+        """Whether it is time to save a checkpoint."""
+        now = time.monotonic()
+        if self.stopping or now - self._saved >= CHECKPOINT_SECONDS:
+            self._saved = now
+            return True
+        return False
+
+    def _eta(self, now: float, done: int, total: int) -> float | None:
+        if self._started is None or done <= self._started[1]:
+            return None
+        return round((now - self._started[0]) / (done - self._started[1]) * (total - done), 1)
+
+    def _log(self, metrics: Mapping[str, float], step: int) -> None:
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric
+
+        at = int(time.time() * 1000)
+        MlflowClient().log_batch(self._run_id, [Metric(name, float(value), at, step) for name, value in metrics.items()])
+
+    def _stop_if_asked(self) -> None:
+        if self.stopping and self.phase is not Phase.REGISTERING:
+            raise Interrupted
+
+    def _asked_to_stop(self, *_: object) -> None:
+        self.stopping = True
+        if self.phase not in {Phase.TRAINING, Phase.REGISTERING}:
+            raise Interrupted
+
+
+def main(job: Job, trainer: Trainer) -> NoReturn:
+    """Train, write the outcome, leave. Never returns and never raises."""
+    os.setsid()
+    _prepare(job)
+    folder = RunFolder(job.folder)
+    submission = folder.submission()
+    code = 0
+    try:
+        channel = Channel(job.socket, submission.run_id)
+        progress = Progress(channel, submission.run_id)
+        try:
+            from trainyard.steps import train_and_log
+
+            folder.write_outcome(train_and_log(job, folder, submission, trainer, progress))
+        except Interrupted:
+            print("asked to stop", flush=True)
+            code = EXIT_INTERRUPTED
+    except BaseException as error:  # noqa: BLE001 - whatever a run raises is its outcome
+        failure = classified(error)
+        if failure.reason is Reason.CRASHED:
+            traceback.print_exception(error)
+        else:
+            print(f"{failure.reason}: {failure.detail}", flush=True)
+        with suppress(OSError):
+            folder.write_outcome(Outcome(
+                status=failure.reason.status, reason=failure.reason, message=failure.detail[:2000], ended_at=datetime.now(UTC),
+            ))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def classified(error: BaseException) -> RunError:
+    """The error as one of the run's reasons, told by type, never by text."""
+    if isinstance(error, RunError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemory()
+    if isinstance(error, OSError) and error.errno == 28:  # noqa: PLR2004 - ENOSPC
+        return DiskFull()
+    return RunError(f"{type(error).__name__}: {error}")
+
+
+def training(job: Job, folder: RunFolder, seed: int, progress: Progress) -> Training:
+    """What the trainer may use."""
+    folder.checkpoints.mkdir(exist_ok=True)
+    report: Callable[..., None] = progress.report
+    return Training(seed=seed, threads=job.threads, checkpoints=folder.checkpoints, report=report, checkpoint_due=progress.checkpoint_due)
+
+
+def _prepare(job: Job) -> None:
+    os.environ.update(job.environment)
+    log = os.open(job.folder / "training.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")  # noqa: S108 - the kernel's file
+
+
+def _finite(value: float) -> bool:
+    return value == value and value not in {float("inf"), float("-inf")}  # noqa: PLR0124

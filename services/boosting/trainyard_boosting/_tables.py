@@ -1,0 +1,145 @@
+"""From a table to what both libraries train on, and what the logged model needs to do the same again."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+from trainyard.contract import Task
+from trainyard.trainer import Data
+
+# XGBoost refuses [, ] and <; LightGBM refuses what JSON quotes and rewrites white space.
+UNSAFE = re.compile(r"[\[\]<>{}\":,\s]")
+Kind = str
+"""How the logged model reads a column: `number`, `boolean`, `string` or `number_category`."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A raw column, its name inside the booster, and for a category its values in the order of codes."""
+
+    name: str
+    safe_name: str
+    kind: Kind
+    categories: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns, task and classes of the training data."""
+
+    columns: tuple[Column, ...]
+    task: Task
+    classes: tuple[Any, ...] | None
+
+    @classmethod
+    def of(cls, data: Data) -> "Table":
+        """Describe the training part."""
+        frame = data.frame
+        names = [UNSAFE.sub("_", str(name)) for name in frame.columns]
+        if len(set(names)) < len(names):
+            names = [f"{name}_{position}" for position, name in enumerate(names)]
+        columns = tuple(
+            _column(str(name), safe, frame[name]) for name, safe in zip(frame.columns, names, strict=True)
+        )
+        return cls(columns, data.task, data.classes)
+
+    def encode(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with safe names and categories replaced by their codes, 0 to k - 1, still categorical.
+
+        Codes are what both libraries split on, so results are those of the raw categoricals, whatever
+        type the categories have. Numeric columns are not copied.
+        """
+        encoded = {}
+        for column in self.columns:
+            values = frame[column.name]
+            if column.categories:
+                codes = values.cat.codes.to_numpy()
+                values = pd.Series(
+                    pd.Categorical.from_codes(codes, categories=range(len(column.categories))), index=frame.index
+                )
+            elif isinstance(values.dtype, pd.CategoricalDtype):
+                values = pd.Series(np.nan, index=frame.index, dtype="float64")
+            encoded[column.safe_name] = values
+        return pd.DataFrame(encoded, index=frame.index, copy=False)
+
+    def write(self, path: Path, *, framework: str) -> None:
+        """Write what `_scoring.py` reads: JSON, with classes and categories as their own types."""
+        described = {
+            "framework": framework,
+            "task": self.task.value,
+            "classes": None if self.classes is None else [_plain(label) for label in self.classes],
+            "columns": [
+                {
+                    "name": column.name,
+                    "safe_name": column.safe_name,
+                    "kind": column.kind,
+                    "categories": None if column.categories is None else list(column.categories),
+                }
+                for column in self.columns
+            ],
+        }
+        path.write_text(json.dumps(described, indent=1, allow_nan=False))
+
+    def signature(self) -> ModelSignature:
+        """Raw columns, each optional, numbers as doubles so that missing ones pass; `method` as param."""
+        types = {
+            "number": DataType.double, "number_category": DataType.double,
+            "boolean": DataType.boolean, "string": DataType.string,
+        }
+        inputs = [ColSpec(types[column.kind], column.name, required=False) for column in self.columns]
+        return ModelSignature(
+            inputs=Schema(inputs),
+            outputs=Schema([ColSpec(self._output_type())]),
+            params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
+        )
+
+    def raw_example(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The first five rows, as callers send them: plain strings, doubles and booleans."""
+        rows = frame.head(5)
+        plain = {}
+        for column in self.columns:
+            values = rows[column.name].astype(object)
+            if column.kind == "string":
+                values = values.where(values.notna(), None).map(lambda value: None if value is None else str(value))
+            elif column.kind == "boolean":
+                values = values.astype(bool)
+            else:
+                values = values.astype("float64")
+            plain[column.name] = values
+        return pd.DataFrame(plain).reset_index(drop=True)
+
+    def probabilities(self, raw: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """A booster's output as float64: (n, classes) for classification, (n,) for regression."""
+        values = raw.astype(np.float64)
+        if self.task is Task.CLASSIFICATION and values.ndim == 1:
+            return np.column_stack([1.0 - values, values])
+        return values
+
+    def _output_type(self) -> DataType:
+        if self.classes is None:
+            return DataType.double
+        if all(isinstance(_plain(label), bool) for label in self.classes):
+            return DataType.boolean
+        return DataType.long if all(isinstance(_plain(label), int) for label in self.classes) else DataType.string
+
+
+def _column(name: str, safe_name: str, values: pd.Series) -> Column:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        categories = tuple(_plain(value) for value in values.cat.categories)
+        numeric = bool(categories) and all(
+            isinstance(value, int | float) and not isinstance(value, bool) for value in categories
+        )
+        return Column(name, safe_name, "number_category" if numeric else "string", categories)
+    return Column(name, safe_name, "boolean" if values.dtype == bool else "number")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

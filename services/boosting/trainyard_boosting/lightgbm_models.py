@@ -1,0 +1,193 @@
+"""LightGBM on tables: `lightgbm_classifier` and `lightgbm_regressor`.
+
+Defaults are the library's: https://lightgbm.readthedocs.io/en/v4.6.0/Parameters.html.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import lightgbm
+import mlflow.lightgbm
+from lightgbm.callback import CallbackEnv, EarlyStopException
+from pydantic import Field, model_validator
+
+from trainyard.contract import Task
+from trainyard.errors import InvalidParams, OutOfMemory
+from trainyard.trainer import Data, DataKind, Params, Training
+from trainyard_boosting._fitting import check, monotone, sample_weights
+from trainyard_boosting._predictor import BoostedTrees, pinned
+from trainyard_boosting._rounds import Rounds
+from trainyard_boosting._tables import Table
+
+
+class LightGBMParams(Params):
+    """What classifier and regressor share."""
+
+    n_estimators: int = Field(100, ge=1, le=100_000, description="Boosting rounds")
+    num_leaves: int = Field(31, ge=2, le=131_072, description="Leaves of a tree")
+    max_depth: int = Field(-1, ge=-1, le=1000, description="Depth of a tree; 0 or less for no limit")
+    learning_rate: float = Field(0.1, gt=0, description="Shrinkage of each round")
+    boosting_type: Literal["gbdt", "dart", "rf"] = Field("gbdt", description="Boosting, boosting with dropout, or a random forest")
+    subsample_for_bin: int = Field(200_000, ge=1, description="Rows that bins are made from")
+    max_bin: int = Field(255, ge=2, le=65_535, description="Bins of a numeric column")
+    min_split_gain: float = Field(0.0, ge=0, description="Least gain of a split")
+    min_child_weight: float = Field(1e-3, ge=0, description="Least sum of hessians in a leaf")
+    min_child_samples: int = Field(20, ge=0, description="Least rows in a leaf")
+    subsample: float = Field(1.0, gt=0, le=1, description="Share of rows; needs subsample_freq above 0")
+    subsample_freq: int = Field(0, ge=0, description="Rows are drawn anew every so many rounds; 0 for never")
+    colsample_bytree: float = Field(1.0, gt=0, le=1, description="Share of columns a tree")
+    reg_alpha: float = Field(0.0, ge=0, description="L1 penalty on leaves")
+    reg_lambda: float = Field(0.0, ge=0, description="L2 penalty on leaves")
+    monotone_constraints: dict[str, Literal[-1, 0, 1]] | None = Field(None, description="Column to -1 falling, 0 free, 1 rising")
+    early_stopping_rounds: int | None = Field(None, ge=1, description="Stop after so many rounds without a better validation metric")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.boosting_type == "rf" and not (self.subsample_freq and self.subsample < 1):
+            raise ValueError("boosting_type 'rf' needs subsample below 1 and subsample_freq above 0")
+        if self.boosting_type == "dart" and self.early_stopping_rounds:
+            raise ValueError("boosting_type 'dart' changes earlier trees, so early_stopping_rounds cannot be used with it")
+        return self
+
+
+class ClassifierParams(LightGBMParams):
+    """Hyperparameters of `LGBMClassifier`, by its names."""
+
+    scale_pos_weight: float = Field(1.0, gt=0, description="Weight of the second class of two")
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(None, description="'balanced', or label to weight, 1 for those not named")
+    metric: Literal["binary_logloss", "multi_logloss", "auc", "average_precision", "auc_mu", "binary_error", "multi_error"] | None = Field(
+        None, description="Metric a round; binary_logloss, or multi_logloss for more than two classes, by default"
+    )
+
+
+class RegressorParams(LightGBMParams):
+    """Hyperparameters of `LGBMRegressor`, by its names."""
+
+    objective: Literal["regression", "regression_l1"] = Field("regression", description="What is minimised")
+    metric: Literal["l2", "rmse", "l1", "mape"] | None = Field(None, description="Metric a round; the objective's own by default")
+
+
+@dataclass(frozen=True)
+class LightGBM:
+    """A `trainyard.trainer.Trainer`."""
+
+    name: str
+    task: Task
+    params: type[LightGBMParams]
+    estimator: type[Any]
+    description: str
+    example: dict[str, Any]
+    framework: str = "lightgbm"
+    data: tuple[DataKind, ...] = ("table",)
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What a logged model needs, pinned."""
+        return pinned(self.framework)
+
+    def autolog(self) -> None:
+        mlflow.lightgbm.autolog(log_input_examples=False, log_models=False, log_datasets=False, silent=True)
+
+    def train(self, params: LightGBMParams, data: Data, training: Training) -> BoostedTrees:
+        """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`."""
+        try:
+            return self._train(params, data, training)
+        except MemoryError as error:
+            raise OutOfMemory from error
+
+    def _train(self, params: LightGBMParams, data: Data, training: Training) -> BoostedTrees:
+        check(data, params.early_stopping_rounds)
+        table = Table.of(data)
+        _check_metric(params, table)
+        rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".txt")
+        booster = rounds.resume(_load)
+        if not rounds.exhausted:
+            left_out = {"early_stopping_rounds", "class_weight", "monotone_constraints", "n_estimators"}
+            settings = params.model_dump(exclude=left_out, exclude_none=True)
+            directions = monotone(table, params.monotone_constraints)
+            if directions:
+                settings["monotone_constraints"] = [directions.get(column.safe_name, 0) for column in table.columns]
+            estimator = self.estimator(
+                **settings,
+                n_estimators=params.n_estimators - rounds.done,
+                n_jobs=training.threads,
+                random_state=training.seed,
+                verbosity=-1,
+            )
+            x, y = table.encode(data.frame), data.train.y
+            eval_set, weights, names = [(x, y)], [None], ["train"]
+            if data.validation is not None and len(data.validation):
+                eval_set.append((table.encode(data.validation.x), data.validation.y))
+                weights.append(data.validation.weight)
+                names.append("validation")
+            estimator.fit(
+                x, y, sample_weight=sample_weights(data, getattr(params, "class_weight", None)), eval_set=eval_set,
+                eval_sample_weight=weights, eval_names=names, callbacks=[_after_round(rounds)], init_model=booster,
+            )
+            booster = estimator.booster_
+        return _fitted(booster, rounds.best, table, self.requirements)
+
+
+def _after_round(rounds: Rounds) -> Callable[[CallbackEnv], None]:
+    def after_round(env: CallbackEnv) -> None:
+        scores: dict[str, dict[str, float]] = {}
+        for part, name, value, *_ in env.evaluation_result_list:
+            scores.setdefault(part, {})[name] = value
+        if rounds.after(scores, lambda path: env.model.save_model(path, num_iteration=-1)):
+            raise EarlyStopException((rounds.best or rounds.done) - 1, env.evaluation_result_list)
+
+    return after_round
+
+
+def _check_metric(params: LightGBMParams, table: Table) -> None:
+    if not isinstance(params, ClassifierParams) or params.metric is None or table.classes is None:
+        return
+    many = len(table.classes) > 2  # noqa: PLR2004 - two classes are the binary case
+    allowed = {"multi_logloss", "multi_error", "auc_mu"} if many else {"binary_logloss", "binary_error", "auc", "average_precision"}
+    if params.metric not in allowed:
+        raise InvalidParams(f"metric {params.metric!r} does not fit {len(table.classes)} classes; use one of {', '.join(sorted(allowed))}")
+
+
+def _load(path: str) -> tuple[Any, int]:
+    booster = lightgbm.Booster(model_file=path)
+    return booster, booster.current_iteration()
+
+
+def _fitted(booster: Any, best: int | None, table: Table, requirements: tuple[str, ...]) -> BoostedTrees:
+    keep = best or -1
+    gains = booster.feature_importance(importance_type="gain", iteration=keep)
+    return BoostedTrees(
+        table,
+        "lightgbm",
+        lambda encoded: booster.predict(encoded, num_iteration=keep),
+        lambda path: booster.save_model(path, num_iteration=keep),
+        dict(zip(booster.feature_name(), gains.tolist(), strict=True)),
+        requirements,
+    )
+
+
+classifier = LightGBM(
+    name="lightgbm_classifier",
+    task=Task.CLASSIFICATION,
+    params=ClassifierParams,
+    estimator=lightgbm.LGBMClassifier,
+    description="LightGBM classifier: strings as native categories, missing values as they are",
+    example={
+        "model": "lightgbm_classifier",
+        "params": {"n_estimators": 300, "learning_rate": 0.05, "early_stopping_rounds": 20},
+        "data": {"source": "builtin", "name": "breast_cancer"},
+    },
+)
+regressor = LightGBM(
+    name="lightgbm_regressor",
+    task=Task.REGRESSION,
+    params=RegressorParams,
+    estimator=lightgbm.LGBMRegressor,
+    description="LightGBM regressor: strings as native categories, missing values as they are",
+    example={
+        "model": "lightgbm_regressor",
+        "params": {"n_estimators": 300, "learning_rate": 0.05, "early_stopping_rounds": 20},
+        "data": {"source": "builtin", "name": "diabetes"},
+    },
+)

@@ -1,0 +1,198 @@
+"""XGBoost on tables: `xgboost_classifier` and `xgboost_regressor`.
+
+Defaults are the library's: https://xgboost.readthedocs.io/en/release_3.2.0/parameter.html.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import mlflow.xgboost
+import pandas as pd
+import xgboost
+from pydantic import Field, model_validator
+
+from trainyard.contract import Task
+from trainyard.errors import InvalidParams, OutOfMemory
+from trainyard.trainer import Data, DataKind, Params, Training
+from trainyard_boosting._fitting import check, monotone, sample_weights
+from trainyard_boosting._predictor import BoostedTrees, installed, pinned
+from trainyard_boosting._rounds import Rounds
+from trainyard_boosting._tables import Table
+
+PARTS = {"validation_0": "train", "validation_1": "validation"}
+"""XGBoost's names for the first and second evaluation set."""
+
+
+class XGBoostParams(Params):
+    """What classifier and regressor share."""
+
+    n_estimators: int = Field(100, ge=1, le=100_000, description="Boosting rounds")
+    max_depth: int = Field(6, ge=0, le=64, description="Depth of a tree; 0 for no limit")
+    learning_rate: float = Field(0.3, gt=0, le=1, description="Shrinkage of each round")
+    booster: Literal["gbtree", "dart"] = Field("gbtree", description="Trees, or trees with dropout")
+    tree_method: Literal["auto", "hist", "approx", "exact"] = Field("auto", description="How splits are found; auto is hist")
+    grow_policy: Literal["depthwise", "lossguide"] = Field("depthwise", description="Where a tree grows next")
+    max_leaves: int = Field(0, ge=0, le=1_000_000, description="Leaves of a tree; 0 for no limit")
+    max_bin: int = Field(256, ge=2, le=65_536, description="Bins of a numeric column")
+    min_child_weight: float = Field(1.0, ge=0, description="Least sum of hessians in a leaf")
+    gamma: float = Field(0.0, ge=0, description="Least loss reduction of a split")
+    max_delta_step: float = Field(0.0, ge=0, description="Largest step of a leaf; 0 for no limit")
+    subsample: float = Field(1.0, gt=0, le=1, description="Share of rows a round")
+    colsample_bytree: float = Field(1.0, gt=0, le=1, description="Share of columns a tree")
+    colsample_bylevel: float = Field(1.0, gt=0, le=1, description="Share of columns a level")
+    colsample_bynode: float = Field(1.0, gt=0, le=1, description="Share of columns a split")
+    reg_alpha: float = Field(0.0, ge=0, description="L1 penalty on leaves")
+    reg_lambda: float = Field(1.0, ge=0, description="L2 penalty on leaves")
+    max_cat_to_onehot: int = Field(4, ge=1, description="Columns with fewer categories are split one against the rest")
+    max_cat_threshold: int = Field(64, ge=1, description="Most categories on one side of a split")
+    monotone_constraints: dict[str, Literal[-1, 0, 1]] | None = Field(None, description="Column to -1 falling, 0 free, 1 rising")
+    early_stopping_rounds: int | None = Field(None, ge=1, description="Stop after so many rounds without a better validation metric")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.tree_method == "exact" and (self.max_depth == 0 or self.grow_policy == "lossguide" or self.max_leaves):
+            raise ValueError("tree_method 'exact' needs max_depth above 0, grow_policy 'depthwise' and max_leaves 0; use 'hist'")
+        if self.max_depth == 0 and self.max_leaves == 0 and self.grow_policy == "lossguide":
+            raise ValueError("max_depth 0 with grow_policy 'lossguide' grows without end; set max_leaves")
+        return self
+
+
+class ClassifierParams(XGBoostParams):
+    """Hyperparameters of `XGBClassifier`, by its names."""
+
+    scale_pos_weight: float = Field(1.0, gt=0, description="Weight of the second class of two")
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(None, description="'balanced', or label to weight, 1 for those not named")
+    eval_metric: Literal["logloss", "mlogloss", "auc", "aucpr", "error", "merror"] | None = Field(
+        None, description="Metric a round; logloss, or mlogloss for more than two classes, by default"
+    )
+
+
+class RegressorParams(XGBoostParams):
+    """Hyperparameters of `XGBRegressor`, by its names."""
+
+    objective: Literal["reg:squarederror", "reg:absoluteerror"] = Field("reg:squarederror", description="What is minimised")
+    eval_metric: Literal["rmse", "mae", "mape"] | None = Field(None, description="Metric a round; the objective's own by default")
+
+
+class AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc,unused-ignore] # typed in parts only
+    """Hands each round to `Rounds`."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        self._rounds = rounds
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Whether to stop."""
+        del epoch
+        scores = {PARTS[part]: {name: values[-1] for name, values in metrics.items()} for part, metrics in evals_log.items()}
+        return self._rounds.after(scores, model.save_model)
+
+
+@dataclass(frozen=True)
+class XGBoost:
+    """A `trainyard.trainer.Trainer`."""
+
+    name: str
+    task: Task
+    params: type[XGBoostParams]
+    estimator: type[Any]
+    description: str
+    example: dict[str, Any]
+    framework: str = installed("xgboost-cpu", "xgboost")
+    data: tuple[DataKind, ...] = ("table",)
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What a logged model needs, pinned."""
+        return pinned(self.framework)
+
+    def autolog(self) -> None:
+        mlflow.xgboost.autolog(importance_types=[], log_input_examples=False, log_models=False, log_datasets=False, silent=True)
+
+    def train(self, params: XGBoostParams, data: Data, training: Training) -> BoostedTrees:
+        """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`."""
+        try:
+            return self._train(params, data, training)
+        except MemoryError as error:
+            raise OutOfMemory from error
+
+    def _train(self, params: XGBoostParams, data: Data, training: Training) -> BoostedTrees:
+        check(data, params.early_stopping_rounds)
+        table = Table.of(data)
+        _check_combination(params, table)
+        rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".ubj")
+        booster = rounds.resume(_load)
+        if not rounds.exhausted:
+            settings = params.model_dump(exclude={"early_stopping_rounds", "class_weight", "monotone_constraints", "n_estimators"})
+            estimator = self.estimator(
+                **settings,
+                n_estimators=params.n_estimators - rounds.done,
+                monotone_constraints=monotone(table, params.monotone_constraints),
+                enable_categorical=True,
+                n_jobs=training.threads,
+                random_state=training.seed,
+                callbacks=[AfterRound(rounds)],
+            )
+            x, y = table.encode(data.frame), data.train.y
+            weight = sample_weights(data, getattr(params, "class_weight", None))
+            eval_set, weights = [(x, y)], [weight]
+            if data.validation is not None and len(data.validation):
+                eval_set.append((table.encode(data.validation.x), data.validation.y))
+                weights.append(data.validation.weight)
+            if weight is None and weights[-1] is None:
+                weights = []
+            estimator.fit(
+                x, y, sample_weight=weight, eval_set=eval_set, sample_weight_eval_set=weights or None, verbose=False, xgb_model=booster
+            )
+            booster = estimator.get_booster()
+        return _fitted(booster if rounds.best is None else booster[: rounds.best], table, self.requirements)
+
+
+def _check_combination(params: XGBoostParams, table: Table) -> None:
+    if params.tree_method == "exact" and any(column.categories for column in table.columns):
+        name = next(column.name for column in table.columns if column.categories)
+        raise InvalidParams(f"tree_method 'exact' cannot split categories, and {name!r} holds some; use 'hist' or 'approx'")
+    if not isinstance(params, ClassifierParams) or params.eval_metric is None or table.classes is None:
+        return
+    many = len(table.classes) > 2  # noqa: PLR2004 - two classes are the binary case
+    allowed = {"mlogloss", "merror", "auc"} if many else {"logloss", "error", "auc", "aucpr"}
+    if params.eval_metric not in allowed:
+        raise InvalidParams(f"eval_metric {params.eval_metric!r} does not fit {len(table.classes)} classes; use one of {', '.join(sorted(allowed))}")
+
+
+def _load(path: str) -> tuple[Any, int]:
+    booster = xgboost.Booster(model_file=path)
+    return booster, booster.num_boosted_rounds()
+
+
+def _fitted(booster: Any, table: Table, requirements: tuple[str, ...]) -> BoostedTrees:
+    def predict(encoded: pd.DataFrame) -> Any:
+        return booster.predict(xgboost.DMatrix(encoded, enable_categorical=True))
+
+    importance = booster.get_score(importance_type="total_gain")
+    return BoostedTrees(table, "xgboost", predict, booster.save_model, importance, requirements)
+
+
+classifier = XGBoost(
+    name="xgboost_classifier",
+    task=Task.CLASSIFICATION,
+    params=ClassifierParams,
+    estimator=xgboost.XGBClassifier,
+    description="XGBoost classifier: strings as native categories, missing values as they are",
+    example={
+        "model": "xgboost_classifier",
+        "params": {"n_estimators": 300, "learning_rate": 0.1, "early_stopping_rounds": 20},
+        "data": {"source": "builtin", "name": "breast_cancer"},
+    },
+)
+regressor = XGBoost(
+    name="xgboost_regressor",
+    task=Task.REGRESSION,
+    params=RegressorParams,
+    estimator=xgboost.XGBRegressor,
+    description="XGBoost regressor: strings as native categories, missing values as they are",
+    example={
+        "model": "xgboost_regressor",
+        "params": {"n_estimators": 300, "learning_rate": 0.1, "early_stopping_rounds": 20},
+        "data": {"source": "builtin", "name": "diabetes"},
+    },
+)
