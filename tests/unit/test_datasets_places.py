@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 
 from trainyard import datasets
 from trainyard.contract import FileData, Split, Task
+from trainyard.datasets.locations import locate
 from trainyard.errors import InvalidData
 from trainyard.settings import DataAccess
 
@@ -162,16 +163,15 @@ def silent():
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/x.csv", "http://127.0.0.1:{port}/x.csv"])
-def test_a_remote_that_never_answers_is_refused_in_seconds(uri, silent, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainyard.datasets.locations.AT_SUBMIT_SECONDS", 1.0)
+def test_a_remote_that_never_answers_is_refused_once_patience_ends(uri, silent, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     access = DataAccess(roots=(), data_dir=tmp_path, http_hosts=("127.0.0.1",), s3_endpoint=f"http://127.0.0.1:{silent}")
     started = time.monotonic()
     with pytest.raises(InvalidData) as error:
-        datasets.inspect(FileData(source="file", uri=uri.format(port=silent), target="y"), task=Task.CLASSIFICATION, kinds=("table",), access=access, split=Split())
+        locate(uri.format(port=silent), access, patience_seconds=1.0).head(10)
     assert error.value.pointer == "/data/uri"
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 4
 
 
 class Pages(http.server.BaseHTTPRequestHandler):

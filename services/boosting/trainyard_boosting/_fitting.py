@@ -6,10 +6,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils.class_weight import compute_sample_weight
-
 from trainyard.contract import Task
 from trainyard.errors import InvalidData, InvalidParams
 from trainyard.trainer import Data
+
 from trainyard_boosting._tables import Table
 
 Weights = npt.NDArray[np.float64]

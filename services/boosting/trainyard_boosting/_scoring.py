@@ -5,6 +5,7 @@ Categories never seen in training count as missing, and so does a column that is
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unus
             import xgboost
 
             booster = xgboost.Booster(model_file=path)
-            self.score = lambda frame: booster.predict(xgboost.DMatrix(frame, enable_categorical=True))
+            self.score: Callable[[pd.DataFrame], Any] = lambda frame: booster.predict(xgboost.DMatrix(frame, enable_categorical=True))
         else:
             import lightgbm
 
             model = lightgbm.Booster(model_file=path)
-            self.score = model.predict
+            self.score = lambda frame: model.predict(frame)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Labels or float64 values of (n,); or a frame of (n, classes) for `predict_proba`."""
@@ -74,7 +75,7 @@ def _category(values: pd.Series, column: dict[str, Any]) -> Any:
         keys = values.astype(object).map(lambda value: None if pd.isna(value) else str(value))
         known = {str(value): code for code, value in enumerate(categories)}
     codes = keys.map(known).astype("float64").fillna(-1).astype("int32")
-    return pd.Categorical.from_codes(codes.to_numpy(), categories=range(len(categories)))
+    return pd.Categorical.from_codes(codes.to_numpy(), categories=pd.RangeIndex(len(categories)))
 
 
 mlflow.models.set_model(Scoring())

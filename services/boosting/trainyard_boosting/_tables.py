@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-
 from trainyard.contract import Task
 from trainyard.trainer import Data
 
@@ -63,7 +62,7 @@ class Table:
             if column.categories:
                 codes = values.cat.codes.to_numpy()
                 values = pd.Series(
-                    pd.Categorical.from_codes(codes, categories=range(len(column.categories))), index=frame.index
+                    pd.Categorical.from_codes(codes, categories=pd.RangeIndex(len(column.categories))), index=frame.index
                 )
             elif isinstance(values.dtype, pd.CategoricalDtype):
                 values = pd.Series(np.nan, index=frame.index, dtype="float64")
@@ -94,7 +93,7 @@ class Table:
             "number": DataType.double, "number_category": DataType.double,
             "boolean": DataType.boolean, "string": DataType.string,
         }
-        inputs = [ColSpec(types[column.kind], column.name, required=False) for column in self.columns]
+        inputs: list[Any] = [ColSpec(types[column.kind], column.name, required=False) for column in self.columns]
         return ModelSignature(
             inputs=Schema(inputs),
             outputs=Schema([ColSpec(self._output_type())]),

@@ -11,10 +11,10 @@ import lightgbm
 import mlflow.lightgbm
 from lightgbm.callback import CallbackEnv, EarlyStopException
 from pydantic import Field, model_validator
-
 from trainyard.contract import Task
 from trainyard.errors import InvalidParams, OutOfMemory
 from trainyard.trainer import Data, DataKind, Params, Training
+
 from trainyard_boosting._fitting import check, monotone, sample_weights
 from trainyard_boosting._predictor import BoostedTrees, pinned
 from trainyard_boosting._rounds import Rounds
@@ -116,7 +116,8 @@ class LightGBM:
                 verbosity=-1,
             )
             x, y = table.encode(data.frame), data.train.y
-            eval_set, weights, names = [(x, y)], [None], ["train"]
+            eval_set, names = [(x, y)], ["train"]
+            weights: list[Any] = [None]
             if data.validation is not None and len(data.validation):
                 eval_set.append((table.encode(data.validation.x), data.validation.y))
                 weights.append(data.validation.weight)
@@ -132,10 +133,11 @@ class LightGBM:
 def _after_round(rounds: Rounds) -> Callable[[CallbackEnv], None]:
     def after_round(env: CallbackEnv) -> None:
         scores: dict[str, dict[str, float]] = {}
-        for part, name, value, *_ in env.evaluation_result_list:
+        results: list[Any] = list(env.evaluation_result_list or ())
+        for part, name, value, *_ in results:
             scores.setdefault(part, {})[name] = value
         if rounds.after(scores, lambda path: env.model.save_model(path, num_iteration=-1)):
-            raise EarlyStopException((rounds.best or rounds.done) - 1, env.evaluation_result_list)
+            raise EarlyStopException((rounds.best or rounds.done) - 1, results)
 
     return after_round
 

@@ -10,10 +10,10 @@ import mlflow.xgboost
 import pandas as pd
 import xgboost
 from pydantic import Field, model_validator
-
 from trainyard.contract import Task
 from trainyard.errors import InvalidParams, OutOfMemory
 from trainyard.trainer import Data, DataKind, Params, Training
+
 from trainyard_boosting._fitting import check, monotone, sample_weights
 from trainyard_boosting._predictor import BoostedTrees, installed, pinned
 from trainyard_boosting._rounds import Rounds

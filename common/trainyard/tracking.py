@@ -1,0 +1,126 @@
+"""The service's side of MLflow: making runs, moving their status, closing them, reading them back.
+
+Only `MlflowClient`, never the fluent API: its active run belongs to a thread, and here many runs share some.
+Every method blocks; the supervisor calls them from a thread. Errors pass as MLflow raises them;
+`buffering.is_away` tells the ones that mean "not now".
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+from mlflow.entities import RunTag
+
+from trainyard.contract import Links, Reason, Registered, Run, RunPage, RunStatus, Transition
+from trainyard.errors import Invalid
+from trainyard.folder import Outcome, Submission
+
+TAG_LIMIT = 5000
+
+
+class Tracking:
+    """One MLflow server, as one service instance uses it."""
+
+    def __init__(self, *, uri: str, ui_url: str, instance: str) -> None:
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "10"
+        self._uri = uri
+        self._ui_url = ui_url.rstrip("/")
+        self._instance = instance
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._experiments: dict[str, str] = {}
+
+    def answers(self) -> bool:
+        """Whether the server says it is healthy, within two seconds."""
+        try:
+            return httpx.get(f"{self._uri}/health", timeout=2.0).is_success
+        except httpx.HTTPError:
+            return False
+
+    def experiment_id(self, name: str) -> str:
+        """The experiment's id, made if need be. Raises `Invalid` for a deleted one."""
+        if name not in self._experiments:
+            found = self._client.get_experiment_by_name(name)
+            if found is not None and found.lifecycle_stage == "deleted":
+                raise Invalid.field("/experiment", f"{name!r} was deleted in MLflow; restore it or use another")
+            self._experiments[name] = found.experiment_id if found else self._client.create_experiment(name)
+        return self._experiments[name]
+
+    def create(self, *, experiment_id: str, run_name: str | None, tags: dict[str, str]) -> MlflowRun:
+        """A new MLflow run of this instance."""
+        own = {"trainyard.instance": self._instance, "mlflow.user": "trainyard", **tags}
+        return self._client.create_run(experiment_id, tags=own, run_name=run_name)
+
+    def set_status(self, run_id: str, status: RunStatus) -> None:
+        """Move a run that has not ended."""
+        self._client.update_run(run_id, status=str(status))
+
+    def close(self, run: Run, outcome: Outcome, *, files: tuple[Path, ...]) -> None:
+        """Write how the run ended: files the run could not upload itself, a tag, the status last."""
+        for path in files:
+            if path.exists():
+                self._client.log_artifact(run.run_id, str(path))
+        kept = run.model_dump(mode="json", include={"message", "reason", "model_uri", "registered", "attempt", "version", "started_at", "submitted_at"})
+        kept["transitions"] = [each.model_dump(mode="json", exclude_none=True) for each in run.transitions[-20:]]
+        kept["message"] = (run.message or "")[:1000] or None
+        tags = [RunTag("trainyard.outcome", json.dumps(kept))]
+        if run.reason:
+            tags.append(RunTag("trainyard.reason", str(run.reason)))
+        self._client.log_batch(run.run_id, tags=tags)
+        self._client.set_terminated(run.run_id, str(outcome.status), int(outcome.ended_at.timestamp() * 1000))
+
+    def status(self, run_id: str) -> RunStatus:
+        """The status MLflow shows."""
+        return RunStatus(self._client.get_run(run_id).info.status)
+
+    def read(self, run_id: str) -> Run | None:
+        """A run of this instance as MLflow holds it; None for any other."""
+        found = self._client.get_run(run_id)
+        return self._as_run(found) if found.data.tags.get("trainyard.instance") == self._instance else None
+
+    def search(self, condition: str, *, limit: int, cursor: str | None = None) -> RunPage:
+        """This instance's runs that meet MLflow's filter, newest first."""
+        experiments = [each.experiment_id for each in self._client.search_experiments()]
+        own = f"tags.`trainyard.instance` = '{self._instance}'"
+        found = self._client.search_runs(
+            experiments, " and ".join(filter(None, (own, condition))), max_results=limit,
+            order_by=["attributes.start_time DESC"], page_token=cursor,
+        )
+        return RunPage(runs=[self._as_run(each) for each in found], cursor=found.token or None)
+
+    def link(self, experiment_id: str, run_id: str) -> str:
+        """The run's page in MLflow."""
+        return f"{self._ui_url}/#/experiments/{experiment_id}/runs/{run_id}"
+
+    def _as_run(self, found: MlflowRun) -> Run:
+        tags, info = found.data.tags, found.info
+        kept = json.loads(tags.get("trainyard.outcome", "{}"))
+        reason = Reason(kept["reason"]) if kept.get("reason") else None
+        return Run(
+            run_id=info.run_id, status=RunStatus(info.status), reason=reason, message=kept.get("message"),
+            retryable=reason.retryable if reason else None, version=kept.get("version", 0),
+            model=tags.get("trainyard.model", ""), service=self._instance,
+            experiment=tags.get("trainyard.experiment", ""), experiment_id=info.experiment_id,
+            run_name=info.run_name or "", attempt=int(tags.get("trainyard.attempt", "1")),
+            metrics=dict(found.data.metrics), model_uri=kept.get("model_uri"),
+            registered=Registered.model_validate(kept["registered"]) if kept.get("registered") else None,
+            submitted_at=_time(info.start_time), started_at=kept.get("started_at") and datetime.fromisoformat(kept["started_at"]),
+            ended_at=_time(info.end_time) if info.end_time else None,
+            transitions=[Transition.model_validate_json(json.dumps(each)) for each in kept.get("transitions", [])],
+            links=Links(self=f"/train/{info.run_id}", logs=f"/train/{info.run_id}/logs", mlflow=self.link(info.experiment_id, info.run_id)),
+        )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def unended() -> Iterator[str]:
+    """MLflow's conditions for runs that have not ended."""
+    for status in (RunStatus.SCHEDULED, RunStatus.RUNNING):
+        yield f"attributes.status = '{status}'"
