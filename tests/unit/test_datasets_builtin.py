@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn import datasets as sklearn_datasets
 from sklearn.model_selection import train_test_split
-
 from trainyard import datasets
 from trainyard.contract import BuiltinData, Split, Task
 from trainyard.errors import InvalidData

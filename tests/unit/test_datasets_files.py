@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
-
 from trainyard import datasets
 from trainyard.contract import FileData, Split, Task
 from trainyard.errors import InvalidData
@@ -47,7 +46,7 @@ def inspect(root: Path, task=Task.CLASSIFICATION, **fields) -> None:
     datasets.inspect(spec(**fields), task=task, kinds=("table",), access=access(root), split=Split())
 
 
-def refused(root: Path, content: str | bytes | None = None, *, at_submit=True, pointer="/data/uri", name="bad.csv", task=Task.CLASSIFICATION, split=None, **fields) -> str:
+def refused(root: Path, content: str | bytes | None = None, *, at_submit=True, pointer="/data/uri", name="bad.csv", task=Task.CLASSIFICATION, split=None, **fields) -> str:  # noqa: PLR0913 - what is asked, and what must come of it
     """The complaint that both the submit (unless told otherwise) and the run give."""
     if content is not None:
         (root / name).write_bytes(content.encode() if isinstance(content, str) else content)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from trainyard import datasets
 from trainyard.contract import BuiltinData, ImageData, Split, Task
 from trainyard.errors import InvalidData
@@ -24,7 +23,7 @@ def idx(array: np.ndarray) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
-def write_idx(folder: Path, x=X, y=Y, x_test=X_TEST, y_test=Y_TEST, *, packed=True) -> Path:
+def write_idx(folder: Path, x=X, y=Y, x_test=X_TEST, y_test=Y_TEST, *, packed=True) -> Path:  # noqa: PLR0913 - four files and how they are packed
     folder.mkdir(exist_ok=True)
     arrays = {"train-images-idx3-ubyte": x, "train-labels-idx1-ubyte": y, "t10k-images-idx3-ubyte": x_test, "t10k-labels-idx1-ubyte": y_test}
     for name, array in arrays.items():
@@ -190,7 +189,7 @@ def test_nothing_is_fetched_at_submit_and_a_failed_fetch_says_what_to_put_where(
     spec = BuiltinData(source="builtin", name="fashion_mnist")
     datasets.inspect(spec, task=Task.CLASSIFICATION, kinds=("images",), access=access(tmp_path), split=Split())
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InvalidData, match="put train-images-idx3-ubyte.gz, .* into .*fashion_mnist") as error:
+    with pytest.raises(InvalidData, match=r"put train-images-idx3-ubyte.gz, .* into .*fashion_mnist") as error:
         datasets.load(spec, Split(), task=Task.CLASSIFICATION, kinds=("images",), access=access(tmp_path))
     assert error.value.pointer == "/data/name"
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
-
 from trainyard import datasets
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets.locations import locate
