@@ -83,11 +83,13 @@ class Rounds:
             try:
                 booster, rounds = load(str(model))
                 state = json.loads(model.with_suffix(".json").read_text())
-                if rounds != state["done"] or not 0 < rounds <= self.total:
-                    raise ValueError(f"holds {rounds} rounds, and {state['done']} of at most {self.total} were expected")
                 best_round, best_score = state["best_round"], state["best_score"]
+                expected = state["done"]
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a checkpoint, an older one or none will do
                 log.warning("checkpoint %s is ignored: %s", model.name, error)
+                continue
+            if rounds != expected or not 0 < rounds <= self.total:
+                log.warning("checkpoint %s is ignored: it holds %d rounds, and %s of at most %d were expected", model.name, rounds, expected, self.total)
                 continue
             self.done, self.best_round, self.best_score = rounds, best_round, best_score
             log.info("going on after round %d from checkpoint %s", self.done, model.name)

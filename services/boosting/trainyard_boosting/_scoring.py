@@ -18,6 +18,9 @@ import pandas as pd
 class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unused-ignore] # not exported by name
     """Predicts from raw columns with a booster in its library's own format."""
 
+    score: Callable[..., Any]
+    about: dict[str, Any]
+
     def load_context(self, context: Any) -> None:
         """Read `preprocessing.json` and the booster."""
         self.about = json.loads(Path(context.artifacts["preprocessing"]).read_text())
@@ -26,12 +29,12 @@ class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unus
             import xgboost
 
             booster = xgboost.Booster(model_file=path)
-            self.score: Callable[[pd.DataFrame], Any] = lambda frame: booster.predict(xgboost.DMatrix(frame, enable_categorical=True))
+            self.score = lambda frame: booster.predict(xgboost.DMatrix(frame, enable_categorical=True))
         else:
             import lightgbm
 
             model = lightgbm.Booster(model_file=path)
-            self.score = lambda frame: model.predict(frame)
+            self.score = model.predict
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Labels or float64 values of (n,); or a frame of (n, classes) for `predict_proba`."""

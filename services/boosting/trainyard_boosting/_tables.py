@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
 from trainyard.contract import Task
 from trainyard.trainer import Data
 
@@ -88,12 +89,13 @@ class Table:
         path.write_text(json.dumps(described, indent=1, allow_nan=False))
 
     def signature(self) -> ModelSignature:
-        """Raw columns, each optional, numbers as doubles so that missing ones pass; `method` as param."""
-        types = {
-            "number": DataType.double, "number_category": DataType.double,
-            "boolean": DataType.boolean, "string": DataType.string,
-        }
-        inputs: list[Any] = [ColSpec(types[column.kind], column.name, required=False) for column in self.columns]
+        """Raw columns by name, each optional and of any type; `method` as param.
+
+        MLflow 3.17 refuses int64 where a double is declared, and a pandas categorical or a column of
+        nothing but missing values where a string is. `_scoring.py` reads all of these, so the types
+        are left to it; `preprocessing.json` holds them.
+        """
+        inputs: list[Any] = [ColSpec(AnyType(), column.name, required=False) for column in self.columns]
         return ModelSignature(
             inputs=Schema(inputs),
             outputs=Schema([ColSpec(self._output_type())]),

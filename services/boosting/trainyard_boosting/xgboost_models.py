@@ -122,7 +122,10 @@ class XGBoost:
         rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".ubj")
         booster = rounds.resume(_load)
         if not rounds.exhausted:
-            settings = params.model_dump(exclude={"early_stopping_rounds", "class_weight", "monotone_constraints", "n_estimators"})
+            left_out = {"early_stopping_rounds", "class_weight", "monotone_constraints", "n_estimators"}
+            if table.classes is not None and len(table.classes) > 2:  # noqa: PLR2004 - it means something for two classes only
+                left_out.add("scale_pos_weight")
+            settings = params.model_dump(exclude=left_out)
             estimator = self.estimator(
                 **settings,
                 n_estimators=params.n_estimators - rounds.done,
