@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from trainyard import child
-from trainyard.pointers import field_errors
+from trainyard.complaints import complaints
 from trainyard.trainer import Catalogue, describe, load_catalogue
 
 AHEAD = (
@@ -80,9 +80,8 @@ class ForkServer:
         try:
             trainer.params.model_validate_json(json.dumps(request["params"]))
         except ValidationError as error:
-            known = trainer.params.model_fields
-            found = field_errors(error, prefix="/params", known=known)
-            return {"errors": [each.model_dump() for each in found]}
+            found = complaints(error, trainer.params)
+            return {"errors": [{"pointer": f"/params{each.pointer}", "detail": each.detail} for each in found]}
         return {"errors": []}
 
     def _fork(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from trainyard.api.complaints import complaints, pointer, shown
+from trainyard.complaints import complaints, pointer, shown
 from trainyard.contract import FieldError, TrainRequest
 from trainyard.errors import Invalid, Malformed, TooLarge
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from trainyard.api.complaints import pointer, sentence
+from trainyard.complaints import pointer, sentence
 from trainyard.contract import FieldError, Problem
 from trainyard.errors import Invalid, RequestError, Unauthorized
 
