@@ -82,7 +82,7 @@ async def _until_over(live: LiveRun, process: Process, grace_seconds: float) -> 
         over.cancel()
 
 
-def _died(code: int | None, out_of_memory: bool) -> tuple[Reason, str]:  # noqa: FBT001
+def _died(code: int | None, out_of_memory: bool) -> tuple[Reason, str]:
     if out_of_memory:
         return Reason.OUT_OF_MEMORY, "the kernel ended the run's process for memory; give the service more, or the run less data"
     if code is not None and code < 0:

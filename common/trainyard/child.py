@@ -1,5 +1,6 @@
 """What happens inside a run's process, from the fork to `outcome.json`."""
 
+import json
 import os
 import resource
 import signal
@@ -14,12 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-import json
-
 from pydantic import BaseModel
 
-from trainyard.contract import Phase, Reason, RunStatus
-from trainyard.errors import Diverged, DiskFull, OutOfMemory, RunError
+from trainyard.contract import Phase, Reason
+from trainyard.errors import DiskFull, Diverged, OutOfMemory, RunError
 from trainyard.folder import Outcome, RunFolder
 from trainyard.settings import DataAccess
 from trainyard.trainer import Interrupted, Trainer, Training
@@ -199,7 +198,7 @@ def _prepare(job: Job) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")  # noqa: S108 - the kernel's file
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def _finite(value: float) -> bool:

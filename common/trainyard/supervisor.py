@@ -19,13 +19,13 @@ from trainyard import datasets
 from trainyard.attempts import attempt
 from trainyard.buffering import is_away
 from trainyard.contract import ModelInfo, OnExisting, Reason, Run, RunPage, RunStatus, TrainRequest
-from trainyard.errors import Invalid, InvalidData, KeyReused, QueueFull, ServiceError, Unavailable, UnknownRun
+from trainyard.errors import Invalid, InvalidData, KeyReused, QueueFull, Unavailable, UnknownRun
 from trainyard.folder import Outcome, RunFolder, Submission
 from trainyard.launcher import ForkLauncher, Launcher
 from trainyard.live import LiveRun
 from trainyard.service import Service
 from trainyard.settings import Settings
-from trainyard.submissions import Keys, digest_of, tags_of
+from trainyard.submissions import Keys, digest_of, key_digest, tags_of
 from trainyard.sweep import Lock, Sweep
 from trainyard.tracking import Tracking
 
@@ -118,10 +118,12 @@ class Supervisor:
         self, *, status: RunStatus | None, model: str | None, experiment: str | None, limit: int, cursor: str | None
     ) -> RunPage:
         """Runs, newest first. Raises `Invalid` for a cursor that was never given out."""
+        if "'" in f"{model}{experiment}":
+            return RunPage(runs=[])
         conditions = [
             f"attributes.status = '{status}'" if status else "",
-            f"tags.`trainyard.model` = '{_quoted(model)}'" if model else "",
-            f"tags.`trainyard.experiment` = '{_quoted(experiment)}'" if experiment else "",
+            f"tags.`trainyard.model` = '{model}'" if model else "",
+            f"tags.`trainyard.experiment` = '{experiment}'" if experiment else "",
         ]
         condition = " and ".join(filter(None, conditions))
         try:
@@ -204,9 +206,8 @@ class Supervisor:
     async def _sweep(self) -> None:
         sweep = Sweep(self._runs_dir, self._tracking, keep_days=self._settings.keep_work_days)
         found = await self._until_mlflow_answers(sweep.look)
-        for folder, submission in found.ended:
+        for submission in found.ended:
             self._keys.note(submission)
-            del folder
         for folder, submission, outcome in found.to_close:
             await self._close(self._know(submission, folder), outcome)
         for folder, submission in found.to_queue:
@@ -268,13 +269,12 @@ class Supervisor:
             run_name=made.info.run_name, artifact_uri=made.info.artifact_uri, submitted_at=datetime.now(UTC),
         )
         await self._in_thread(lambda: RunFolder(self._runs_dir / submission.run_id).create(submission))
-        self._keys.note(submission)
         return submission
 
     async def _existing(self, key: str) -> tuple[Run, str] | None:
         known = self._keys.newest(key)
         if known is None:
-            page = await self._mlflow(lambda: self._tracking.search(f"tags.`trainyard.idempotency_key` = '{_quoted(key)}'", limit=1))
+            page = await self._mlflow(lambda: self._tracking.search(f"tags.`trainyard.key_digest` = '{key_digest(key)}'", limit=1))
             if not page.runs:
                 return None
             return page.runs[0], await self._mlflow(lambda: self._tracking.digest(page.runs[0].run_id))
@@ -282,6 +282,7 @@ class Supervisor:
 
     def _know(self, submission: Submission, folder: RunFolder) -> LiveRun:
         link = self._tracking.link(submission.experiment_id, submission.run_id)
+        self._keys.note(submission)
         live = self._live[submission.run_id] = LiveRun(submission, folder, service=self._instance, link=link)
         for run_id in [run_id for run_id, each in self._live.items() if each.run.status.ended][:-RECENT]:
             del self._live[run_id]
@@ -392,6 +393,3 @@ def _attaches(choice: OnExisting, status: RunStatus) -> bool:
         return True
     return choice is OnExisting.RERUN_FAILED and status is RunStatus.FINISHED
 
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "")

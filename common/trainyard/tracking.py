@@ -7,6 +7,7 @@ Every method blocks; the supervisor calls them from a thread. Errors pass as MLf
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from mlflow.entities import RunTag
 
 from trainyard.contract import Links, Reason, Registered, Run, RunPage, RunStatus, Transition
 from trainyard.errors import Invalid
-from trainyard.folder import Outcome, Submission
+from trainyard.folder import Outcome
 
 TAG_LIMIT = 5000
 
@@ -92,6 +93,15 @@ class Tracking:
             order_by=["attributes.start_time DESC"], page_token=cursor,
         )
         return RunPage(runs=[self._as_run(each) for each in found], cursor=found.token or None)
+
+    def digest(self, run_id: str) -> str:
+        """The digest of the request that a run was made for."""
+        return str(self._client.get_run(run_id).data.tags.get("trainyard.request_digest", ""))
+
+    def log_text(self, run_id: str) -> str:
+        """A run's training.log, as it was uploaded."""
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self._client.download_artifacts(run_id, "training.log", folder)).read_text(errors="replace")
 
     def link(self, experiment_id: str, run_id: str) -> str:
         """The run's page in MLflow."""

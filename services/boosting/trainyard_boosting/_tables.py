@@ -55,20 +55,20 @@ class Table:
         """The frame with safe names and categories replaced by their codes, 0 to k - 1, still categorical.
 
         Codes are what both libraries split on, so results are those of the raw categoricals, whatever
-        type the categories have. Numeric columns are not copied.
+        type the categories have. Numeric columns are neither copied nor taken apart: LightGBM reads
+        a frame that is one block without a copy.
         """
-        encoded = {}
+        names = [column.name for column in self.columns]
+        encoded = frame.copy(deep=False) if list(frame.columns) == names else frame[names]
+        encoded.columns = pd.Index([column.safe_name for column in self.columns])
         for column in self.columns:
-            values = frame[column.name]
+            values = encoded[column.safe_name]
             if column.categories:
                 codes = values.cat.codes.to_numpy()
-                values = pd.Series(
-                    pd.Categorical.from_codes(codes, categories=pd.RangeIndex(len(column.categories))), index=frame.index
-                )
+                encoded[column.safe_name] = pd.Categorical.from_codes(codes, categories=pd.RangeIndex(len(column.categories)))
             elif isinstance(values.dtype, pd.CategoricalDtype):
-                values = pd.Series(np.nan, index=frame.index, dtype="float64")
-            encoded[column.safe_name] = values
-        return pd.DataFrame(encoded, index=frame.index, copy=False)
+                encoded[column.safe_name] = np.nan
+        return encoded
 
     def write(self, path: Path, *, framework: str) -> None:
         """Write what `_scoring.py` reads: JSON, with classes and categories as their own types."""
