@@ -36,7 +36,6 @@ AHEAD = (
     "sklearn.model_selection",
     "trainyard.evaluation",
     "trainyard.plots",
-    "trainyard.registry",
 )
 
 
