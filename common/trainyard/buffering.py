@@ -6,6 +6,7 @@ from what the service knew when it made the run; all else passes through. ADR 2 
 
 import contextlib
 import re
+import sys
 import threading
 import time
 from collections import deque
@@ -27,14 +28,14 @@ INTERVAL_SECONDS = 0.5
 def is_away(error: BaseException) -> bool:
     """Whether the error means that MLflow did not answer or cannot now, so that trying again may help."""
     if isinstance(error, MlflowException):
-        status = error.get_http_status_code()
+        status = int(error.get_http_status_code())
         return status >= 500 or status == 429  # noqa: PLR2004 - HTTP's own numbers
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code >= 500  # noqa: PLR2004
     return isinstance(error, requests.RequestException)
 
 
-class BufferedStore(RestStore):  # type: ignore[misc]
+class BufferedStore(RestStore):
     """A REST store whose writes to one run are queued and sent in order by a thread.
 
     Metrics that do not carry the house's names are left out: autologging reports the same values under
@@ -60,10 +61,14 @@ class BufferedStore(RestStore):  # type: ignore[misc]
         """Nothing for this run: its status is the service's to set."""
         if run_id == self._run.info.run_id:
             return self._run.info
-        return super().update_run_info(run_id, run_status, end_time, run_name)
+        info: RunInfo = super().update_run_info(run_id, run_status, end_time, run_name)
+        return info
 
     def log_batch(self, run_id: str, metrics: list[Metric], params: list[Param], tags: list[RunTag]) -> None:
-        """Queue them."""
+        """Queue them; those of another run are sent at once."""
+        if run_id != self._run.info.run_id:
+            super().log_batch(run_id, metrics, params, tags)
+            return
         kept = [metric for metric in metrics if KEPT_METRIC.match(metric.key)]
         new = [param for param in params if param.key not in self._params]
         self._params.update(param.key for param in new)
@@ -125,7 +130,7 @@ class BufferedStore(RestStore):  # type: ignore[misc]
             with self._wake:
                 self._pending.extendleft(reversed(items))
         else:
-            print(f"MLflow refused a batch of {len(items)}: {error}", flush=True)
+            sys.stdout.write(f"MLflow refused a batch of {len(items)}: {error}\n")
 
     def _send(self, items: list[Any]) -> None:
         of = lambda kind: [item for item in items if isinstance(item, kind)]  # noqa: E731
@@ -143,7 +148,7 @@ def buffer_writes(run: Run) -> BufferedStore:
     """Make every MLflow call of this process that writes to `run` go through a buffer; called once a process."""
     made: list[BufferedStore] = []
 
-    def build(store_uri: str | None = None, artifact_uri: str | None = None, **_: Any) -> BufferedStore:
+    def build(store_uri: str | None = None, **_: Any) -> BufferedStore:
         if not made:
             made.append(BufferedStore(lambda: get_default_host_creds(store_uri), run))
         return made[0]
@@ -151,5 +156,5 @@ def buffer_writes(run: Run) -> BufferedStore:
     for scheme in ("http", "https"):
         _tracking_store_registry.register(scheme, build)
     with contextlib.suppress(AttributeError):
-        _tracking_store_registry._get_store_with_resolved_uri.cache_clear()
+        _tracking_store_registry._get_store_with_resolved_uri.cache_clear()  # noqa: SLF001 - a store from before the fork must not be found
     return _tracking_store_registry.get_store()  # type: ignore[no-any-return]

@@ -154,14 +154,14 @@ def main(job: Job, trainer: Trainer) -> NoReturn:
 
             folder.write_outcome(train_and_log(job, folder, submission, trainer, progress))
         except Interrupted:
-            print("asked to stop", flush=True)
+            sys.stdout.write("asked to stop\n")
             code = EXIT_INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - whatever a run raises is its outcome
         failure = classified(error)
         if failure.reason is Reason.CRASHED:
             traceback.print_exception(error)
         else:
-            print(f"{failure.reason}: {failure.detail}", flush=True)
+            sys.stdout.write(f"{failure.reason}: {failure.detail}\n")
         with suppress(OSError):
             folder.write_outcome(Outcome(
                 status=failure.reason.status, reason=failure.reason, message=failure.detail[:2000], ended_at=datetime.now(UTC),

@@ -55,11 +55,11 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         buffer = b""
         while True:
-            ready, _, _ = select.select([self.connection, wake], [], [])
+            ready, _, _ = select.select([self.connection.fileno(), wake], [], [])
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
-            if self.connection in ready:
+            if self.connection.fileno() in ready:
                 received = self.connection.recv(1 << 16)
                 if not received:
                     break
@@ -72,7 +72,7 @@ class ForkServer:
 
     def _answer(self, request: dict[str, Any]) -> None:
         answer = self._fork(request) if request["op"] == "fork" else self._validate(request)
-        self._send({"id": request["id"], **answer})
+        self.send({"id": request["id"], **answer})
 
     def _validate(self, request: dict[str, Any]) -> dict[str, Any]:
         trainer = self.catalogue.trainers[request["model"]]
@@ -108,9 +108,10 @@ class ForkServer:
             if not pid:
                 return
             self.children.discard(pid)
-            self._send({"exited": pid, "code": os.waitstatus_to_exitcode(status)})
+            self.send({"exited": pid, "code": os.waitstatus_to_exitcode(status)})
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
+        """Tell the service."""
         self.connection.sendall(json.dumps(message).encode() + b"\n")
 
 
@@ -127,7 +128,7 @@ def main(socket_path: str, package: str, models_path: str) -> None:
     gc.freeze()
     server = ForkServer(connection, catalogue)
     models = [describe(trainer).model_dump(mode="json") for trainer in catalogue.trainers.values()]
-    server._send({"hello": "forkserver", "models": models, "broken": dict(catalogue.broken)})
+    server.send({"hello": "forkserver", "models": models, "broken": dict(catalogue.broken)})
     with suppress(BrokenPipeError, ConnectionResetError):
         server.serve()
 

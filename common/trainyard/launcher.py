@@ -152,7 +152,8 @@ class ForkLauncher:
             message = "the fork server is starting again"
             raise Unavailable(message)
         self._asked += 1
-        answer = self._answers[self._asked] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[self._asked] = answer
         self._writer.write(json.dumps({"id": self._asked, **request}).encode() + b"\n")
         return await answer
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -292,11 +293,11 @@ class Supervisor:
         while self._queue and len(self._running) < self._settings.slots and not self._stopping:
             live = self._queue.popleft()
             task = self._running[live.run_id] = asyncio.create_task(self._train(live))
-            task.add_done_callback(lambda _, run_id=live.run_id: self._free(run_id))
+            task.add_done_callback(partial(self._free, live.run_id))
         self._renumber()
 
-    def _free(self, run_id: str) -> None:
-        task = self._running.pop(run_id)
+    def _free(self, run_id: str, task: asyncio.Task[None]) -> None:
+        del self._running[run_id]
         if not task.cancelled() and task.exception():
             log.error("the life of a run broke", run_id=run_id, exc_info=task.exception())
         self._dispatch()

@@ -10,6 +10,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -197,13 +198,13 @@ def _in_package(package: str) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if module.name != "main" and not module.name.startswith("_"):
             name = f"{package}.{module.name}"
-            yield name, lambda name=name: importlib.import_module(name)
+            yield name, partial(importlib.import_module, name)
 
 
 def _in_folder(folder: Path | None) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
     for path in sorted(folder.glob("*.py")) if folder else ():
         if not path.name.startswith("_"):
-            yield str(path), lambda path=path: _import_file(path)
+            yield str(path), partial(_import_file, path)
 
 
 def _import_file(path: Path) -> ModuleType:
