@@ -85,8 +85,8 @@ define install
 endef
 PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.version_info[:2] == (3, 11) else "3.11")')
 
-.venvs/dev/.ready: .venvs/%/.ready: requirements/%.lock common/pyproject.toml | .venvs/uv/.ready
-	$(call install,$<,common)
+.venvs/dev/.ready: .venvs/%/.ready: requirements/%.lock common/pyproject.toml services/boosting/pyproject.toml | .venvs/uv/.ready
+	$(call install,$<,common services/boosting)
 
 .venvs/mlflow/.ready: .venvs/%/.ready: services/%/requirements.lock | .venvs/uv/.ready
 	$(call install,$<)

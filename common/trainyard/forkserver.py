@@ -34,8 +34,7 @@ AHEAD = (
     "sklearn.datasets",
     "sklearn.metrics",
     "sklearn.model_selection",
-    "trainyard.evaluation",
-    "trainyard.plots",
+    "trainyard.steps",
 )
 
 
