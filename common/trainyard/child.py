@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
+from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import Phase, Reason
 from trainyard.errors import DiskFull, Diverged, OutOfMemory, RunError
@@ -139,7 +140,7 @@ class Progress:
             raise Interrupted
 
 
-def main(job: Job, trainer: Trainer) -> NoReturn:
+def main(job: Job, trainer: Trainer, pools: ThreadpoolController) -> NoReturn:
     """Train, write the outcome, leave. Never returns and never raises."""
     os.setsid()
     _prepare(job)
@@ -152,7 +153,8 @@ def main(job: Job, trainer: Trainer) -> NoReturn:
         try:
             from trainyard.steps import train_and_log
 
-            folder.write_outcome(train_and_log(job, folder, submission, trainer, progress))
+            with pools.limit(limits=job.threads):
+                folder.write_outcome(train_and_log(job, folder, submission, trainer, progress))
         except Interrupted:
             sys.stdout.write("asked to stop\n")
             code = EXIT_INTERRUPTED

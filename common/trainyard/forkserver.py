@@ -7,6 +7,7 @@ a fork. When the service goes away it ends its children and itself.
 
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import select
@@ -17,7 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import mlflow
 from pydantic import ValidationError
+from threadpoolctl import ThreadpoolController
 
 from trainyard import child
 from trainyard.complaints import complaints
@@ -28,6 +31,7 @@ AHEAD = (
     "matplotlib.figure",
     "mlflow.data",
     "mlflow.pyfunc",
+    "mlflow.sklearn",
     "mlflow.system_metrics.system_metrics_monitor",
     "pyarrow.csv",
     "pyarrow.dataset",
@@ -41,7 +45,10 @@ AHEAD = (
 class ForkServer:
     """Answers the service's requests, one JSON object a line, one at a time."""
 
-    def __init__(self, connection: socket.socket, catalogue: Catalogue) -> None:
+    def __init__(
+        self, connection: socket.socket, catalogue: Catalogue, pools: ThreadpoolController
+    ) -> None:
+        self.pools = pools
         self.connection = connection
         self.catalogue = catalogue
         self.children: set[int] = set()
@@ -94,7 +101,7 @@ class ForkServer:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.connection.close()
-            child.main(child.Job.model_validate(job), self.catalogue.trainers[job["model"]])
+            child.main(child.Job.model_validate(job), self.catalogue.trainers[job["model"]], self.pools)
         finally:
             os._exit(child.EXIT_BROKEN)
 
@@ -114,22 +121,30 @@ class ForkServer:
         self.connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def main(socket_path: str, package: str, models_path: str) -> None:
+def main(socket_path: str, package: str, models_path: str, tracking_uri: str) -> None:
     """Import everything, say hello with the catalogue, serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(socket_path)
     catalogue = load_catalogue(package, Path(models_path) if models_path else None)
-    for name in AHEAD:
+    for name in (*AHEAD, *_flavors(catalogue)):
         importlib.import_module(name)
+    mlflow.set_tracking_uri(tracking_uri)  # an address, not yet a connection: what it imports takes 30 ms
+    pools = ThreadpoolController()
     gc.collect()
     gc.freeze()
-    server = ForkServer(connection, catalogue)
+    server = ForkServer(connection, catalogue, pools)
     models = [describe(trainer).model_dump(mode="json") for trainer in catalogue.trainers.values()]
     server.send({"hello": "forkserver", "models": models, "broken": dict(catalogue.broken)})
     with suppress(BrokenPipeError, ConnectionResetError):
         server.serve()
+
+
+def _flavors(catalogue: Catalogue) -> set[str]:
+    """The MLflow modules of the frameworks that are imported."""
+    frameworks = {trainer.framework.removesuffix("-cpu") for trainer in catalogue.trainers.values()}
+    return {f"mlflow.{name}" for name in frameworks if importlib.util.find_spec(f"mlflow.{name}")}
 
 
 if __name__ == "__main__":

@@ -90,7 +90,8 @@ class Process:
 class ForkLauncher:
     """A fork server with the framework imported; restarted whenever it dies. Runs outlive it."""
 
-    def __init__(self, package: str, models_path: Path | None, threads: int) -> None:
+    def __init__(self, package: str, models_path: Path | None, *, threads: int, tracking_uri: str) -> None:
+        self._tracking_uri = tracking_uri
         self.models: Mapping[str, ModelInfo] = {}
         self.broken: Mapping[str, str] = {}
         self._package = package
@@ -163,7 +164,7 @@ class ForkLauncher:
         while True:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "trainyard.forkserver", self._socket, self._package,
-                str(self._models_path or ""), env=environment,
+                str(self._models_path or ""), self._tracking_uri, env=environment,
             )
             try:
                 code = await process.wait()

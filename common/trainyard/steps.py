@@ -11,7 +11,6 @@ from typing import Any
 
 import mlflow
 import numpy as np
-import threadpoolctl
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
@@ -45,36 +44,35 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
     store, monitor = _track(job, submission)
     random.seed(request.seed)
     np.random.seed(request.seed)  # noqa: NPY002 - libraries that use the global generator
-    with threadpoolctl.threadpool_limits(job.threads):
-        progress.enter(Phase.LOADING_DATA)
-        data = datasets.load(request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.data_access)
-        params = trainer.params.model_validate_json(json.dumps(request.params))
-        _log_inputs(submission, trainer, params.model_dump(), data)
+    progress.enter(Phase.LOADING_DATA)
+    data = datasets.load(request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.data_access)
+    params = trainer.params.model_validate_json(json.dumps(request.params))
+    _log_inputs(submission, trainer, params.model_dump(), data)
 
-        progress.enter(Phase.TRAINING)
-        trainer.autolog()
-        fitted = trainer.train(params, data, training(job, folder, request.seed, progress))
+    progress.enter(Phase.TRAINING)
+    trainer.autolog()
+    fitted = trainer.train(params, data, training(job, folder, request.seed, progress))
 
-        progress.enter(Phase.EVALUATING)
-        metrics = _evaluate(folder, trainer, fitted, data, progress)
-        _log_metrics(submission.run_id, metrics)
+    progress.enter(Phase.EVALUATING)
+    metrics = _evaluate(folder, trainer, fitted, data, progress)
+    _log_metrics(submission.run_id, metrics)
 
-        progress.enter(Phase.LOGGING_MODEL)
-        patiently = _patience(job)
+    progress.enter(Phase.LOGGING_MODEL)
+    patiently = _patience(job)
+    if not store.flush(job.patience_seconds):
+        raise TrackingUnavailable
+    model_uri = patiently(lambda: _log_model(submission, fitted, data))
+    monitor.finish()
+    patiently(lambda: _upload(folder, submission.run_id))
+
+    registered = None
+    if request.register_:
+        progress.enter(Phase.REGISTERING)
         if not store.flush(job.patience_seconds):
             raise TrackingUnavailable
-        model_uri = patiently(lambda: _log_model(submission, fitted, data))
-        monitor.finish()
-        patiently(lambda: _upload(folder, submission.run_id))
-
-        registered = None
-        if request.register_:
-            progress.enter(Phase.REGISTERING)
-            if not store.flush(job.patience_seconds):
-                raise TrackingUnavailable
-            registered = patiently(lambda: _register(job, submission, model_uri))
-        if not store.flush(job.patience_seconds):
-            raise TrackingUnavailable
+        registered = patiently(lambda: _register(job, submission, model_uri))
+    if not store.flush(job.patience_seconds):
+        raise TrackingUnavailable
     last = {name: points[-1][1] for name, points in progress.history.items()}
     return Outcome(
         status=RunStatus.FINISHED, metrics={**last, **metrics}, model_uri=model_uri, registered=registered,

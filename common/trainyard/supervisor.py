@@ -44,7 +44,9 @@ class Supervisor:
         self._settings = settings
         self._instance = settings.instance or service.name
         self._runs_dir = settings.work_dir.resolve() / "runs"
-        self._launcher = launcher or ForkLauncher(service.package, settings.models_path, settings.threads_a_slot)
+        self._launcher = launcher or ForkLauncher(
+            service.package, settings.models_path, threads=settings.threads_a_slot, tracking_uri=settings.tracking_uri
+        )
         self._tracking = Tracking(
             uri=settings.tracking_uri, ui_url=settings.mlflow_ui_url or settings.tracking_uri, instance=self._instance,
         )
