@@ -1,0 +1,273 @@
+"""`make bench`: each figure beside its plain peer from the same run, written to bench/results/.
+
+Bounded in count and time, on loopback, against servers that it starts and stops. Where
+TRAINYARD_TEST_DATA names a folder with tabular/bank_marketing.csv, that is the table of the whole run;
+else scikit-learn's breast cancer is written out and used.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import httpx
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from sklearn.datasets import load_breast_cancer
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "scripts"))
+
+from background import free_port, start, stop, wait_until_ready  # noqa: E402 - scripts/ is on the path only now
+from programs import HOME, ROOT, mlflow, trainer  # noqa: E402
+
+PYTHON = ROOT / ".venvs/boosting/bin/python"
+BENCH = HOME / "bench"
+TINY: dict[str, Any] = {
+    "model": "xgboost_classifier",
+    "params": {"n_estimators": 5},
+    "data": {"source": "builtin", "name": "iris"},
+}
+
+
+class Bench:
+    """The servers, and one method a figure."""
+
+    def __init__(self, api: str, tracking_uri: str) -> None:
+        self.api = api
+        self.tracking_uri = tracking_uri
+        self.http = httpx.Client(base_url=api, timeout=600)
+
+    def train(self, request: dict[str, Any]) -> tuple[dict[str, Any], float, float]:
+        """Train and wait: the run, and the wall-clock times of the POST and of the answer."""
+        before = time.time()
+        run = self.http.post("/train", json=request).raise_for_status().json()
+        while not run["ended_at"]:
+            run = self.http.get(run["links"]["self"], params={"wait": 60}).raise_for_status().json()
+        after = time.time()
+        if run["status"] != "FINISHED":
+            raise RuntimeError(f"{run['status']} {run['reason']}: {run['message']}")
+        return run, before, after
+
+    def first_line(self) -> dict[str, Any]:
+        """POST to the first line of a run's own code, warm; the peer imports afresh."""
+        self.train(TINY)
+        warm, ends = [], []
+        for _ in range(15):
+            run, before, after = self.train(TINY)
+            warm.append(phase_at(run, "loading_data") - before)
+            ends.append(after - at(run["ended_at"]))
+        fresh = [seconds_of([PYTHON, HERE / "plain_import.py"]) for _ in range(3)]
+        return {
+            "post to first line": figure(warm, fresh, "ms", goal="<= 50 ms"),
+            "end of a run until a long poll knows": {"median_ms": ms(ends), "goal": "<= 100 ms"},
+        }
+
+    def whole_run(self) -> dict[str, Any]:
+        """Submit to FINISHED with 300 rounds, MLflow and registry included; the peer is one plain script."""
+        path, target, drop = table()
+        request = {
+            "model": "xgboost_classifier",
+            "params": {"n_estimators": 300},
+            "data": {"source": "file", "uri": str(path), "target": target, "drop": drop},
+            "experiment": "bench-service",
+            "register": {"name": "bench-service"},
+        }
+        ours, theirs = [], []
+        plain = [PYTHON, HERE / "plain_run.py", self.tracking_uri, path, target, ",".join(drop), "300"]
+        for _ in range(3):
+            _, before, after = self.train(request)
+            ours.append(after - before)
+            theirs.append(seconds_of(plain))
+        return {f"300 rounds on {path.name}, submit to FINISHED": figure(ours, theirs, "s", goal="<= 0.35x")}
+
+    def training_alone(self) -> dict[str, Any]:
+        """The fit on 1,000,000 x 20, in a run and in a plain script, taking turns."""
+        path = BENCH / "data/million.parquet"
+        make_million(path)
+        request = {
+            "model": "xgboost_classifier",
+            "params": {"n_estimators": 50},
+            "data": {"source": "file", "uri": str(path), "target": "y"},
+        }
+        ours, theirs = [], []
+        for _ in range(3):
+            run, _, _ = self.train(request)
+            ours.append(phase_at(run, "evaluating") - phase_at(run, "training"))
+            theirs.append(float(output_of([PYTHON, HERE / "plain_fit.py", path, "y", "50"])))
+        return {"training alone, 1,000,000 x 20, 50 rounds": figure(ours, theirs, "s", goal="<= 1.02x")}
+
+    def polls(self) -> dict[str, Any]:
+        """Polls a second of a live run, from one client process with 16 connections, for five seconds."""
+        long = {**TINY, "params": {"n_estimators": 20_000}, "data": {"source": "builtin", "name": "digits"}}
+        run = self.http.post("/train", json=long).raise_for_status().json()
+        try:
+            count, seconds = asyncio.run(poll(self.api + run["links"]["self"]))
+        finally:
+            self.http.delete(run["links"]["self"])
+            self.http.get(run["links"]["self"], params={"wait": 60})
+        return {"polls a second of a live run": {"per_second": round(count / seconds), "goal": ">= 1000"}}
+
+    def submits(self) -> dict[str, Any]:
+        """Submits a second beside bare MLflow run creation, both from eight threads."""
+        count = 80
+        client = MlflowClient(self.tracking_uri)
+        experiment = client.create_experiment(f"bench-bare-{time.time_ns()}")
+        bare = rate(lambda: client.create_run(experiment), count)
+        hold = self.http.post(
+            "/train",
+            json={**TINY, "params": {"n_estimators": 20_000}, "data": {"source": "builtin", "name": "digits"}},
+        ).json()
+        made: list[str] = [hold["links"]["self"]]
+        ours = rate(
+            lambda: made.append(self.http.post("/train", json=TINY).raise_for_status().json()["links"]["self"]),
+            count,
+        )
+        for link in reversed(made):
+            self.http.delete(link)
+        return {
+            "submits a second": {
+                "ours_per_second": round(ours, 1),
+                "bare_create_run_per_second": round(bare, 1),
+                "ratio": round(ours / bare, 2),
+                "goal": ">= 0.5x",
+            }
+        }
+
+
+def main() -> None:
+    """Start the servers, measure, write, stop."""
+    (BENCH / "data").mkdir(parents=True, exist_ok=True)
+    started: list[str] = []
+    try:
+        server = mlflow(port=free_port(), name="bench-mlflow")
+        started.append(server.name)
+        wait_until_ready(server, start(server, HOME), HOME)
+        tracking_uri = f"http://127.0.0.1:{server.port}"
+        roots = os.pathsep.join(filter(None, (str(BENCH / "data"), os.environ.get("TRAINYARD_TEST_DATA"))))
+        service = trainer(
+            "boosting", port=free_port(), tracking_uri=tracking_uri, name="bench",
+            TRAINYARD_INSTANCE="bench", TRAINYARD_DATA_ROOTS=roots, TRAINYARD_QUEUE="500", TRAINYARD_SLOTS="1",
+        )  # fmt: skip
+        started.append(service.name)
+        wait_until_ready(service, start(service, HOME), HOME)
+        bench = Bench(f"http://127.0.0.1:{service.port}", tracking_uri)
+        results: dict[str, Any] = {}
+        for measure in (bench.first_line, bench.whole_run, bench.training_alone, bench.polls, bench.submits):
+            for name, value in measure().items():
+                results[name] = value
+                print(f"{name}: {json.dumps(value)}", flush=True)  # noqa: T201
+    finally:
+        for name in reversed(started):
+            stop(name, HOME)
+    write(results)
+
+
+def write(results: dict[str, Any]) -> None:
+    """Keep the figures with the machine they are of."""
+    folder = HERE / "results"
+    folder.mkdir(exist_ok=True)
+    machine = {"cpus": os.cpu_count(), "processor": processor(), "python": platform.python_version()}
+    report = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "results": results}
+    (folder / "boosting.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def table() -> tuple[Path, str, list[str]]:
+    """The real table where it is, else one that scikit-learn ships: path, target, columns to drop."""
+    bank = Path(os.environ.get("TRAINYARD_TEST_DATA", "/nowhere")) / "tabular/bank_marketing.csv"
+    if bank.exists():
+        return bank, "y", ["duration"]
+    path = BENCH / "data/breast_cancer.csv"
+    load_breast_cancer(as_frame=True).frame.to_csv(path, index=False)
+    return path, "target", []
+
+
+def make_million(path: Path) -> None:
+    """1,000,000 rows of 20 normal columns, and a target that depends on some of them."""
+    if path.exists():
+        return
+    random = np.random.default_rng(42)
+    x = random.standard_normal((1_000_000, 20))
+    y = (x[:, 0] + x[:, 1] * x[:, 2] + random.standard_normal(len(x)) > 0).astype(np.int64)
+    pd.DataFrame(x, columns=[f"x{i}" for i in range(20)]).assign(y=y).to_parquet(path)
+
+
+async def poll(url: str) -> tuple[int, float]:
+    """Poll from 16 connections for five seconds: how often, and how long it took."""
+    count, started = 0, time.perf_counter()
+
+    async def one(session: aiohttp.ClientSession) -> None:
+        nonlocal count
+        while time.perf_counter() - started < 5:
+            async with session.get(url) as response:
+                response.raise_for_status()
+                await response.read()
+            count += 1
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(one(session) for _ in range(16)))
+    return count, time.perf_counter() - started
+
+
+def rate(call: Callable[[], Any], count: int) -> float:
+    """Calls a second from eight threads."""
+    started = time.perf_counter()
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(call) for _ in range(count)]:
+            done.result()
+    return count / (time.perf_counter() - started)
+
+
+def figure(ours: list[float], theirs: list[float], unit: str, *, goal: str) -> dict[str, Any]:
+    """Medians side by side, and their ratio."""
+    factor = 1000 if unit == "ms" else 1
+    a, b = statistics.median(ours) * factor, statistics.median(theirs) * factor
+    return {f"service_{unit}": round(a, 3), f"plain_{unit}": round(b, 3), "ratio": round(a / b, 3), "goal": goal}
+
+
+def ms(values: list[float]) -> float:
+    """The median in milliseconds."""
+    return round(statistics.median(values) * 1000, 1)
+
+
+def at(text: str) -> float:
+    """A time of the API as seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def phase_at(run: dict[str, Any], phase: str) -> float:
+    """When the run entered a phase."""
+    return at(next(step["at"] for step in run["transitions"] if step["phase"] == phase))
+
+
+def output_of(command: list[Any]) -> str:
+    """What a plain script prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def seconds_of(command: list[Any]) -> float:
+    """How long a plain script takes."""
+    started = time.perf_counter()
+    output_of(command)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
