@@ -20,4 +20,4 @@ x_train, x_validation, y_train, y_validation = train_test_split(
 model = XGBClassifier(n_estimators=int(rounds), enable_categorical=True, n_jobs=2, random_state=42)
 started = time.perf_counter()
 model.fit(x_train, y_train, eval_set=[(x_train, y_train), (x_validation, y_validation)], verbose=False)
-print(time.perf_counter() - started)  # noqa: T201
+print(time.perf_counter() - started)

@@ -5,4 +5,4 @@ import pandas as pd  # noqa: F401
 import sklearn.model_selection  # noqa: F401
 import xgboost  # noqa: F401
 
-print("first line")  # noqa: T201
+print("first line")

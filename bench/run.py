@@ -33,6 +33,7 @@ from background import free_port, start, stop, wait_until_ready  # noqa: E402 - 
 from programs import HOME, ROOT, mlflow, trainer  # noqa: E402
 
 PYTHON = ROOT / ".venvs/boosting/bin/python"
+POLL_SECONDS = 5.0
 BENCH = HOME / "bench"
 TINY: dict[str, Any] = {
     "model": "xgboost_classifier",
@@ -167,7 +168,7 @@ def main() -> None:
         for measure in (bench.first_line, bench.whole_run, bench.training_alone, bench.polls, bench.submits):
             for name, value in measure().items():
                 results[name] = value
-                print(f"{name}: {json.dumps(value)}", flush=True)  # noqa: T201
+                print(f"{name}: {json.dumps(value)}", flush=True)
     finally:
         for name in reversed(started):
             stop(name, HOME)
@@ -215,7 +216,7 @@ async def poll(url: str) -> tuple[int, float]:
 
     async def one(session: aiohttp.ClientSession) -> None:
         nonlocal count
-        while time.perf_counter() - started < 5:
+        while time.perf_counter() - started < POLL_SECONDS:
             async with session.get(url) as response:
                 response.raise_for_status()
                 await response.read()
