@@ -27,7 +27,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from trainyard import datasets
+from trainyard import datasets, registry
 from trainyard.buffering import BufferedStore, buffer_writes, is_away
 from trainyard.child import Job, Progress, training
 from trainyard.contract import Phase, Registered, RunStatus
@@ -169,8 +169,6 @@ def _register(job: Job, submission: Submission, model_uri: str) -> Registered:
     if wanted is None:
         message = "nothing to register"
         raise ValueError(message)
-    from trainyard import registry
-
     return registry.register_run(
         MlflowClient(), run_id=submission.run_id, model_uri=model_uri, request=wanted, locks=job.locks,
         tags={"trainyard.run_id": submission.run_id, "trainyard.service": job.service},
