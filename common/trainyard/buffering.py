@@ -46,6 +46,7 @@ class BufferedStore(RestStore):
     def __init__(self, get_host_creds: Callable[[], Any], run: Run) -> None:
         super().__init__(get_host_creds)
         self._run = run
+        self._own: str | None = run.info.run_id
         self._pending: deque[Metric | Param | RunTag | Callable[[], Any]] = deque()
         self._params: set[str] = set()
         self._wake = threading.Condition()
@@ -54,8 +55,12 @@ class BufferedStore(RestStore):
         threading.Thread(target=self._send_for_ever, name="mlflow-buffer", daemon=True).start()
 
     def get_run(self, run_id: str) -> Run:
-        """The run as the service made it; other runs are asked for."""
-        return self._run if run_id == self._run.info.run_id else super().get_run(run_id)
+        """The run as the service made it, until `read_through`; other runs are asked for."""
+        return self._run if run_id == self._own else super().get_run(run_id)
+
+    def read_through(self) -> None:
+        """From here the run is read back from MLflow: all that was written is there."""
+        self._own = None
 
     def update_run_info(self, run_id: str, run_status: Any, end_time: Any, run_name: Any) -> RunInfo:
         """Nothing for this run: its status is the service's to set."""

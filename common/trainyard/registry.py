@@ -64,7 +64,10 @@ def register(client: MlflowClient, *, name: str, model_uri: str, run_id: str, ta
         except MlflowException as error:
             if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
-        return str(client.create_model_version(name, source=model_uri, run_id=run_id, tags=dict(tags)).version)
+        made = client.create_model_version(
+            name, source=model_uri, run_id=run_id, tags=dict(tags), model_id=model_uri.removeprefix("models:/")
+        )
+        return str(made.version)
 
 
 def set_alias(client: MlflowClient, *, name: str, alias: str, version: str, locks: Path) -> None:

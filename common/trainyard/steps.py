@@ -70,6 +70,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
         progress.enter(Phase.REGISTERING)
         if not store.flush(job.patience_seconds):
             raise TrackingUnavailable
+        store.read_through()
         registered = patiently(lambda: _register(job, submission, model_uri))
     if not store.flush(job.patience_seconds):
         raise TrackingUnavailable
