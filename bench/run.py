@@ -40,6 +40,7 @@ TINY: dict[str, Any] = {
     "params": {"n_estimators": 5},
     "data": {"source": "builtin", "name": "iris"},
 }
+IDLE: dict[str, Any] = {**TINY, "model": "idle", "params": {"rounds": 10_000}}
 
 
 class Bench:
@@ -111,8 +112,7 @@ class Bench:
 
     def polls(self) -> dict[str, Any]:
         """Polls a second of a live run, from one client process with 16 connections, for five seconds."""
-        long = {**TINY, "params": {"n_estimators": 20_000}, "data": {"source": "builtin", "name": "digits"}}
-        run = self.http.post("/train", json=long).raise_for_status().json()
+        run = self.http.post("/train", json=IDLE).raise_for_status().json()
         try:
             count, seconds = asyncio.run(poll(self.api + run["links"]["self"]))
         finally:
@@ -126,10 +126,7 @@ class Bench:
         client = MlflowClient(self.tracking_uri)
         experiment = client.create_experiment(f"bench-bare-{time.time_ns()}")
         bare = rate(lambda: client.create_run(experiment), count)
-        hold = self.http.post(
-            "/train",
-            json={**TINY, "params": {"n_estimators": 20_000}, "data": {"source": "builtin", "name": "digits"}},
-        ).json()
+        hold = self.http.post("/train", json=IDLE).raise_for_status().json()
         made: list[str] = [hold["links"]["self"]]
         ours = rate(
             lambda: made.append(self.http.post("/train", json=TINY).raise_for_status().json()["links"]["self"]),
@@ -160,6 +157,7 @@ def main() -> None:
         service = trainer(
             "boosting", port=free_port(), tracking_uri=tracking_uri, name="bench",
             TRAINYARD_INSTANCE="bench", TRAINYARD_DATA_ROOTS=roots, TRAINYARD_QUEUE="500", TRAINYARD_SLOTS="1",
+            TRAINYARD_MODELS_PATH=str(HERE / "models"),
         )  # fmt: skip
         started.append(service.name)
         wait_until_ready(service, start(service, HOME), HOME)

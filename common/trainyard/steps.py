@@ -41,10 +41,12 @@ from trainyard.trainer import Data, Fitted, Trainer
 def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: Trainer, progress: Progress) -> Outcome:
     """One run from its request to its outcome. Raises `RunError`s, `Interrupted`, and whatever crashes."""
     request = submission.request
-    store, monitor = _track(job, submission)
+    store = _track(job, submission)
     random.seed(request.seed)
     np.random.seed(request.seed)  # noqa: NPY002 - libraries that use the global generator
     progress.enter(Phase.LOADING_DATA)
+    monitor = SystemMetricsMonitor(submission.run_id, sampling_interval=1, samples_before_logging=1)
+    monitor.start()
     data = datasets.load(request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.data_access)
     params = trainer.params.model_validate_json(json.dumps(request.params))
     _log_inputs(submission, trainer, params.model_dump(), data)
@@ -81,7 +83,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
     )
 
 
-def _track(job: Job, submission: Submission) -> tuple[BufferedStore, SystemMetricsMonitor]:
+def _track(job: Job, submission: Submission) -> BufferedStore:
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
     mlflow.set_tracking_uri(job.tracking_uri)
@@ -93,9 +95,7 @@ def _track(job: Job, submission: Submission) -> tuple[BufferedStore, SystemMetri
     )
     store = buffer_writes(Run(info, RunData()))
     mlflow.start_run(run_id=submission.run_id, log_system_metrics=False)
-    monitor = SystemMetricsMonitor(submission.run_id, sampling_interval=1, samples_before_logging=1)
-    monitor.start()
-    return store, monitor
+    return store
 
 
 def _log_inputs(submission: Submission, trainer: Trainer, params: dict[str, Any], data: Data) -> None:
