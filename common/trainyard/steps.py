@@ -49,7 +49,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
     monitor.start()
     data = datasets.load(request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.data_access)
     params = trainer.params.model_validate_json(json.dumps(request.params))
-    _log_inputs(submission, trainer, params.model_dump(), data)
+    _log_inputs(job, submission, trainer, params.model_dump(), data)
 
     progress.enter(Phase.TRAINING)
     trainer.autolog()
@@ -98,7 +98,7 @@ def _track(job: Job, submission: Submission) -> BufferedStore:
     return store
 
 
-def _log_inputs(submission: Submission, trainer: Trainer, params: dict[str, Any], data: Data) -> None:
+def _log_inputs(job: Job, submission: Submission, trainer: Trainer, params: dict[str, Any], data: Data) -> None:
     client = MlflowClient()
     request = submission.request
     client.log_batch(
@@ -109,6 +109,9 @@ def _log_inputs(submission: Submission, trainer: Trainer, params: dict[str, Any]
             RunTag("trainyard.split", request.split.model_dump_json()),
             RunTag("trainyard.framework", f"{trainer.framework} {version(trainer.framework)}"),
             RunTag("trainyard.python", platform.python_version()),
+            RunTag("trainyard.version", version("trainyard")),
+            RunTag("mlflow.source.name", f"trainyard/{job.service}"),
+            RunTag("mlflow.source.git.commit", job.git_commit),
         ],
     )
     profile = json.dumps(data.profile, default=str)

@@ -76,6 +76,8 @@ class LightGBM:
     task: Task
     params: type[LightGBMParams]
     estimator: type[Any]
+    fit: Callable[..., Any]
+    """The estimator's `fit` from before autologging: the one autologging puts in its place copies all rows."""
     description: str
     example: dict[str, Any]
     framework: str = "lightgbm"
@@ -122,8 +124,8 @@ class LightGBM:
                 eval_set.append((table.encode(data.validation.x), data.validation.y))
                 weights.append(data.validation.weight)
                 names.append("validation")
-            estimator.fit(
-                x, y, sample_weight=sample_weights(data, getattr(params, "class_weight", None)), eval_set=eval_set,
+            self.fit(
+                estimator, x, y, sample_weight=sample_weights(data, getattr(params, "class_weight", None)), eval_set=eval_set,
                 eval_sample_weight=weights, eval_names=names, callbacks=[_after_round(rounds)], init_model=booster,
             )
             booster = estimator.booster_
@@ -174,6 +176,7 @@ classifier = LightGBM(
     task=Task.CLASSIFICATION,
     params=ClassifierParams,
     estimator=lightgbm.LGBMClassifier,
+    fit=lightgbm.LGBMClassifier.fit,
     description="LightGBM classifier: strings as native categories, missing values as they are",
     example={
         "model": "lightgbm_classifier",
@@ -186,6 +189,7 @@ regressor = LightGBM(
     task=Task.REGRESSION,
     params=RegressorParams,
     estimator=lightgbm.LGBMRegressor,
+    fit=lightgbm.LGBMRegressor.fit,
     description="LightGBM regressor: strings as native categories, missing values as they are",
     example={
         "model": "lightgbm_regressor",

@@ -3,6 +3,7 @@
 Defaults are the library's: https://xgboost.readthedocs.io/en/release_3.2.0/parameter.html.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -95,6 +96,8 @@ class XGBoost:
     task: Task
     params: type[XGBoostParams]
     estimator: type[Any]
+    fit: Callable[..., Any]
+    """The estimator's `fit` from before autologging: the one autologging puts in its place copies all rows."""
     description: str
     example: dict[str, Any]
     framework: str = installed("xgboost-cpu", "xgboost")
@@ -143,8 +146,8 @@ class XGBoost:
                 weights.append(data.validation.weight)
             if weight is None and weights[-1] is None:
                 weights = []
-            estimator.fit(
-                x, y, sample_weight=weight, eval_set=eval_set, sample_weight_eval_set=weights or None, verbose=False, xgb_model=booster
+            self.fit(
+                estimator, x, y, sample_weight=weight, eval_set=eval_set, sample_weight_eval_set=weights or None, verbose=False, xgb_model=booster
             )
             booster = estimator.get_booster()
         return _fitted(booster if rounds.best is None else booster[: rounds.best], table, self.requirements)
@@ -180,6 +183,7 @@ classifier = XGBoost(
     task=Task.CLASSIFICATION,
     params=ClassifierParams,
     estimator=xgboost.XGBClassifier,
+    fit=xgboost.XGBClassifier.fit,
     description="XGBoost classifier: strings as native categories, missing values as they are",
     example={
         "model": "xgboost_classifier",
@@ -192,6 +196,7 @@ regressor = XGBoost(
     task=Task.REGRESSION,
     params=RegressorParams,
     estimator=xgboost.XGBRegressor,
+    fit=xgboost.XGBRegressor.fit,
     description="XGBoost regressor: strings as native categories, missing values as they are",
     example={
         "model": "xgboost_regressor",
