@@ -59,7 +59,7 @@ async def _start(live: LiveRun, launcher: Launcher, job: dict[str, Any]) -> Proc
         with suppress(Unavailable):
             process = await launcher.launch(job, live.tell)
             live.state.pid, live.state.process_started = process.pid, process_started(process.pid)
-            live.folder.write_state(live.state)
+            live.save()
             return process
     return None
 

@@ -38,6 +38,9 @@ class State(BaseModel):
     pid: int | None = None
     process_started: int | None = None
     """Start time of `pid` in clock ticks since boot: tells it from a later process of that number."""
+    lives: int = 0
+    """Times a service took the run up; versions of a later life are above those of an earlier one."""
+    started_at: datetime | None = None
     transitions: list[Transition] = Field(default_factory=list)
 
 
@@ -134,12 +137,16 @@ class RunFolder:
 
 
 def run_folders(root: Path) -> Iterator[RunFolder]:
-    """Every whole run folder under `root`; drafts that a crash left are removed."""
+    """Every whole run folder under `root`."""
     for path in sorted(root.iterdir()):
-        if path.name.startswith("."):
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.is_dir():
+        if path.is_dir() and not path.name.startswith("."):
             yield RunFolder(path)
+
+
+def remove_drafts(root: Path) -> None:
+    """Remove the folders that a crash left half made; only while nothing is being submitted."""
+    for path in root.glob(".*/"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(path: Path, text: str) -> None:

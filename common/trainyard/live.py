@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trainyard.contract import Links, Phase, Progress, Reason, Run, RunStatus, Transition
-from trainyard.folder import Outcome, RunFolder, State, Submission
+from trainyard.folder import Outcome, RunFolder, Submission
+
+VERSIONS_A_LIFE = 1_000_000
 
 
 class LiveRun:
@@ -14,19 +16,29 @@ class LiveRun:
     def __init__(self, submission: Submission, folder: RunFolder, *, service: str, link: str) -> None:
         self.submission = submission
         self.folder = folder
-        self.state = State()
+        self.state = folder.state()
         self.stop_reason: Reason | None = None
         self.stop_asked = asyncio.Event()
         self._changed = asyncio.Event()
         self._json: bytes | None = None
         run_id = submission.run_id
         self.run = Run(
-            run_id=run_id, status=RunStatus.SCHEDULED, version=1, model=submission.request.model, service=service,
+            run_id=run_id, status=RunStatus.SCHEDULED, version=1 + self.state.lives * VERSIONS_A_LIFE, model=submission.request.model, service=service,
             experiment=submission.request.experiment, experiment_id=submission.experiment_id,
             run_name=submission.run_name, attempt=submission.attempt, submitted_at=submission.submitted_at,
-            transitions=[Transition(status=RunStatus.SCHEDULED, at=submission.submitted_at)],
+            transitions=[*self.state.transitions, self._scheduled()], started_at=self.state.started_at,
             links=Links(self=f"/train/{run_id}", logs=f"/train/{run_id}/logs", mlflow=link),
         )
+
+    def _scheduled(self) -> Transition:
+        if self.state.lives:
+            return Transition(status=RunStatus.SCHEDULED, at=datetime.now(UTC), message="taken up by a service that started")
+        return Transition(status=RunStatus.SCHEDULED, at=self.submission.submitted_at)
+
+    def save(self) -> None:
+        """Write what a later service must know."""
+        self.state.transitions, self.state.started_at = list(self.run.transitions), self.run.started_at
+        self.folder.write_state(self.state)
 
     @property
     def run_id(self) -> str:

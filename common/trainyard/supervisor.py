@@ -3,6 +3,7 @@
 import asyncio
 import difflib
 import shutil
+import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,12 +28,13 @@ from trainyard.live import LiveRun
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.submissions import Keys, digest_of, key_digest, tags_of
-from trainyard.sweep import Lock, Sweep
+from trainyard.sweep import Lock, Sweep, prune
 from trainyard.tracking import Tracking
 
 RECENT = 1000
 ANNOUNCE_SECONDS = 2.0
 AWAY_PAUSE_SECONDS = 2.0
+TIDY_SECONDS = 3600.0
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -191,6 +193,7 @@ class Supervisor:
         self._lock.take()
         await self._launcher.start()
         self._spawn(self._sweep())
+        self._spawn(self._tidy())
 
     async def stop(self) -> None:
         """Interrupt what trains and leave it to be taken up again."""
@@ -207,16 +210,14 @@ class Supervisor:
         self._lock.release()
 
     async def _sweep(self) -> None:
-        sweep = Sweep(self._runs_dir, self._tracking, keep_days=self._settings.keep_work_days)
+        sweep = Sweep(self._runs_dir, self._tracking)
         found = await self._until_mlflow_answers(sweep.look)
         for submission in found.ended:
             self._keys.note(submission)
         for folder, submission, outcome in found.to_close:
             await self._close(self._know(submission, folder), outcome)
         for folder, submission in found.to_queue:
-            live = self._know(submission, folder)
-            live.state = folder.state()
-            self._queue.append(live)
+            self._queue.append(self._know(submission, folder))
         self._swept = True
         self._dispatch()
 
@@ -257,12 +258,20 @@ class Supervisor:
             raise Unavailable("the work volume is full")
 
     async def _record(self, request: TrainRequest, key: str | None, attempt: int) -> Submission:
-        digest = digest_of(request)
+        digest, tag = digest_of(request), uuid.uuid4().hex
+        try:
+            return await self._recorded(request, key, attempt=attempt, digest=digest, tag=tag)
+        except BaseException:
+            self._spawn(self._until_mlflow_answers(lambda: self._tracking.discard(tag)))
+            raise
+
+    async def _recorded(self, request: TrainRequest, key: str | None, *, attempt: int, digest: str, tag: str) -> Submission:
+        tags = {**tags_of(request, key, digest, attempt), "trainyard.submission": tag}
         try:
             experiment_id = await self._mlflow(lambda: self._tracking.experiment_id(request.experiment))
-            made = await self._mlflow(lambda: self._tracking.create(
-                experiment_id=experiment_id, run_name=request.run_name, tags=tags_of(request, key, digest, attempt),
-            ))
+            made = await self._mlflow(
+                lambda: self._tracking.create(experiment_id=experiment_id, run_name=request.run_name, tags=tags)
+            )
             if len(self._running) >= self._settings.slots or self._queue:
                 await self._mlflow(lambda: self._tracking.set_status(made.info.run_id, RunStatus.SCHEDULED))
         except MlflowException as error:
@@ -315,7 +324,8 @@ class Supervisor:
         running = self._spawn(self._say_running(live))
         while True:
             live.state.starts += 1
-            live.folder.write_state(live.state)
+            live.update(attempt=live.submission.attempt + live.state.starts - 1)
+            live.save()
             outcome = await attempt(live, launcher=self._launcher, job=self._job(live), grace_seconds=self._settings.grace_seconds)
             if outcome is None:
                 await self._hand_back(live)
@@ -323,7 +333,6 @@ class Supervisor:
             again = outcome.reason is not None and outcome.reason.retryable and live.state.starts < request.max_attempts
             if not again or live.stop_asked.is_set():
                 break
-            live.update(attempt=live.run.attempt + 1)
             live.enter(RunStatus.SCHEDULED, message=f"{outcome.reason}: {outcome.message}; trying again")
         await asyncio.wait({running})
         await self._close(live, outcome)
@@ -331,7 +340,8 @@ class Supervisor:
     async def _hand_back(self, live: LiveRun) -> None:
         """The service stops: the run waits for the next one, and this start does not count."""
         live.state.starts -= 1
-        live.folder.write_state(live.state)
+        live.enter(RunStatus.SCHEDULED, message="handed back: the service stopped")
+        live.save()
         with suppress(Unavailable, MlflowException):
             await self._mlflow(lambda: self._tracking.set_status(live.run_id, RunStatus.SCHEDULED))
 
@@ -345,10 +355,23 @@ class Supervisor:
         ended = live.as_ended(outcome)
         files = () if outcome.log_uploaded else (live.folder.request, live.folder.log)
         closing = self._spawn(self._until_mlflow_answers(lambda: self._tracking.close(ended, outcome, files=files)))
-        closing.add_done_callback(lambda done: None if done.cancelled() or done.exception() else live.folder.close())
+        closing.add_done_callback(partial(self._closed, live))
         await asyncio.wait({closing}, timeout=ANNOUNCE_SECONDS)
         live.end(ended)
         self._ended[ended.status] += 1
+
+    def _closed(self, live: LiveRun, closing: asyncio.Task[None]) -> None:
+        if closing.cancelled():
+            return
+        if closing.exception():
+            log.error("MLflow refuses the end of a run", run_id=live.run_id, exc_info=closing.exception())
+        live.folder.close()
+
+    async def _tidy(self) -> None:
+        """Now and every hour: remove work directories that are past their time."""
+        while True:
+            await self._in_thread(lambda: prune(self._runs_dir, keep_days=self._settings.keep_work_days))
+            await asyncio.sleep(TIDY_SECONDS)
 
     def _job(self, live: LiveRun) -> dict[str, Any]:
         settings, access = self._settings, self._settings.data_access

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,9 @@ import structlog
 from pydantic import ValidationError
 
 from trainyard.attempts import process_started
-from trainyard.contract import Reason
+from trainyard.contract import Reason, Run, RunStatus
 from trainyard.errors import ServiceError
-from trainyard.folder import Outcome, RunFolder, Submission, run_folders
+from trainyard.folder import Outcome, RunFolder, State, Submission, remove_drafts, run_folders
 from trainyard.tracking import Tracking, unended
 
 log = structlog.get_logger()
@@ -56,13 +57,13 @@ class Found:
 class Sweep:
     """One look at the work directory and at MLflow. Asks MLflow, so it may have to be tried again."""
 
-    def __init__(self, runs: Path, tracking: Tracking, *, keep_days: float) -> None:
+    def __init__(self, runs: Path, tracking: Tracking) -> None:
         self._runs = runs
         self._tracking = tracking
-        self._keep = timedelta(days=keep_days)
 
     def look(self) -> Found:
         """Sort every run folder, and fail the runs in MLflow that have none."""
+        remove_drafts(self._runs)
         found = Found()
         here: set[str] = set()
         for folder in run_folders(self._runs):
@@ -79,41 +80,57 @@ class Sweep:
         return found
 
     def _sort(self, folder: RunFolder, submission: Submission, found: Found) -> None:
-        outcome = folder.outcome()
         if folder.closed:
-            if outcome and datetime.now(UTC) - outcome.ended_at > self._keep:
-                folder.remove()
-            else:
-                found.ended.append(submission)
+            found.ended.append(submission)
             return
         state = folder.state()
-        if state.pid is not None and state.process_started == process_started(state.pid):
-            with suppress(ProcessLookupError):
-                os.killpg(state.pid, signal.SIGKILL)
-            outcome = folder.outcome()
-        if outcome is None and self._tracking.status(submission.run_id).ended:
+        _end_what_survived(state)
+        outcome = folder.outcome()
+        if outcome is None and _over(self._tracking.status(submission.run_id)):
             folder.close()
             found.ended.append(submission)
             return
         if outcome is None and state.starts >= submission.request.max_attempts:
             outcome = _given_up(f"the service ended while the run trained, and max_attempts is {submission.request.max_attempts}")
-        if outcome is None:
-            found.to_queue.append((folder, submission))
-        else:
+        if outcome is not None:
             found.to_close.append((folder, submission, outcome))
+            return
+        state.lives += 1
+        folder.write_state(state)
+        found.to_queue.append((folder, submission))
 
     def _fail_the_homeless(self, here: set[str]) -> None:
-        for condition in unended():
-            cursor: str | None = None
-            while True:
-                page = self._tracking.search(condition, limit=200, cursor=cursor)
-                for run in page.runs:
-                    if run.run_id not in here:
-                        outcome = _given_up("the service has no work directory of this run")
-                        self._tracking.close(run.model_copy(update={"reason": outcome.reason, "message": outcome.message}), outcome, files=())
-                cursor = page.cursor
-                if cursor is None:
-                    break
+        for run in [run for condition in unended() for run in self._all(condition) if run.run_id not in here]:
+            outcome = _given_up("the service has no work directory of this run")
+            ended = run.model_copy(update={"reason": outcome.reason, "message": outcome.message})
+            self._tracking.close(ended, outcome, files=())
+
+    def _all(self, condition: str) -> Iterator[Run]:
+        cursor: str | None = None
+        while True:
+            page = self._tracking.search(condition, limit=200, cursor=cursor)
+            yield from page.runs
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+
+def prune(runs: Path, *, keep_days: float) -> None:
+    """Remove the folders of runs that ended more than `keep_days` ago and that MLflow holds."""
+    for folder in run_folders(runs):
+        outcome = folder.outcome() if folder.closed else None
+        if outcome and datetime.now(UTC) - outcome.ended_at > timedelta(days=keep_days):
+            folder.remove()
+
+
+def _end_what_survived(state: State) -> None:
+    if state.pid is not None and state.process_started is not None and state.process_started == process_started(state.pid):
+        with suppress(ProcessLookupError):
+            os.killpg(state.pid, signal.SIGKILL)
+
+
+def _over(status: RunStatus | None) -> bool:
+    return status is None or status.ended
 
 
 def _given_up(message: str) -> Outcome:

@@ -16,6 +16,8 @@ import httpx
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from trainyard.contract import Links, Reason, Registered, Run, RunPage, RunStatus, Transition
 from trainyard.errors import Invalid
@@ -75,9 +77,22 @@ class Tracking:
         self._client.log_batch(run.run_id, tags=tags)
         self._client.set_terminated(run.run_id, str(outcome.status), int(outcome.ended_at.timestamp() * 1000))
 
-    def status(self, run_id: str) -> RunStatus:
-        """The status MLflow shows."""
-        return RunStatus(self._client.get_run(run_id).info.status)
+    def status(self, run_id: str) -> RunStatus | None:
+        """The status MLflow shows; None where the run was deleted."""
+        try:
+            info = self._client.get_run(run_id).info
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return None
+            raise
+        return RunStatus(info.status) if info.lifecycle_stage == "active" else None
+
+    def discard(self, submission_tag: str) -> None:
+        """Fail what a submit that was not accepted left behind: the answer to `create` may have been lost."""
+        for run in self.search(f"tags.`trainyard.submission` = '{submission_tag}'", limit=10).runs:
+            if not run.status.ended:
+                self._client.log_batch(run.run_id, tags=[RunTag("trainyard.reason", "never_accepted")])
+                self._client.set_terminated(run.run_id, str(RunStatus.FAILED))
 
     def read(self, run_id: str) -> Run | None:
         """A run of this instance as MLflow holds it; None for any other."""
@@ -86,13 +101,23 @@ class Tracking:
 
     def search(self, condition: str, *, limit: int, cursor: str | None = None) -> RunPage:
         """This instance's runs that meet MLflow's filter, newest first."""
-        experiments = [each.experiment_id for each in self._client.search_experiments()]
+        experiments = self._every_experiment()
         own = f"tags.`trainyard.instance` = '{self._instance}'"
         found = self._client.search_runs(
             experiments, " and ".join(filter(None, (own, condition))), max_results=limit,
             order_by=["attributes.start_time DESC"], page_token=cursor,
         )
         return RunPage(runs=[self._as_run(each) for each in found], cursor=found.token or None)
+
+    def _every_experiment(self) -> list[str]:
+        found: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_experiments(page_token=token)
+            found += [each.experiment_id for each in page]
+            token = page.token
+            if not token:
+                return found
 
     def digest(self, run_id: str) -> str:
         """The digest of the request that a run was made for."""
@@ -116,7 +141,7 @@ class Tracking:
             retryable=reason.retryable if reason else None, version=kept.get("version", 0),
             model=tags.get("trainyard.model", ""), service=self._instance,
             experiment=tags.get("trainyard.experiment", ""), experiment_id=info.experiment_id,
-            run_name=info.run_name or "", attempt=int(tags.get("trainyard.attempt", "1")),
+            run_name=info.run_name or "", attempt=kept.get("attempt") or int(tags.get("trainyard.attempt", "1")),
             metrics=dict(found.data.metrics), model_uri=kept.get("model_uri"),
             registered=Registered.model_validate(kept["registered"]) if kept.get("registered") else None,
             submitted_at=_time(info.start_time), started_at=kept.get("started_at") and datetime.fromisoformat(kept["started_at"]),
