@@ -1,41 +1,34 @@
 """The queue, the slots, the life of every run of one service instance."""
 
 import asyncio
-import difflib
-import shutil
-import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import requests
 import structlog
 from mlflow.exceptions import MlflowException
 
-from trainyard import datasets
 from trainyard.attempts import attempt
-from trainyard.buffering import is_away
 from trainyard.contract import ModelInfo, OnExisting, Reason, Run, RunPage, RunStatus, TrainRequest
-from trainyard.errors import Invalid, InvalidData, KeyReused, QueueFull, Unavailable, UnknownRun
+from trainyard.errors import Invalid, KeyReused, QueueFull, Unavailable, UnknownRun
 from trainyard.folder import Outcome, RunFolder, Submission
+from trainyard.intake import Intake
 from trainyard.launcher import ForkLauncher, Launcher
 from trainyard.live import LiveRun
 from trainyard.service import Service
 from trainyard.settings import Settings
-from trainyard.submissions import Keys, digest_of, key_digest, tags_of
+from trainyard.submissions import Keys, digest_of, key_digest
 from trainyard.sweep import Lock, Sweep, prune
+from trainyard.threads import Threads
 from trainyard.tracking import Tracking
 
 RECENT = 1000
 ANNOUNCE_SECONDS = 2.0
-AWAY_PAUSE_SECONDS = 2.0
 TIDY_SECONDS = 3600.0
-T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -52,7 +45,8 @@ class Supervisor:
         self._tracking = Tracking(
             uri=settings.tracking_uri, ui_url=settings.mlflow_ui_url or settings.tracking_uri, instance=self._instance,
         )
-        self._threads = ThreadPoolExecutor(16, thread_name_prefix="mlflow")
+        self._threads = Threads(settings.tracking_uri)
+        self._intake = Intake(settings, self._launcher, self._tracking, self._threads, self._runs_dir)
         self._lock = Lock(settings.work_dir.resolve() / f"{self._instance}.lock")
         self._live: OrderedDict[str, LiveRun] = OrderedDict()
         self._queue: deque[LiveRun] = deque()
@@ -101,7 +95,7 @@ class Supervisor:
         if run_id in self._live:
             return self._live[run_id].run
         try:
-            run = await self._mlflow(lambda: self._tracking.read(run_id))
+            run = await self._threads.mlflow(lambda: self._tracking.read(run_id))
         except MlflowException as error:
             raise UnknownRun(f"this service has no run {run_id!r}") from error
         if run is None:
@@ -132,7 +126,7 @@ class Supervisor:
         ]
         condition = " and ".join(filter(None, conditions))
         try:
-            page = await self._mlflow(lambda: self._tracking.search(condition, limit=limit, cursor=cursor))
+            page = await self._threads.mlflow(lambda: self._tracking.search(condition, limit=limit, cursor=cursor))
         except MlflowException as error:
             raise Invalid.field("/query/cursor", f"{cursor!r} is no cursor that this service gave out") from error
         return RunPage(runs=[self._live[run.run_id].run if run.run_id in self._live else run for run in page.runs], cursor=page.cursor)
@@ -160,20 +154,20 @@ class Supervisor:
     async def log_text(self, run_id: str) -> str:
         """An ended run's log, read from MLflow."""
         try:
-            return await self._mlflow(lambda: self._tracking.log_text(run_id))
+            return await self._threads.mlflow(lambda: self._tracking.log_text(run_id))
         except MlflowException as error:
             raise UnknownRun(f"run {run_id!r} left no log") from error
 
     async def problems(self) -> dict[str, str]:
         """Each part that is not ready, and what is wrong with it."""
         problems = {}
-        if not await self._in_thread(self._tracking.answers):
+        if not await self._threads.run(self._tracking.answers):
             problems["mlflow"] = f"{self._settings.tracking_uri} does not answer"
         if not self._launcher.warm():
             problems["fork_server"] = "still importing the framework"
         if not self._swept:
             problems["sweep"] = "taking up the runs that an earlier process left"
-        if self._disk_full():
+        if self._intake.disk_full():
             problems["disk"] = f"less than {self._settings.min_free_disk_mb} MB free below {self._settings.work_dir}"
         return problems
 
@@ -206,12 +200,12 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._launcher.stop()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         self._lock.release()
 
     async def _sweep(self) -> None:
         sweep = Sweep(self._runs_dir, self._tracking)
-        found = await self._until_mlflow_answers(sweep.look)
+        found = await self._threads.until_mlflow_answers(sweep.look)
         for submission in found.ended:
             self._keys.note(submission)
         for folder, submission, outcome in found.to_close:
@@ -222,13 +216,15 @@ class Supervisor:
         self._dispatch()
 
     async def _accept(self, request: TrainRequest, key: str | None, *, attempt: int) -> Run:
-        await self._check(request)
+        await self._intake.check(request)
         if len(self._queue) + self._admitting >= self._settings.queue + max(0, self._settings.slots - len(self._running)):
             message = f"{len(self._queue)} runs wait already, which is as many as TRAINYARD_QUEUE allows"
             raise QueueFull(message)
         self._admitting += 1
         try:
-            submission = await self._record(request, key, attempt)
+            submission = await self._intake.record(
+                request, key, attempt=attempt, waits=bool(self._queue) or len(self._running) >= self._settings.slots
+            )
         finally:
             self._admitting -= 1
         live = self._know(submission, RunFolder(self._runs_dir / submission.run_id))
@@ -237,59 +233,13 @@ class Supervisor:
         self._dispatch()
         return accepted if live.run.queue_position is None else live.run
 
-    async def _check(self, request: TrainRequest) -> None:
-        if request.model not in self.models:
-            near = difflib.get_close_matches(request.model, self.models, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"this service trains {', '.join(self.models) or 'nothing yet'}"
-            if not self.models:
-                raise Unavailable("the fork server is still importing the framework")
-            raise Invalid.field("/model", f"{request.model!r} is unknown; {hint}")
-        model = self.models[request.model]
-        errors = await self._launcher.validate(request.model, request.params)
-        try:
-            await self._in_thread(lambda: datasets.inspect(
-                request.data, task=model.task, kinds=model.data, access=self._settings.data_access, split=request.split,
-            ))
-        except InvalidData as error:
-            errors = [*errors, *Invalid.field(error.pointer, error.detail).errors]
-        if errors:
-            raise Invalid("; ".join(f"{each.pointer}: {each.detail}" for each in errors), errors)
-        if self._disk_full():
-            raise Unavailable("the work volume is full")
-
-    async def _record(self, request: TrainRequest, key: str | None, attempt: int) -> Submission:
-        digest, tag = digest_of(request), uuid.uuid4().hex
-        try:
-            return await self._recorded(request, key, attempt=attempt, digest=digest, tag=tag)
-        except BaseException:
-            self._spawn(self._until_mlflow_answers(lambda: self._tracking.discard(tag)))
-            raise
-
-    async def _recorded(self, request: TrainRequest, key: str | None, *, attempt: int, digest: str, tag: str) -> Submission:
-        tags = {**tags_of(request, key, digest, attempt), "trainyard.submission": tag}
-        try:
-            experiment_id = await self._mlflow(lambda: self._tracking.experiment_id(request.experiment))
-            made = await self._mlflow(
-                lambda: self._tracking.create(experiment_id=experiment_id, run_name=request.run_name, tags=tags)
-            )
-            if len(self._running) >= self._settings.slots or self._queue:
-                await self._mlflow(lambda: self._tracking.set_status(made.info.run_id, RunStatus.SCHEDULED))
-        except MlflowException as error:
-            raise Invalid.field("/experiment", f"MLflow refuses: {error}") from error
-        submission = Submission(
-            run_id=made.info.run_id, request=request, key=key, digest=digest, attempt=attempt, experiment_id=experiment_id,
-            run_name=made.info.run_name, artifact_uri=made.info.artifact_uri, submitted_at=datetime.now(UTC),
-        )
-        await self._in_thread(lambda: RunFolder(self._runs_dir / submission.run_id).create(submission))
-        return submission
-
     async def _existing(self, key: str) -> tuple[Run, str] | None:
         known = self._keys.newest(key)
         if known is None:
-            page = await self._mlflow(lambda: self._tracking.search(f"tags.`trainyard.key_digest` = '{key_digest(key)}'", limit=1))
+            page = await self._threads.mlflow(lambda: self._tracking.search(f"tags.`trainyard.key_digest` = '{key_digest(key)}'", limit=1))
             if not page.runs:
                 return None
-            return page.runs[0], await self._mlflow(lambda: self._tracking.digest(page.runs[0].run_id))
+            return page.runs[0], await self._threads.mlflow(lambda: self._tracking.digest(page.runs[0].run_id))
         return await self.get(known.run_id), known.digest
 
     def _know(self, submission: Submission, folder: RunFolder) -> LiveRun:
@@ -343,18 +293,18 @@ class Supervisor:
         live.enter(RunStatus.SCHEDULED, message="handed back: the service stopped")
         live.save()
         with suppress(Unavailable, MlflowException):
-            await self._mlflow(lambda: self._tracking.set_status(live.run_id, RunStatus.SCHEDULED))
+            await self._threads.mlflow(lambda: self._tracking.set_status(live.run_id, RunStatus.SCHEDULED))
 
     async def _say_running(self, live: LiveRun) -> None:
         with suppress(Unavailable, MlflowException):
-            await self._mlflow(lambda: self._tracking.set_status(live.run_id, RunStatus.RUNNING))
+            await self._threads.mlflow(lambda: self._tracking.set_status(live.run_id, RunStatus.RUNNING))
 
     async def _close(self, live: LiveRun, outcome: Outcome) -> None:
         """Write the end to MLflow, and tell who waits once MLflow knows or does not answer."""
         live.folder.write_outcome(outcome)
         ended = live.as_ended(outcome)
         files = () if outcome.log_uploaded else (live.folder.request, live.folder.log)
-        closing = self._spawn(self._until_mlflow_answers(lambda: self._tracking.close(ended, outcome, files=files)))
+        closing = self._spawn(self._threads.until_mlflow_answers(lambda: self._tracking.close(ended, outcome, files=files)))
         closing.add_done_callback(partial(self._closed, live))
         await asyncio.wait({closing}, timeout=ANNOUNCE_SECONDS)
         live.end(ended)
@@ -370,7 +320,7 @@ class Supervisor:
     async def _tidy(self) -> None:
         """Now and every hour: remove work directories that are past their time."""
         while True:
-            await self._in_thread(lambda: prune(self._runs_dir, keep_days=self._settings.keep_work_days))
+            await self._threads.run(lambda: prune(self._runs_dir, keep_days=self._settings.keep_work_days))
             await asyncio.sleep(TIDY_SECONDS)
 
     def _job(self, live: LiveRun) -> dict[str, Any]:
@@ -384,34 +334,11 @@ class Supervisor:
             "git_commit": settings.git_commit,
         }
 
-    def _disk_full(self) -> bool:
-        return shutil.disk_usage(self._runs_dir).free < self._settings.min_free_disk_mb * 1_000_000
-
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
-    async def _mlflow(self, call: Callable[[], T]) -> T:
-        """Ask MLflow. Raises `Unavailable` when it does not answer; its refusals pass."""
-        try:
-            return await self._in_thread(call)
-        except (MlflowException, requests.RequestException) as error:
-            if is_away(error):
-                message = f"MLflow at {self._settings.tracking_uri} does not answer"
-                raise Unavailable(message) from error
-            raise
-
-    async def _until_mlflow_answers(self, call: Callable[[], T]) -> T:
-        while True:
-            try:
-                return await self._mlflow(call)
-            except Unavailable:
-                await asyncio.sleep(AWAY_PAUSE_SECONDS)
 
 
 def _attaches(choice: OnExisting, status: RunStatus) -> bool:

@@ -54,6 +54,10 @@ class Tracking:
             self._experiments[name] = found.experiment_id if found else self._client.create_experiment(name)
         return self._experiments[name]
 
+    def forget_experiments(self) -> None:
+        """Look experiments up again: one of them may have been deleted."""
+        self._experiments.clear()
+
     def create(self, *, experiment_id: str, run_name: str | None, tags: dict[str, str]) -> MlflowRun:
         """A new MLflow run of this instance."""
         own = {"trainyard.instance": self._instance, "mlflow.user": "trainyard", **tags}
