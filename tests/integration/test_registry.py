@@ -1,0 +1,416 @@
+"""The registry against a real MLflow server: one version a run, promotion by a metric, and the way back."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mlflow")
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from trainyard import registry
+from trainyard.buffering import is_away
+from trainyard.contract import Promote, Register
+from trainyard.errors import RegistryConflict
+
+ROOT = Path(__file__).resolve().parents[2]
+RULE = Promote(metric="test_auc")
+SPLIT = '{"test_size":0.2}'
+RACERS = """
+import sys, time
+from pathlib import Path
+from mlflow import MlflowClient
+from trainyard import registry
+from trainyard.contract import Promote
+
+uri, locks, gate, me, *pairs = sys.argv[1:]
+client = MlflowClient(uri)
+client.search_registered_models()
+(Path(gate) / me).touch()
+while not (Path(gate) / "go").exists():
+    time.sleep(0.001)
+for pair in pairs:
+    name, version = pair.split(":")
+    registry.promote(client, name=name, version=version, rule=Promote(metric="test_auc"), locks=Path(locks))
+"""
+
+
+def mlflow_program():
+    """The server's own environment, as `make` sets it up, or whatever TRAINYARD_TEST_MLFLOW names."""
+    made = ROOT / ".venvs/mlflow/bin/mlflow"
+    return os.environ.get("TRAINYARD_TEST_MLFLOW") or (str(made) if made.exists() else shutil.which("mlflow"))
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def answers(uri):
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mlflow")
+    port = free_port()
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [
+                mlflow_program(), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+                f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts",
+            ],
+            env={**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            stdout=log, stderr=log, cwd=folder,
+        )
+        try:
+            wait_for(lambda: answers(f"http://127.0.0.1:{port}") or server.poll() is not None)
+            assert server.poll() is None, (folder / "server.log").read_text()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+@pytest.fixture
+def client(uri):
+    return MlflowClient(uri)
+
+
+@pytest.fixture
+def locks(tmp_path):
+    return tmp_path / "locks"
+
+
+@pytest.fixture
+def name():
+    return f"model {uuid.uuid4().hex[:8]}"
+
+
+def trained(client, auc=None, *, digest="d1", split=SPLIT):
+    """A run with its tags and test metric, and the URI of the model it logged."""
+    marks = {"trainyard.data_digest": digest, "trainyard.split": split}
+    run_id = client.create_run("0", tags={key: value for key, value in marks.items() if value}).info.run_id
+    if auc is not None:
+        client.log_metric(run_id, "test_auc", auc)
+    model = client.create_logged_model("0", name="model", source_run_id=run_id)
+    return run_id, client.finalize_logged_model(model.model_id, "READY").model_uri
+
+
+def registered(client, name, auc=None, **marks):
+    run_id, model_uri = trained(client, auc, **marks)
+    return registry.register(client, name=name, model_uri=model_uri, run_id=run_id, tags={})
+
+
+def promoted(client, name, auc, locks, **marks):
+    version = registered(client, name, auc, **marks)
+    assert registry.promote(client, name=name, version=version, rule=RULE, locks=locks).promoted
+    return version
+
+
+def champion(client, name):
+    return client.get_registered_model(name).aliases.get("champion")
+
+
+def noted(client, name, version):
+    prefix = "trainyard.promotion."
+    tags = client.get_model_version(name, version).tags
+    return {key.removeprefix(prefix): value for key, value in tags.items() if key.startswith(prefix)}
+
+
+def test_registering_a_run_twice_makes_one_version(client, name):
+    run_id, model_uri = trained(client, 0.9)
+    versions = {registry.register(client, name=name, model_uri=model_uri, run_id=run_id, tags={"a": "b"}) for _ in range(2)}
+    found = client.search_model_versions(f"name = '{name}'")
+    assert versions == {"1"}
+    assert [(str(each.version), each.run_id, each.source, each.tags) for each in found] == [("1", run_id, model_uri, {"a": "b"})]
+
+
+def test_a_run_may_be_a_version_of_two_registered_models(client, name):
+    run_id, model_uri = trained(client, 0.9)
+    for each in (name, f"{name}-too"):
+        assert registry.register(client, name=each, model_uri=model_uri, run_id=run_id, tags={}) == "1"
+
+
+def test_a_source_that_is_no_logged_model_is_registered_as_it_is(client, name):
+    run_id, _ = trained(client, 0.9)
+    source = client.get_run(run_id).info.artifact_uri + "/model"
+    version = registry.register(client, name=name, model_uri=source, run_id=run_id, tags={})
+    assert client.get_model_version(name, version).source == source
+
+
+def test_an_answer_lost_on_the_way_makes_no_second_version(uri, client, name, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+    run_id, model_uri = trained(client, 0.9)
+    with Forgetful(uri, b"POST /api/2.0/mlflow/model-versions/create") as between:
+        version = registry.register(MlflowClient(between.uri), name=name, model_uri=model_uri, run_id=run_id, tags={})
+    assert between.lost == 1
+    assert version == "1"
+    assert [str(each.version) for each in client.search_model_versions(f"name = '{name}'")] == ["1"]
+
+
+def test_the_first_version_becomes_champion(client, name, locks):
+    version = promoted(client, name, 0.7, locks)
+    assert champion(client, name) == version
+    note = noted(client, name, version)
+    assert note.pop("at")
+    assert note == {
+        "alias": "champion", "metric": "test_auc", "value": "0.7", "champion_version": "", "champion_value": "",
+        "decision": "promoted: nobody held 'champion'; test_auc is 0.7",
+    }
+
+
+@pytest.mark.parametrize("case", [
+    (RULE, 0.7, 0.8, True),
+    (RULE, 0.8, 0.7, False),
+    (RULE, 0.8, 0.8, False),
+    (Promote(metric="test_auc", greater_is_better=False), 0.8, 0.7, True),
+    (Promote(metric="test_auc", greater_is_better=False), 0.7, 0.8, False),
+    (Promote(metric="test_auc", min_delta=0.05), 0.7, 0.74, False),
+    (Promote(metric="test_auc", min_delta=0.05), 0.7, 0.76, True),
+    (Promote(metric="test_auc", greater_is_better=False, min_delta=0.05), 0.7, 0.66, False),
+])
+def test_the_better_of_two_is_champion_and_the_decision_is_noted(client, name, locks, case):
+    rule, before, after, wins = case
+    first = promoted(client, name, before, locks)
+    second = registered(client, name, after)
+    decision = registry.promote(client, name=name, version=second, rule=rule, locks=locks)
+    assert decision.promoted is wins
+    assert champion(client, name) == (second if wins else first)
+    note = noted(client, name, second)
+    assert note["decision"] == decision.text
+    assert decision.text.startswith("promoted" if wins else "not promoted")
+    assert (note["champion_version"], float(note["value"]), float(note["champion_value"])) == (first, after, before)
+
+
+@pytest.mark.parametrize("marks", [{"digest": "d2"}, {"split": "other"}, {"digest": None}, {"split": None}])
+def test_a_better_version_on_other_data_or_another_split_is_not_promoted(client, name, locks, marks):
+    first = promoted(client, name, 0.7, locks)
+    second = registered(client, name, 0.9, **marks)
+    decision = registry.promote(client, name=name, version=second, rule=RULE, locks=locks)
+    tag = "trainyard.data_digest" if "digest" in marks else "trainyard.split"
+    assert not decision.promoted
+    assert tag in decision.text
+    assert noted(client, name, second)["decision"] == decision.text
+    assert champion(client, name) == first
+
+
+def test_two_runs_that_both_lack_a_digest_are_not_taken_for_the_same_data(client, name, locks):
+    first = promoted(client, name, 0.7, locks, digest=None)
+    second = registered(client, name, 0.9, digest=None)
+    assert not registry.promote(client, name=name, version=second, rule=RULE, locks=locks).promoted
+    assert champion(client, name) == first
+
+
+@pytest.mark.parametrize("auc", [None, float("nan")])
+def test_a_version_without_the_metric_is_not_promoted_even_if_nobody_is_champion(client, name, locks, auc):
+    version = registered(client, name, auc)
+    decision = registry.promote(client, name=name, version=version, rule=RULE, locks=locks)
+    assert not decision.promoted
+    assert f"version {version} has no metric test_auc" in decision.text
+    assert champion(client, name) is None
+
+
+def test_a_champion_without_the_metric_is_not_replaced(client, name, locks):
+    first = registered(client, name)
+    registry.set_alias(client, name=name, alias="champion", version=first, locks=locks)
+    second = registered(client, name, 0.9)
+    decision = registry.promote(client, name=name, version=second, rule=RULE, locks=locks)
+    assert not decision.promoted
+    assert f"version {first} has no metric test_auc" in decision.text
+
+
+def test_promoting_the_champion_again_changes_nothing(client, name, locks):
+    promoted(client, name, 0.7, locks)
+    version = promoted(client, name, 0.8, locks)
+    before = client.get_registered_model(name).tags, noted(client, name, version)
+    decision = registry.promote(client, name=name, version=version, rule=RULE, locks=locks)
+    assert decision.promoted
+    assert decision.text == before[1]["decision"]
+    assert (client.get_registered_model(name).tags, noted(client, name, version)) == before
+    assert champion(client, name) == version
+
+
+def test_a_champion_by_hand_stays_champion_when_it_is_promoted(client, name, locks):
+    version = registered(client, name)
+    client.set_registered_model_alias(name, "champion", version)
+    assert registry.promote(client, name=name, version=version, rule=RULE, locks=locks).promoted
+    assert "already holds" in noted(client, name, version)["decision"]
+
+
+def test_of_two_racing_promotions_the_better_ends_as_champion(uri, client, locks, tmp_path):
+    """Sixteen races between two processes; which of them brings the better version alternates."""
+    pairs = {"one": [], "two": []}
+    better = {}
+    for race in range(16):
+        name = f"race-{uuid.uuid4().hex[:8]}"
+        low, high = registered(client, name, 0.8), registered(client, name, 0.9)
+        better[name] = high
+        for racer, version in zip(("one", "two"), (low, high) if race % 2 else (high, low), strict=True):
+            pairs[racer].append(f"{name}:{version}")
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACERS, uri, str(locks), str(tmp_path), racer, *mine])
+        for racer, mine in pairs.items()
+    ]
+    try:
+        wait_for(lambda: all((tmp_path / racer).exists() for racer in pairs))
+        (tmp_path / "go").touch()
+        assert [racer.wait(90) for racer in racers] == [0, 0]
+    finally:
+        for racer in racers:
+            racer.kill()
+    assert {name: champion(client, name) for name in better} == better
+
+
+def test_two_rollbacks_go_back_two_champions_and_a_third_says_there_is_none(client, name, locks):
+    one, two, three = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
+    assert json.loads(client.get_registered_model(name).tags["trainyard.previous.champion"]) == [one, two]
+    for expected in (two, one):
+        assert registry.rollback(client, name=name, alias="champion", locks=locks) == expected
+        assert champion(client, name) == expected
+    with pytest.raises(RegistryConflict, match=f"'{name}' has no earlier holder of 'champion' to roll back to; version {one} holds it"):
+        registry.rollback(client, name=name, alias="champion", locks=locks)
+    assert registry.promote(client, name=name, version=three, rule=RULE, locks=locks).promoted
+    assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
+
+
+def test_a_rollback_passes_over_a_version_deleted_since(client, name, locks):
+    one, two, _ = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
+    client.delete_model_version(name, two)
+    assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
+
+
+def test_a_move_that_died_between_its_two_writes_costs_no_rollback(client, name, locks):
+    one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
+    client.set_registered_model_tag(name, "trainyard.previous.champion", json.dumps([one, two]))
+    assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
+
+
+def test_a_registered_run_has_its_version_alias_and_decision_and_again_gives_the_same(client, name, locks):
+    promoted(client, name, 0.7, locks)
+    run_id, model_uri = trained(client, 0.9)
+    request = Register(name=name, alias="challenger", promote=RULE)
+    first, second = (
+        registry.register_run(client, run_id=run_id, model_uri=model_uri, request=request, locks=locks, tags={"trainyard.run_id": run_id})
+        for _ in range(2)
+    )
+    assert first == second
+    assert (first.version, first.aliases, first.promoted) == ("2", ["challenger", "champion"], True)
+    assert first.decision == "promoted: test_auc 0.9 beats version 1's 0.7 by more than 0"
+    assert client.get_model_version(name, "2").tags["trainyard.run_id"] == run_id
+
+
+def test_an_alias_that_is_also_promoted_to_is_won_not_given(client, name, locks):
+    first = promoted(client, name, 0.9, locks)
+    run_id, model_uri = trained(client, 0.7)
+    request = Register(name=name, alias="champion", promote=RULE)
+    outcome = registry.register_run(client, run_id=run_id, model_uri=model_uri, request=request, locks=locks, tags={})
+    assert (outcome.promoted, outcome.aliases) == (False, [])
+    assert champion(client, name) == first
+
+
+def test_what_mlflow_refuses_is_a_conflict_that_says_what_was_done(client, name, locks):
+    version = registered(client, name, 0.9)
+    with pytest.raises(RegistryConflict, match=f"giving 'my champion' of '{name}' to version {version}: .*alphanumerics"):
+        registry.set_alias(client, name=name, alias="my champion", version=version, locks=locks)
+    with pytest.raises(RegistryConflict, match="promoting version 99"):
+        registry.promote(client, name=name, version="99", rule=RULE, locks=locks)
+    with pytest.raises(RegistryConflict, match="no such model"):
+        registry.rollback(client, name="no such model", alias="champion", locks=locks)
+
+
+def test_an_mlflow_that_does_not_answer_raises_as_it_is(locks, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    nobody = MlflowClient(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(MlflowException) as raised:
+        registry.register_run(nobody, run_id="r", model_uri="models:/m-1", request=Register(name="x"), locks=locks, tags={})
+    assert is_away(raised.value)
+
+
+def test_a_name_of_any_kind_is_locked_by_a_file_inside_the_folder(client, locks):
+    with pytest.raises(RegistryConflict):
+        registry.rollback(client, name="../../etc/passwd", alias="champion", locks=locks)
+    assert [each.suffix for each in locks.iterdir()] == [".lock"]
+
+
+class Forgetful:
+    """A TCP hop to the server that loses the answer to the first request that starts with `victim`."""
+
+    def __init__(self, uri, victim):
+        self._target = int(uri.rsplit(":", 1)[1])
+        self._victim = victim
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.lost = 0
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._target))
+            losing = threading.Event()
+            threading.Thread(target=self._ask, args=(near, far, losing), daemon=True).start()
+            threading.Thread(target=self._answer, args=(near, far, losing), daemon=True).start()
+
+    def _ask(self, near, far, losing):
+        while data := receive(near):
+            if data.startswith(self._victim) and not self.lost:
+                self.lost += 1
+                losing.set()
+            far.sendall(data)
+        hang_up(far)
+
+    def _answer(self, near, far, losing):
+        while data := receive(far):
+            if losing.is_set():
+                break
+            near.sendall(data)
+        hang_up(near)
+
+
+def receive(end):
+    try:
+        return end.recv(65536)
+    except OSError:
+        return b""
+
+
+def hang_up(end):
+    """Ends the connection although another thread waits on it, which `close` alone would not."""
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
