@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from contextlib import suppress
 
 import structlog
 import uvicorn
@@ -61,6 +62,7 @@ def serve(service: Service, settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises a signal again once it has stopped
     server = Server(app, host=settings.host, port=port, stopping=stopping)
-    server.run()
+    with suppress(SystemExit):  # uvicorn's way to say that it did not start
+        server.run()
     if not server.started:
         raise ServiceError(f"{service.name} could not start on {settings.host}:{port}; see its log")

@@ -1,0 +1,228 @@
+"""Every accepted run ends, whatever dies in between: real services, a real MLflow, real kills."""
+
+import json
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pytest
+from servers import Yard, ticking, until
+
+QUICK = {"model": "xgboost_classifier", "params": {"n_estimators": 5}, "data": {"source": "builtin", "name": "iris"}}
+SLOW = {
+    "model": "xgboost_classifier",
+    "params": {"n_estimators": 400, "learning_rate": 0.01},
+    "data": {"source": "builtin", "name": "digits"},
+}
+
+
+def pid_of(yard: Yard, run_id: str) -> int:
+    """The process that trains the run."""
+    return int(json.loads((yard.folder(run_id) / "state.json").read_text())["pid"])
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def fork_server_of(yard: Yard) -> psutil.Process:
+    """The service's fork server."""
+    assert yard.service.process is not None
+    return psutil.Process(yard.service.process.pid).children()[0]
+
+
+def test_a_killed_process_fails_its_run_and_not_the_service(yard: Yard) -> None:
+    run_id = yard.submit()["run_id"]
+    yard.in_phase(run_id, "training")
+    os.kill(pid_of(yard, run_id), signal.SIGKILL)
+    run = yard.ended(run_id)
+    assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "killed_by_signal", True)
+    assert yard.ended(yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
+
+
+@pytest.mark.parametrize("phase", ["loading_data", "training", "logging_model"])
+def test_a_process_killed_in_any_phase_is_started_again_while_attempts_are_left(yard: Yard, phase: str) -> None:
+    run_id = yard.submit({**SLOW, "max_attempts": 2})["run_id"]
+    until(lambda: yard.get(run_id)["phase"] in {phase, "logging_model"}, phase)
+    os.kill(pid_of(yard, run_id), signal.SIGKILL)
+    run = yard.ended(run_id)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 2)
+
+
+def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(yard: Yard) -> None:
+    run_id = yard.submit()["run_id"]
+    before = yard.in_phase(run_id, "training")["version"]
+    fork_server_of(yard).kill()
+    until(lambda: yard.get(run_id)["version"] > before + 3, "the run to go on")
+    assert yard.cancel(run_id)["status"] == "KILLED"
+    assert yard.ended(yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
+
+
+def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_queues(yard: Yard) -> None:
+    running = yard.submit()["run_id"]
+    yard.in_phase(running, "training")
+    waiting = yard.submit(QUICK)["run_id"]
+    assert yard.in_mlflow(waiting) == "SCHEDULED"
+    pid = pid_of(yard, running)
+    yard.service.kill(signal.SIGKILL)
+    until(lambda: gone(pid), "the run's process to end")
+    yard.service.start()
+    assert yard.ended(running)["reason"] == "service_restarted"
+    assert yard.ended(waiting)["status"] == "FINISHED"
+
+
+def test_a_killed_service_starts_a_run_again_from_its_checkpoint_while_attempts_are_left(yard: Yard) -> None:
+    run_id = yard.submit(ticking(max_attempts=2))["run_id"]
+    yard.in_phase(run_id, "training")
+    yard.service.kill(signal.SIGKILL)
+    (yard.folder(run_id) / "checkpoints/round").write_text("41")
+    yard.service.start()
+    assert yard.in_phase(run_id, "training")["attempt"] == 2
+    until(lambda: "from round 41" in yard.http.get(f"/train/{run_id}/logs").text, "the checkpoint to be used")
+    yard.cancel(run_id)
+
+
+def test_a_stopped_service_hands_its_run_to_the_next_and_the_start_does_not_count(yard: Yard) -> None:
+    run_id = yard.submit()["run_id"]
+    version = yard.in_phase(run_id, "training")["version"]
+    yard.service.kill(signal.SIGTERM)
+    assert yard.in_mlflow(run_id) == "SCHEDULED"
+    yard.service.start()
+    run = yard.in_phase(run_id, "training")
+    assert run["attempt"] == 1
+    assert run["version"] > version
+    rounds = int((yard.folder(run_id) / "checkpoints/round").read_text())
+    assert rounds > 0
+    yard.cancel(run_id)
+
+
+def test_what_ended_without_the_service_knowing_is_closed_by_its_outcome(yard: Yard) -> None:
+    run_id = yard.ended(yard.submit(QUICK)["run_id"])["run_id"]
+    folder = yard.folder(run_id)
+    yard.service.kill(signal.SIGTERM)
+    (folder / "closed").unlink()
+    yard.service.start()
+    until((folder / "closed").exists, "the sweep to close the run")
+    assert yard.get(run_id)["status"] == "FINISHED"
+
+
+def test_a_run_whose_work_directory_is_gone_ends_failed(yard: Yard) -> None:
+    run_id = yard.submit()["run_id"]
+    yard.in_phase(run_id, "training")
+    yard.service.kill(signal.SIGKILL)
+    until(lambda: gone(pid_of(yard, run_id)), "the run's process to end")
+    subprocess.run(["rm", "-r", yard.folder(run_id)], check=True)
+    yard.service.start()
+    assert yard.ended(run_id)["reason"] == "service_restarted"
+
+
+def test_a_second_service_of_the_same_instance_refuses_to_start(yard: Yard) -> None:
+    second = subprocess.run(
+        yard.service.command, env=os.environ | yard.service.environment | {"TRAINYARD_PORT": "0"},
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert second.returncode == 2
+    assert b"TRAINYARD_INSTANCE" in second.stdout + second.stderr
+
+
+def test_a_run_that_takes_too_long_is_timed_out(yard: Yard) -> None:
+    run = yard.ended(yard.submit(ticking(timeout_seconds=1))["run_id"])
+    assert (run["status"], run["reason"]) == ("FAILED", "timed_out")
+
+
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(yard: Yard) -> None:
+    run_id = yard.submit(ticking(params={"stubborn": True}))["run_id"]
+    yard.in_phase(run_id, "training")
+    pid = pid_of(yard, run_id)
+    assert yard.cancel(run_id)["reason"] == "cancelled"
+    assert gone(pid)
+
+
+def test_a_waiting_run_is_cancelled_without_ever_starting(yard: Yard) -> None:
+    first = yard.submit()["run_id"]
+    second = yard.submit()
+    run = yard.cancel(second["run_id"])
+    assert (run["status"], run["started_at"]) == ("KILLED", None)
+    assert yard.cancel(first)["status"] == "KILLED"
+
+
+def test_a_full_queue_answers_429_and_leaves_nothing_in_mlflow(yard: Yard) -> None:
+    runs = [yard.submit()["run_id"] for _ in range(4)]
+    refused = yard.http.post("/train", json=ticking())
+    assert (refused.status_code, refused.json()["type"]) == (429, "queue-full")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert len(yard.http.get("/train").json()["runs"]) == len(runs)
+    for run_id in reversed(runs):
+        assert yard.cancel(run_id)["status"] == "KILLED"
+
+
+def test_one_key_from_twenty_threads_at_once_makes_one_run(yard: Yard) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        runs = list(threads.map(lambda _: yard.submit(Idempotency_Key="the key"), range(20)))
+    assert len({run["run_id"] for run in runs}) == 1
+    other = yard.http.post("/train", json=ticking(seed=1), headers={"Idempotency-Key": "the key"})
+    assert other.status_code == 422
+    yard.cancel(runs[0]["run_id"])
+
+
+def test_a_key_is_known_after_a_restart_even_without_the_work_directory(yard: Yard) -> None:
+    first = yard.ended(yard.submit(QUICK, Idempotency_Key="k")["run_id"])
+    yard.service.kill(signal.SIGTERM)
+    subprocess.run(["rm", "-r", yard.folder(first["run_id"])], check=True)
+    yard.service.start()
+    again = yard.http.post("/train", json=QUICK, headers={"Idempotency-Key": "k"})
+    assert (again.status_code, again.json()["run_id"]) == (200, first["run_id"])
+    rerun = yard.submit({**QUICK, "on_existing": "rerun"}, Idempotency_Key="k")
+    assert (rerun["attempt"], rerun["run_id"] != first["run_id"]) == (2, True)
+    assert yard.ended(rerun["run_id"])["status"] == "FINISHED"
+
+
+def test_a_killed_run_is_trained_again_as_the_next_attempt(yard: Yard) -> None:
+    first = yard.submit(Idempotency_Key="k")["run_id"]
+    yard.in_phase(first, "training")
+    yard.cancel(first)
+    second = yard.submit(Idempotency_Key="k")
+    assert (second["attempt"], second["run_id"] != first) == (2, True)
+    attached = yard.submit(ticking(on_existing="attach"), Idempotency_Key="k")
+    assert attached["run_id"] == second["run_id"]
+    yard.cancel(second["run_id"])
+
+
+def test_a_training_under_way_outlives_an_mlflow_that_goes_away(yard: Yard) -> None:
+    run_id = yard.submit(SLOW)["run_id"]
+    yard.in_phase(run_id, "training")
+    yard.mlflow.kill(signal.SIGKILL, group=True)
+    try:
+        refused = yard.http.post("/train", json=QUICK)
+        assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
+        yard.in_phase(run_id, "logging_model")
+        assert "mlflow" in yard.http.get("/readyz").json()["problems"]
+    finally:
+        yard.mlflow.start()
+    assert yard.ended(run_id)["status"] == "FINISHED"
+    history = httpx.get(
+        f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
+        params={"run_id": run_id, "metric_key": "train_log_loss", "max_results": 5000}, timeout=30,
+    )  # fmt: skip
+    assert len(history.json()["metrics"]) == SLOW["params"]["n_estimators"]
+    assert len(yard.http.get("/train").json()["runs"]) == 1
+
+
+def test_a_run_that_ends_while_mlflow_is_away_is_told_at_once_and_closed_later(yard: Yard) -> None:
+    run_id = yard.submit()["run_id"]
+    yard.in_phase(run_id, "training")
+    yard.mlflow.kill(signal.SIGKILL, group=True)
+    try:
+        yard.http.delete(f"/train/{run_id}")
+        run = yard.http.get(f"/train/{run_id}", params={"wait": 60}).json()
+        assert run["status"] == "KILLED"
+    finally:
+        yard.mlflow.start()
+    assert yard.ended(run_id)["status"] == "KILLED"

@@ -1,0 +1,175 @@
+"""Real servers for the tests: an MLflow, and boosting services that can be killed and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DEADLINE_SECONDS = 60.0
+MODELS = '''
+import os, threading
+from trainyard.contract import Task
+from trainyard.trainer import Params
+
+
+class TickingParams(Params):
+    rounds: int = 100_000
+    stubborn: bool = False
+
+
+class Ticking:
+    """Counts rounds until it is stopped, and goes on from its checkpoint."""
+
+    name = "ticking"
+    task = Task.CLASSIFICATION
+    data = ("table",)
+    framework = "scikit-learn"
+    description = "Counts"
+    params = TickingParams
+    example = {"model": "ticking", "data": {"source": "builtin", "name": "iris"}}
+
+    def autolog(self):
+        pass
+
+    def train(self, params, data, training):
+        if params.stubborn:
+            import signal
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        saved = training.checkpoints / "round"
+        first = int(saved.read_text()) if saved.exists() else 0
+        print(f"from round {first}", flush=True)
+        tick = threading.Event()
+        for done in range(first + 1, params.rounds + 1):
+            tick.wait(0.02)
+            if training.checkpoint_due():
+                saved.write_text(str(done))
+            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": 1 / done})
+        raise RuntimeError("counted to the end")
+
+
+ticking = Ticking()
+'''
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """What the condition gives once it gives something; fails the test when it never does."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    return pytest.fail(f"waited {DEADLINE_SECONDS:.0f} s for {what}")
+
+
+@dataclass
+class Server:
+    """A program that listens on a port, started, killed and started again."""
+
+    command: list[Any]
+    environment: dict[str, str]
+    port: int
+    ready: str
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=os.environ | self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        until(self._answers, f"{self.url}{self.ready}\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    def kill(self, number: signal.Signals = signal.SIGKILL, *, group: bool = False) -> None:
+        """Signal the process, or its whole group, and wait until the process is gone."""
+        if self.process is None:
+            return
+        if group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        self.process.wait(DEADLINE_SECONDS)
+        self.process = None
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            pytest.fail(f"ended while it started:\n{self.log.read_text(errors='replace')[-3000:]}")
+        try:
+            return httpx.get(self.url + self.ready, timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@dataclass
+class Yard:
+    """A service over an MLflow, as a caller sees them."""
+
+    service: Server
+    mlflow: Server
+    work_dir: Path
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx.Client(base_url=self.service.url, timeout=90)
+
+    def submit(self, request: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = self.http.post("/train", json=request or ticking(), headers=named)
+        assert response.status_code in {200, 202}, response.text
+        return dict(response.json())
+
+    def get(self, run_id: str) -> dict[str, Any]:
+        return dict(self.http.get(f"/train/{run_id}").raise_for_status().json())
+
+    def in_phase(self, run_id: str, phase: str) -> dict[str, Any]:
+        """The run once it is in the phase."""
+        def there() -> dict[str, Any] | None:
+            run = self.get(run_id)
+            assert not run["ended_at"], run
+            return run if run["phase"] == phase else None
+        return dict(until(there, f"{phase} of {run_id}"))
+
+    def ended(self, run_id: str) -> dict[str, Any]:
+        """The run as it ended, after MLflow came to say the same."""
+        run = dict(self.http.get(f"/train/{run_id}", params={"wait": 60}).raise_for_status().json())
+        assert run["ended_at"], run
+        until(lambda: self.in_mlflow(run_id) == run["status"], f"MLflow to say {run['status']} of {run_id}")
+        return run
+
+    def in_mlflow(self, run_id: str) -> str:
+        """The status that MLflow shows."""
+        answer = httpx.get(f"{self.mlflow.url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=30)
+        return str(answer.raise_for_status().json()["run"]["info"]["status"])
+
+    def folder(self, run_id: str) -> Path:
+        return self.work_dir / "runs" / run_id
+
+    def cancel(self, run_id: str) -> dict[str, Any]:
+        self.http.delete(f"/train/{run_id}").raise_for_status()
+        return self.ended(run_id)
+
+
+def ticking(**changes: Any) -> dict[str, Any]:
+    """A request that trains until it is stopped."""
+    return {"model": "ticking", "data": {"source": "builtin", "name": "iris"}, **changes}
