@@ -3,14 +3,32 @@
 Every model refuses unknown fields and is strict: `"300"` is not an integer here.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+
+def _not_reserved(alias: str) -> str:
+    """MLflow keeps `latest` and `v1`, `v2`, … for itself."""
+    if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
+        message = f"{alias!r} is a name that MLflow keeps for itself; take another, such as 'champion'"
+        raise ValueError(message)
+    return alias
+
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\- ]{0,199}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,255}$"), AfterValidator(_not_reserved)]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -153,7 +171,7 @@ class Split(Wire):
 class Promote(Wire):
     """Move an alias to the new version if it beats the version that holds the alias now."""
 
-    alias: Name = "champion"
+    alias: Alias = "champion"
     metric: str = Field(pattern=r"^(train|validation|test)_[a-z0-9_]+$", examples=["test_roc_auc"])
     greater_is_better: bool = True
     min_delta: float = Field(0.0, ge=0.0)
@@ -163,7 +181,7 @@ class Register(Wire):
     """Register the model as a new version, and optionally give it an alias or promote it."""
 
     name: Name = Field(examples=["bank-xgb"])
-    alias: Name | None = None
+    alias: Alias | None = None
     promote: Promote | None = None
 
 
