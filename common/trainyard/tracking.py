@@ -5,6 +5,7 @@ Every method blocks; the supervisor calls them from a thread. Errors pass as MLf
 `buffering.is_away` tells the ones that mean "not now".
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -104,14 +105,14 @@ class Tracking:
         return self._as_run(found) if found.data.tags.get("trainyard.instance") == self._instance else None
 
     def search(self, condition: str, *, limit: int, cursor: str | None = None) -> RunPage:
-        """This instance's runs that meet MLflow's filter, newest first."""
+        """This instance's runs that meet MLflow's filter, newest first. Raises `Invalid` for a strange cursor."""
         experiments = self._every_experiment()
         own = f"tags.`trainyard.instance` = '{self._instance}'"
         found = self._client.search_runs(
             experiments, " and ".join(filter(None, (own, condition))), max_results=limit,
-            order_by=["attributes.start_time DESC"], page_token=cursor,
+            order_by=["attributes.start_time DESC"], page_token=_token(cursor) if cursor else None,
         )
-        return RunPage(runs=[self._as_run(each) for each in found], cursor=found.token or None)
+        return RunPage(runs=[self._as_run(each) for each in found], cursor=_cursor(found.token) if found.token else None)
 
     def _every_experiment(self) -> list[str]:
         found: list[str] = []
@@ -153,6 +154,18 @@ class Tracking:
             transitions=[Transition.model_validate_json(json.dumps(each)) for each in kept.get("transitions", [])],
             links=Links(self=f"/train/{info.run_id}", logs=f"/train/{info.run_id}/logs", mlflow=self.link(info.experiment_id, info.run_id)),
         )
+
+
+def _cursor(token: str) -> str:
+    """MLflow's page token, sealed: it answers a token that is none of its own with a server error."""
+    return f"{hashlib.sha256(token.encode()).hexdigest()[:12]}.{token}"
+
+
+def _token(cursor: str) -> str:
+    token = cursor.partition(".")[2]
+    if not token or _cursor(token) != cursor:
+        raise Invalid.field("/query/cursor", f"{cursor!r} is no cursor that this service gave out")
+    return token
 
 
 def _time(milliseconds: int) -> datetime:

@@ -1,0 +1,74 @@
+"""Fixtures: one MLflow for all tests, a boosting service for each that asks for one."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers import MODELS, ROOT, Server, Yard, free_port
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One MLflow for all tests; who kills it starts it again."""
+    home = tmp_path_factory.mktemp("mlflow")
+    port = free_port()
+    server = Server(
+        [ROOT / ".venvs/mlflow/bin/mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+         f"--backend-store-uri=sqlite:///{home}/mlflow.db", f"--artifacts-destination={home}/artifacts"],
+        {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        port, "/health", home / "server.log",
+    )  # fmt: skip
+    server.start()
+    yield server
+    server.kill(signal.SIGKILL, group=True)
+
+
+def service_over(mlflow: Server, home: Path, **variables: str) -> Server:
+    """A boosting service, not started yet, with everything it keeps in `home`."""
+    (home / "models").mkdir()
+    (home / "models/ticking.py").write_text(MODELS)
+    port = free_port()
+    environment = {
+        "MLFLOW_TRACKING_URI": mlflow.url,
+        "TRAINYARD_INSTANCE": home.name,
+        "TRAINYARD_PORT": str(port),
+        "TRAINYARD_WORK_DIR": str(home / "work"),
+        "TRAINYARD_MODELS_PATH": str(home / "models"),
+        "TRAINYARD_GRACE_SECONDS": "3",
+        "TRAINYARD_QUEUE": "3",
+        **variables,
+    }
+    command = [ROOT / ".venvs/boosting/bin/trainyard", "serve"]
+    return Server(command, environment, port, "/readyz", home / "service.log")
+
+
+def open_yard(mlflow: Server, home: Path, **variables: str) -> Iterator[Yard]:
+    """The service, started, and stopped in the end."""
+    service = service_over(mlflow, home, **variables)
+    service.start()
+    made = Yard(service, mlflow, home / "work")
+    yield made
+    made.http.close()
+    service.kill(signal.SIGTERM)
+
+
+@pytest.fixture
+def yard(mlflow_server: Server, tmp_path: Path) -> Iterator[Yard]:
+    """A service for one test, which may kill it."""
+    yield from open_yard(mlflow_server, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the shared service may read tables from."""
+    return tmp_path_factory.mktemp("tables")
+
+
+@pytest.fixture(scope="session")
+def shared_yard(
+    mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory, data_root: Path
+) -> Iterator[Yard]:
+    """A service for all the tests that leave it as they found it."""
+    home = tmp_path_factory.mktemp("shared")
+    yield from open_yard(mlflow_server, home, TRAINYARD_DATA_ROOTS=str(data_root), TRAINYARD_QUEUE="50")

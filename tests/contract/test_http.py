@@ -1,0 +1,213 @@
+"""The HTTP contract, against a real service: one suite for every service to come."""
+
+import json
+import threading
+from datetime import datetime
+
+import httpx
+import pytest
+from servers import Yard, ticking, until
+
+QUICK = {"model": "xgboost_classifier", "params": {"n_estimators": 5}, "data": {"source": "builtin", "name": "iris"}}
+
+
+def test_an_accepted_run_is_answered_202_with_its_location(shared_yard: Yard) -> None:
+    response = shared_yard.http.post("/train", json=QUICK)
+    run = response.json()
+    assert (response.status_code, response.headers["Location"]) == (202, f"/train/{run['run_id']}")
+    assert run["status"] == "SCHEDULED"
+    ended = shared_yard.ended(run["run_id"])
+    assert [step["phase"] for step in ended["transitions"] if step["phase"]] == [
+        "starting", "loading_data", "training", "evaluating", "logging_model",
+    ]  # fmt: skip
+    assert ended["model_uri"].startswith("models:/")
+    assert ended["progress"] == {"done": 5, "total": 5, "unit": "rounds", "eta_seconds": 0.0}
+
+
+def test_prefer_wait_answers_with_the_ended_run(shared_yard: Yard) -> None:
+    response = shared_yard.http.post("/train", json=QUICK, headers={"Prefer": "wait=60"})
+    assert (response.status_code, response.json()["status"]) == (202, "FINISHED")
+
+
+def test_a_long_poll_is_answered_when_something_changed(shared_yard: Yard) -> None:
+    run = shared_yard.submit()
+    changed = shared_yard.http.get(f"/train/{run['run_id']}", params={"wait": 60, "since": run["version"]}).json()
+    assert changed["version"] > run["version"]
+    shared_yard.cancel(run["run_id"])
+
+
+def test_a_held_poll_is_answered_as_soon_as_the_run_ends(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    answered: list[httpx.Response] = []
+    poll = threading.Thread(
+        target=lambda: answered.append(httpx.get(f"{shared_yard.service.url}/train/{run_id}?wait=60", timeout=90))
+    )
+    poll.start()
+    shared_yard.http.delete(f"/train/{run_id}")
+    poll.join(30)
+    assert answered[0].json()["status"] == "KILLED"
+
+
+def test_the_outcome_is_404_until_the_run_ended_and_200_however_it_did(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    waiting = shared_yard.http.get(f"/train/{run_id}/outcome")
+    assert (waiting.status_code, waiting.json()["type"]) == (404, "not-ended")
+    shared_yard.cancel(run_id)
+    ended = shared_yard.http.get(f"/train/{run_id}/outcome")
+    assert (ended.status_code, ended.json()["status"]) == (200, "KILLED")
+
+
+def test_cancelling_an_ended_run_answers_200_and_changes_nothing(shared_yard: Yard) -> None:
+    run = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])
+    response = shared_yard.http.delete(f"/train/{run['run_id']}")
+    assert (response.status_code, response.json()) == (200, run)
+
+
+def test_a_run_of_an_earlier_service_is_read_back_from_mlflow(yard: Yard) -> None:
+    before = yard.ended(yard.submit(QUICK)["run_id"])
+    yard.service.kill()
+    yard.service.start()
+    after = yard.get(before["run_id"])
+    same = ("status", "model", "experiment", "run_name", "attempt", "model_uri", "transitions", "links", "reason")
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    assert after["metrics"]["test_accuracy"] == before["metrics"]["test_accuracy"]
+    assert yard.http.get(f"/train/{before['run_id']}/logs").status_code == 200
+
+
+def test_the_list_is_newest_first_and_filters_and_pages(shared_yard: Yard) -> None:
+    runs = [shared_yard.submit({**QUICK, "experiment": "listed"})["run_id"] for _ in range(3)]
+    for run_id in runs:
+        shared_yard.ended(run_id)
+    first = shared_yard.http.get("/train", params={"experiment": "listed", "limit": 2}).json()
+    rest = shared_yard.http.get("/train", params={"experiment": "listed", "limit": 2, "cursor": first["cursor"]}).json()
+    assert [run["run_id"] for run in first["runs"] + rest["runs"]] == runs[::-1]
+    assert rest["cursor"] is None
+    assert shared_yard.http.get("/train", params={"experiment": "listed", "status": "FAILED"}).json()["runs"] == []
+    assert shared_yard.http.get("/train", params={"cursor": "nonsense"}).status_code == 422
+
+
+def test_followed_logs_end_with_the_run(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    with httpx.stream("GET", f"{shared_yard.service.url}/train/{run_id}/logs?follow=true", timeout=60) as response:
+        pieces = response.iter_text()
+        assert "from round" in next(pieces)
+        shared_yard.http.delete(f"/train/{run_id}")
+        assert "asked to stop" in "".join(pieces)
+
+
+def test_every_model_is_described_and_its_example_is_accepted(shared_yard: Yard) -> None:
+    models = shared_yard.http.get("/models").json()
+    assert {"xgboost_classifier", "xgboost_regressor", "lightgbm_classifier", "lightgbm_regressor"} < {
+        model["name"] for model in models
+    }
+    for model in models:
+        described = shared_yard.http.get(f"/models/{model['name']}").json()
+        assert set(described["defaults"]) == set(described["params_schema"]["properties"])
+        run_id = shared_yard.submit(described["example"])["run_id"]
+        if model["name"] == "ticking":
+            shared_yard.cancel(run_id)
+        else:
+            assert shared_yard.ended(run_id)["status"] == "FINISHED"
+
+
+def test_the_times_are_in_utc_and_in_order(shared_yard: Yard) -> None:
+    run = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])
+    times = [datetime.fromisoformat(run[name]) for name in ("submitted_at", "started_at", "ended_at")]
+    assert times == sorted(times)
+    assert all(time.utcoffset() is not None and not time.utcoffset() for time in times)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"model": "xgboost_clasifier"}, "/model"),
+        ({"params": {"n_estimator": 5}}, "/params/n_estimator"),
+        ({"params": {"n_estimators": "5"}}, "/params/n_estimators"),
+        ({"data": {"source": "builtin", "name": "irises"}}, "/data/name"),
+        ({"data": {"source": "builtin", "name": "diabetes"}}, "/data/name"),
+        ({"data": {"source": "file", "uri": "absent.csv", "target": "y"}}, "/data/uri"),
+        ({"data": {"source": "file", "uri": "/etc/passwd", "target": "y"}}, "/data/uri"),
+        ({"register": {"name": "m", "alias": "latest"}}, "/register/alias"),
+        ({"timeout_seconds": 0}, "/timeout_seconds"),
+        ({"split": {"test_size": 0.9, "validation_size": 0.2}}, "/split"),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
+def test_what_can_be_known_at_submit_is_refused_with_its_pointer(
+    shared_yard: Yard, change: dict[str, object], pointer: str
+) -> None:
+    response = shared_yard.http.post("/train", json={**QUICK, **change})
+    assert response.status_code == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert [each["pointer"] for each in response.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[" * 10_000, 400),
+        (json.dumps(QUICK).replace("5", "NaN").encode(), 400),
+        (b"[]", 422),
+        (b" " * 10_000_000, 413),
+    ],
+    ids=["empty", "half", "10,000 deep", "NaN", "a list", "10 MB"],
+)
+def test_a_body_that_is_no_request_is_the_callers_mistake(shared_yard: Yard, body: bytes, status: int) -> None:
+    assert shared_yard.http.post("/train", content=body).status_code == status
+
+
+TABLES = {
+    "ragged.csv": "a,y\n1,0\n2,1,3\n",
+    "header_only.csv": "a,y\n",
+    "one_class.csv": "a,y\n" + "1,0\n" * 50,
+    "all_missing.csv": "a,b,y\n" + "1,,0\n2,,1\n" * 50,
+    "duplicate_columns.csv": "a,a,y\n" + "1,2,0\n2,3,1\n" * 50,
+    "missing_target.csv": "a,y\n" + "1,0\n2,\n3,1\n" * 50,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_that_cannot_be_trained_on_is_refused_or_fails_its_run(shared_yard: Yard, name: str) -> None:
+    root = shared_yard.service.environment["TRAINYARD_DATA_ROOTS"]
+    with open(f"{root}/{name}", "w") as file:  # noqa: PTH123 - a table in the service's own root
+        file.write(TABLES[name])
+    response = shared_yard.http.post("/train", json={**QUICK, "data": {"source": "file", "uri": name, "target": "y"}})
+    if response.status_code == 202:
+        run = shared_yard.ended(response.json()["run_id"])
+        assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "invalid_data", False)
+        assert len(run["message"]) > 20
+    else:
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["pointer"].startswith("/data")
+
+
+def test_without_the_token_only_healthz_answers(yard: Yard) -> None:
+    yard.service.kill()
+    yard.service.environment["TRAINYARD_TOKEN"] = "secret"
+    yard.service.ready = "/healthz"
+    yard.service.start()
+    assert yard.http.get("/healthz").status_code == 200
+    for path in ("/train", "/models", "/readyz", "/metrics", "/openapi.json"):
+        assert yard.http.get(path).status_code == 401
+    known = {"Authorization": "Bearer secret"}
+    until(lambda: yard.http.get("/readyz", headers=known).status_code == 200, "readiness")
+    assert yard.http.get("/models", headers={"Authorization": "Bearer secre"}).status_code == 401
+
+
+def test_a_model_file_that_does_not_load_is_named_and_the_rest_works(yard: Yard) -> None:
+    yard.service.kill()
+    (yard.work_dir.parent / "models/broken.py").write_text("import absent_library")
+    yard.service.start()
+    ready = yard.http.get("/readyz").json()
+    assert "absent_library" in ready["broken_models"][str(yard.work_dir.parent / "models/broken.py")]
+    assert yard.ended(yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
+
+
+def test_a_ticking_run_reports_its_newest_metrics_live(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(ticking())["run_id"]
+    until(lambda: shared_yard.get(run_id)["metrics"].get("train_log_loss"), "a live metric")
+    shared_yard.cancel(run_id)
