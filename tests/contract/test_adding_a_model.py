@@ -1,0 +1,40 @@
+"""The example of docs/adding-a-model.md, put into the folder of a real service and trained."""
+
+import re
+import subprocess
+
+import httpx
+from servers import ROOT, Yard
+
+SCORE = """
+import sys
+sys.modules["trainyard"] = None
+import mlflow, pandas
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+columns = model.metadata.get_input_schema().input_names()
+print(model.predict(pandas.DataFrame([[5.1, 3.5, 1.4, 0.2]], columns=columns)).tolist())
+"""
+
+
+def test_the_documented_model_trains_registers_and_predicts_without_trainyard(yard: Yard) -> None:
+    text = (ROOT / "docs/adding-a-model.md").read_text()
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert example
+    yard.service.kill()
+    (yard.work_dir.parent / "models/neighbours.py").write_text(example[1])
+    yard.service.start()
+    assert yard.http.get("/readyz").json()["broken_models"] == {}
+    described = yard.http.get("/models/neighbours").json()
+    run = yard.ended(yard.submit({**described["example"], "register": {"name": "neighbours"}})["run_id"])
+    assert (run["status"], run["message"]) == ("FINISHED", None)
+    assert run["metrics"]["test_accuracy"] > 0.9
+    refused = yard.http.post("/train", json={**described["example"], "params": {"n_neighbours": 3}})
+    assert "did you mean 'n_neighbors'" in refused.text
+    scored = subprocess.run(
+        [ROOT / ".venvs/boosting/bin/python", "-c", SCORE, yard.mlflow.url, "models:/neighbours/1"],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert scored.stdout.strip() == "[0]"
+    artifacts = httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/artifacts/list", params={"run_id": run["run_id"]}, timeout=30)
+    assert {"plots", "request.json", "training.log"} <= {file["path"] for file in artifacts.json()["files"]}
