@@ -1,6 +1,7 @@
 """The phases of a run: load the data, train, evaluate, log the model, register it."""
 
 import json
+import logging
 import os
 import platform
 import random
@@ -45,7 +46,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
     random.seed(request.seed)
     np.random.seed(request.seed)  # noqa: NPY002 - libraries that use the global generator
     progress.enter(Phase.LOADING_DATA)
-    monitor = SystemMetricsMonitor(submission.run_id, sampling_interval=1, samples_before_logging=1)
+    monitor = SystemMetricsMonitor(submission.run_id, sampling_interval=1, samples_before_logging=10)
     monitor.start()
     data = datasets.load(request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.data_access)
     params = trainer.params.model_validate_json(json.dumps(request.params))
@@ -64,7 +65,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
     if not store.flush(job.patience_seconds):
         raise TrackingUnavailable
     model_uri = patiently(lambda: _log_model(submission, fitted, data))
-    monitor.finish()
+    _finish(monitor)
     patiently(lambda: _upload(folder, submission.run_id))
 
     registered = None
@@ -86,6 +87,8 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
 def _track(job: Job, submission: Submission) -> BufferedStore:
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
+    for chatty in ("mlflow.system_metrics", "mlflow.pyfunc", "mlflow.utils.environment"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(job.tracking_uri)
     started = int(submission.submitted_at.timestamp() * 1000)
     info = RunInfo(
@@ -96,6 +99,13 @@ def _track(job: Job, submission: Submission) -> BufferedStore:
     store = buffer_writes(Run(info, RunData()))
     mlflow.start_run(run_id=submission.run_id, log_system_metrics=False)
     return store
+
+
+def _finish(monitor: SystemMetricsMonitor) -> None:
+    """End the monitor with the samples of its last, unfinished interval: a short run has no other."""
+    monitor.finish()
+    monitor.publish_metrics(monitor.aggregate_metrics())
+    monitor.mlflow_logger.flush()
 
 
 def _log_inputs(job: Job, submission: Submission, trainer: Trainer, params: dict[str, Any], data: Data) -> None:
