@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 from threadpoolctl import ThreadpoolController
 
-from trainyard.contract import Phase, Reason
+from trainyard.contract import OnOutOfMemory, Phase, Reason, TrainRequest
 from trainyard.errors import DiskFull, Diverged, OutOfMemory, RunError
 from trainyard.folder import Outcome, RunFolder
 from trainyard.settings import DataAccess
@@ -110,6 +110,11 @@ class Progress:
             self._channel.send(event="progress", done=done, total=total, unit=unit, eta_seconds=self._eta(now, done, total), metrics=dict(metrics))
         self._stop_if_asked()
 
+    def note(self, message: str) -> None:
+        """Tell people something about the run."""
+        sys.stdout.write(f"{message}\n")
+        self._channel.send(event="note", message=message)
+
     def checkpoint_due(self) -> bool:
         """Whether it is time to save a checkpoint."""
         now = time.monotonic()
@@ -184,11 +189,15 @@ def classified(error: BaseException) -> RunError:
     return RunError(f"{type(error).__name__}: {error}")
 
 
-def training(job: Job, folder: RunFolder, seed: int, progress: Progress) -> Training:
+def training(job: Job, folder: RunFolder, request: TrainRequest, progress: Progress) -> Training:
     """What the trainer may use."""
     folder.checkpoints.mkdir(exist_ok=True)
     report: Callable[..., None] = progress.report
-    return Training(seed=seed, threads=job.threads, checkpoints=folder.checkpoints, report=report, checkpoint_due=progress.checkpoint_due)
+    return Training(
+        seed=request.seed, threads=job.threads, checkpoints=folder.checkpoints, report=report,
+        checkpoint_due=progress.checkpoint_due, note=progress.note,
+        halve_batch=request.on_out_of_memory is OnOutOfMemory.HALVE_BATCH,
+    )
 
 
 def _prepare(job: Job) -> None:

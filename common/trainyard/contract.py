@@ -108,6 +108,13 @@ class OnExisting(StrEnum):
     RERUN = "rerun"
 
 
+class OnOutOfMemory(StrEnum):
+    """What a training that runs out of memory does, where its model can go on."""
+
+    FAIL = "fail"
+    HALVE_BATCH = "halve_batch"
+
+
 class Wire(BaseModel):
     """Frozen, strict, and without unknown fields, NaN or infinity."""
 
@@ -202,6 +209,7 @@ class TrainRequest(Wire):
     timeout_seconds: int = Field(7200, ge=1, le=7 * 24 * 3600)
     max_attempts: int = Field(1, ge=1, le=10)
     on_existing: OnExisting = OnExisting.RERUN_FAILED
+    on_out_of_memory: OnOutOfMemory = OnOutOfMemory.FAIL
 
 
 class Progress(Wire):

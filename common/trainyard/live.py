@@ -63,6 +63,8 @@ class LiveRun:
         """What the run's process says of itself."""
         if message["event"] == "phase":
             self.enter(RunStatus.RUNNING, Phase(message["phase"]))
+        elif message["event"] == "note":
+            self.enter(RunStatus.RUNNING, self.run.phase, message["message"][:500])
         else:
             progress = Progress(done=message["done"], total=message["total"], unit=message["unit"], eta_seconds=message["eta_seconds"])
             self.update(progress=progress, metrics={**self.run.metrics, **message["metrics"]})

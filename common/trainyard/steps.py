@@ -54,7 +54,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
 
     progress.enter(Phase.TRAINING)
     trainer.autolog()
-    fitted = trainer.train(params, data, training(job, folder, request.seed, progress))
+    fitted = trainer.train(params, data, training(job, folder, request, progress))
 
     progress.enter(Phase.EVALUATING)
     metrics = _evaluate(folder, trainer, fitted, data, progress)

@@ -90,6 +90,10 @@ class Training:
     is asked to stop: save a checkpoint before the call."""
     checkpoint_due: Callable[[], bool]
     """Whether it is time to save one: about every 15 seconds, and at once when the run is asked to stop."""
+    halve_batch: bool = False
+    """Whether to go on with half the batch when memory runs out; see `trainyard.networks.memory`."""
+    note: Callable[[str], None] = print
+    """Tell people something about the run: it goes to the log and into its transitions."""
 
 
 class Interrupted(BaseException):
