@@ -245,7 +245,7 @@ def _installed() -> tuple[Any, Any]:
     except ImportError as error:
         raise ServiceError(f"this needs trainyard[service]: {error}") from error
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        lines = [": ".join([*map(str, each["loc"]), each["msg"].removeprefix("Value error, ")]) for each in error.errors()]
         raise ServiceError("settings: " + "; ".join(lines)) from error
 
 

@@ -73,9 +73,10 @@ class Supervisor:
 
     async def submit(self, request: TrainRequest, key: str | None) -> tuple[Run, bool]:
         """The run for the request, and whether it was newly accepted. Raises `RequestError`."""
-        if not self._swept or self._stopping:
-            message = "the service is starting or stopping"
-            raise Unavailable(message)
+        if self._stopping:
+            raise Unavailable("the service is stopping")
+        if not self._swept:
+            raise Unavailable(f"the service still asks MLflow at {self._settings.tracking_uri} what earlier runs became")
         if key is None:
             return await self._accept(request, None, attempt=1), True
         async with self._key_locks[key]:
