@@ -1,8 +1,10 @@
 # Trainyard's one door. `make` lists what it does.
 # A trainer is added by its name in SERVICES and a folder of that name under services/.
 
-SERVICES    := boosting
+SERVICES    := boosting pytorch
 UV_VERSION  := 0.13.9
+# Which build of PyTorch: cpu, or for a GPU cu130 and the like (make clean before another).
+TORCH_BACKEND ?= cpu
 TEST_ARGS   ?=
 
 SHELL       := bash
@@ -81,6 +83,7 @@ define install
 	@test -x .venvs/$*/bin/python || $(UV) venv --quiet --python "$(PYTHON_3_11)" .venvs/$*
 	@$(UV) pip sync --quiet --python .venvs/$* --require-hashes --compile-bytecode $(1)
 	$(if $(2),@$(UV) pip install --quiet --python .venvs/$* --no-deps $(2:%=--editable %))
+	$(if $(wildcard services/$*/torch.txt),@UV="$(UV)" scripts/torch.sh .venvs/$* services/$*/torch.txt "$(TORCH_BACKEND)")
 	@touch $@
 endef
 PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.version_info[:2] == (3, 11) else "3.11")')
@@ -93,6 +96,8 @@ PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.vers
 
 $(SERVICES:%=.venvs/%/.ready): .venvs/%/.ready: services/%/requirements.lock services/%/pyproject.toml common/pyproject.toml | .venvs/uv/.ready
 	$(call install,$<,common services/$*)
+
+.venvs/pytorch/.ready: services/pytorch/torch.txt
 
 .venvs/uv/.ready:
 	@test -n "$(PYTHON)" || { echo "Trainyard needs Python 3.11: install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -1,0 +1,1 @@
+"""PyTorch behind Trainyard's `/train`."""
