@@ -38,31 +38,31 @@ def fork_server_of(yard: Yard) -> psutil.Process:
     return psutil.Process(yard.service.process.pid).children()[0]
 
 
-def test_a_killed_process_fails_its_run_and_not_the_service(yard: Yard) -> None:
-    run_id = yard.submit()["run_id"]
-    yard.in_phase(run_id, "training")
-    os.kill(pid_of(yard, run_id), signal.SIGKILL)
-    run = yard.ended(run_id)
+def test_a_killed_process_fails_its_run_and_not_the_service(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    os.kill(pid_of(shared_yard, run_id), signal.SIGKILL)
+    run = shared_yard.ended(run_id)
     assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "killed_by_signal", True)
-    assert yard.ended(yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
+    assert shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
 
 
 @pytest.mark.parametrize("phase", ["loading_data", "training", "logging_model"])
-def test_a_process_killed_in_any_phase_is_started_again_while_attempts_are_left(yard: Yard, phase: str) -> None:
-    run_id = yard.submit({**SLOW, "max_attempts": 2})["run_id"]
-    until(lambda: yard.get(run_id)["phase"] in {phase, "logging_model"}, phase)
-    os.kill(pid_of(yard, run_id), signal.SIGKILL)
-    run = yard.ended(run_id)
+def test_a_process_killed_in_any_phase_is_started_again_while_attempts_are_left(shared_yard: Yard, phase: str) -> None:
+    run_id = shared_yard.submit({**SLOW, "max_attempts": 2})["run_id"]
+    until(lambda: shared_yard.get(run_id)["phase"] in {phase, "logging_model"}, phase)
+    os.kill(pid_of(shared_yard, run_id), signal.SIGKILL)
+    run = shared_yard.ended(run_id)
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
 
 
-def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(yard: Yard) -> None:
-    run_id = yard.submit()["run_id"]
-    before = yard.in_phase(run_id, "training")["version"]
-    fork_server_of(yard).kill()
-    until(lambda: yard.get(run_id)["version"] > before + 3, "the run to go on")
-    assert yard.cancel(run_id)["status"] == "KILLED"
-    assert yard.ended(yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
+def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    before = shared_yard.in_phase(run_id, "training")["version"]
+    fork_server_of(shared_yard).kill()
+    until(lambda: shared_yard.get(run_id)["version"] > before + 3, "the run to go on")
+    assert shared_yard.cancel(run_id)["status"] == "KILLED"
+    assert shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
 
 
 def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_queues(yard: Yard) -> None:
@@ -132,25 +132,25 @@ def test_a_second_service_of_the_same_instance_refuses_to_start(yard: Yard) -> N
     assert b"TRAINYARD_INSTANCE" in second.stdout + second.stderr
 
 
-def test_a_run_that_takes_too_long_is_timed_out(yard: Yard) -> None:
-    run = yard.ended(yard.submit(ticking(timeout_seconds=1))["run_id"])
+def test_a_run_that_takes_too_long_is_timed_out(shared_yard: Yard) -> None:
+    run = shared_yard.ended(shared_yard.submit(ticking(timeout_seconds=1))["run_id"])
     assert (run["status"], run["reason"]) == ("FAILED", "timed_out")
 
 
-def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(yard: Yard) -> None:
-    run_id = yard.submit(ticking(params={"stubborn": True}))["run_id"]
-    yard.in_phase(run_id, "training")
-    pid = pid_of(yard, run_id)
-    assert yard.cancel(run_id)["reason"] == "cancelled"
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(ticking(params={"stubborn": True}))["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    pid = pid_of(shared_yard, run_id)
+    assert shared_yard.cancel(run_id)["reason"] == "cancelled"
     assert gone(pid)
 
 
-def test_a_waiting_run_is_cancelled_without_ever_starting(yard: Yard) -> None:
-    first = yard.submit()["run_id"]
-    second = yard.submit()
-    run = yard.cancel(second["run_id"])
+def test_a_waiting_run_is_cancelled_without_ever_starting(shared_yard: Yard) -> None:
+    first = shared_yard.submit()["run_id"]
+    second = shared_yard.submit()
+    run = shared_yard.cancel(second["run_id"])
     assert (run["status"], run["started_at"]) == ("KILLED", None)
-    assert yard.cancel(first)["status"] == "KILLED"
+    assert shared_yard.cancel(first)["status"] == "KILLED"
 
 
 def test_a_full_queue_answers_429_and_leaves_nothing_in_mlflow(yard: Yard) -> None:
@@ -163,13 +163,13 @@ def test_a_full_queue_answers_429_and_leaves_nothing_in_mlflow(yard: Yard) -> No
         assert yard.cancel(run_id)["status"] == "KILLED"
 
 
-def test_one_key_from_twenty_threads_at_once_makes_one_run(yard: Yard) -> None:
+def test_one_key_from_twenty_threads_at_once_makes_one_run(shared_yard: Yard) -> None:
     with ThreadPoolExecutor(20) as threads:
-        runs = list(threads.map(lambda _: yard.submit(Idempotency_Key="the key"), range(20)))
+        runs = list(threads.map(lambda _: shared_yard.submit(Idempotency_Key="the key"), range(20)))
     assert len({run["run_id"] for run in runs}) == 1
-    other = yard.http.post("/train", json=ticking(seed=1), headers={"Idempotency-Key": "the key"})
+    other = shared_yard.http.post("/train", json=ticking(seed=1), headers={"Idempotency-Key": "the key"})
     assert other.status_code == 422
-    yard.cancel(runs[0]["run_id"])
+    shared_yard.cancel(runs[0]["run_id"])
 
 
 def test_a_key_is_known_after_a_restart_even_without_the_work_directory(yard: Yard) -> None:
@@ -184,15 +184,15 @@ def test_a_key_is_known_after_a_restart_even_without_the_work_directory(yard: Ya
     assert yard.ended(rerun["run_id"])["status"] == "FINISHED"
 
 
-def test_a_killed_run_is_trained_again_as_the_next_attempt(yard: Yard) -> None:
-    first = yard.submit(Idempotency_Key="k")["run_id"]
-    yard.in_phase(first, "training")
-    yard.cancel(first)
-    second = yard.submit(Idempotency_Key="k")
+def test_a_killed_run_is_trained_again_as_the_next_attempt(shared_yard: Yard) -> None:
+    first = shared_yard.submit(Idempotency_Key="killed")["run_id"]
+    shared_yard.in_phase(first, "training")
+    shared_yard.cancel(first)
+    second = shared_yard.submit(Idempotency_Key="killed")
     assert (second["attempt"], second["run_id"] != first) == (2, True)
-    attached = yard.submit(ticking(on_existing="attach"), Idempotency_Key="k")
+    attached = shared_yard.submit(ticking(on_existing="attach"), Idempotency_Key="killed")
     assert attached["run_id"] == second["run_id"]
-    yard.cancel(second["run_id"])
+    shared_yard.cancel(second["run_id"])
 
 
 def test_a_training_under_way_outlives_an_mlflow_that_goes_away(yard: Yard) -> None:
