@@ -118,10 +118,11 @@ class BufferedStore(RestStore):
                 items = [self._pending.popleft() for _ in range(min(BATCH, len(self._pending)))]
                 self._sending = True
             try:
-                self._send(items)
+                self._send_apart_if_refused(items)
                 pause = INTERVAL_SECONDS
-            except (MlflowException, requests.RequestException) as error:
-                self._keep_or_drop(items, error)
+            except Exception:  # noqa: BLE001 - only what means that MLflow is away comes here
+                with self._wake:
+                    self._pending.extendleft(reversed(items))
                 pause = min(pause * 2, 10.0)
                 if self._flushing:
                     time.sleep(min(pause, 1.0))  # the outage's pace, not a wait for luck
@@ -130,12 +131,22 @@ class BufferedStore(RestStore):
                     self._sending = False
                     self._wake.notify_all()
 
-    def _keep_or_drop(self, items: list[Any], error: Exception) -> None:
-        if is_away(error):
-            with self._wake:
-                self._pending.extendleft(reversed(items))
-        else:
-            sys.stdout.write(f"MLflow refused a batch of {len(items)}: {error}\n")
+    def _send_apart_if_refused(self, items: list[Any]) -> None:
+        """Send them; of a batch that MLflow refuses, only what it refuses is left out.
+
+        A run that goes on from a checkpoint has such: autologging's `num_boost_round` is smaller then.
+        """
+        try:
+            self._send(items)
+        except Exception as error:  # whatever it is, the thread goes on: flushes wait for it
+            if is_away(error):
+                raise
+            parts = _apart(items)
+            if len(parts) > 1:
+                for part in parts:
+                    self._send_apart_if_refused(part)
+            else:
+                sys.stdout.write(f"MLflow refused {len(items)} of what was logged: {error}\n")
 
     def _send(self, items: list[Any]) -> None:
         of = lambda kind: [item for item in items if isinstance(item, kind)]  # noqa: E731
@@ -147,6 +158,12 @@ class BufferedStore(RestStore):
         for item in items:
             if callable(item):
                 item()
+
+
+def _apart(items: list[Any]) -> list[list[Any]]:
+    """All metrics together, all else one by one."""
+    metrics = [item for item in items if isinstance(item, Metric)]
+    return [part for part in (metrics, *([item] for item in items if not isinstance(item, Metric))) if part]
 
 
 def buffer_writes(run: Run) -> BufferedStore:

@@ -5,7 +5,8 @@ import logging
 import os
 import platform
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -38,50 +39,63 @@ from trainyard.folder import Outcome, RunFolder, Submission
 from trainyard.plots import write_plots
 from trainyard.trainer import Data, Fitted, Trainer
 
+LEAVING_SECONDS = 5.0
+
 
 def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: Trainer, progress: Progress) -> Outcome:
     """One run from its request to its outcome. Raises `RunError`s, `Interrupted`, and whatever crashes."""
     request = submission.request
     store = _track(job, submission)
-    random.seed(request.seed)
-    np.random.seed(request.seed)  # noqa: NPY002 - libraries that use the global generator
-    progress.enter(Phase.LOADING_DATA)
-    monitor = SystemMetricsMonitor(submission.run_id, sampling_interval=1, samples_before_logging=10)
-    monitor.start()
-    data = datasets.load(request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.data_access)
-    params = trainer.params.model_validate_json(json.dumps(request.params))
-    _log_inputs(job, submission, trainer, params.model_dump(), data)
+    with _sent_even_if_it_breaks_off(store):
+        random.seed(request.seed)
+        np.random.seed(request.seed)  # noqa: NPY002 - libraries that use the global generator
+        progress.enter(Phase.LOADING_DATA)
+        monitor = SystemMetricsMonitor(submission.run_id, sampling_interval=1, samples_before_logging=10)
+        monitor.start()
+        data = datasets.load(request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.data_access)
+        params = trainer.params.model_validate_json(json.dumps(request.params))
+        _log_inputs(job, submission, trainer, params.model_dump(), data)
 
-    progress.enter(Phase.TRAINING)
-    trainer.autolog()
-    fitted = trainer.train(params, data, training(job, folder, request, progress))
+        progress.enter(Phase.TRAINING)
+        trainer.autolog()
+        fitted = trainer.train(params, data, training(job, folder, request, progress))
 
-    progress.enter(Phase.EVALUATING)
-    metrics = _evaluate(folder, trainer, fitted, data, progress)
-    _log_metrics(submission.run_id, metrics)
+        progress.enter(Phase.EVALUATING)
+        metrics = _evaluate(folder, trainer, fitted, data, progress)
+        _log_metrics(submission.run_id, metrics)
 
-    progress.enter(Phase.LOGGING_MODEL)
-    patiently = _patience(job)
-    if not store.flush(job.patience_seconds):
-        raise TrackingUnavailable
-    model_uri = patiently(lambda: _log_model(submission, fitted, data))
-    _finish(monitor)
-    patiently(lambda: _upload(folder, submission.run_id))
-
-    registered = None
-    if request.register_:
-        progress.enter(Phase.REGISTERING)
+        progress.enter(Phase.LOGGING_MODEL)
+        patiently = _patience(job)
         if not store.flush(job.patience_seconds):
             raise TrackingUnavailable
-        store.read_through()
-        registered = patiently(lambda: _register(job, submission, model_uri))
-    if not store.flush(job.patience_seconds):
-        raise TrackingUnavailable
-    last = {name: points[-1][1] for name, points in progress.history.items()}
-    return Outcome(
-        status=RunStatus.FINISHED, metrics={**last, **metrics}, model_uri=model_uri, registered=registered,
-        ended_at=datetime.now(UTC), log_uploaded=True,
-    )
+        model_uri = patiently(lambda: _log_model(submission, fitted, data))
+        _finish(monitor)
+        patiently(lambda: _upload(folder, submission.run_id))
+
+        registered = None
+        if request.register_:
+            progress.enter(Phase.REGISTERING)
+            if not store.flush(job.patience_seconds):
+                raise TrackingUnavailable
+            store.read_through()
+            registered = patiently(lambda: _register(job, submission, model_uri))
+        if not store.flush(job.patience_seconds):
+            raise TrackingUnavailable
+        last = {name: points[-1][1] for name, points in progress.history.items()}
+        return Outcome(
+            status=RunStatus.FINISHED, metrics={**last, **metrics}, model_uri=model_uri, registered=registered,
+            ended_at=datetime.now(UTC), log_uploaded=True,
+        )
+
+
+@contextmanager
+def _sent_even_if_it_breaks_off(store: BufferedStore) -> Iterator[None]:
+    """What was reported before a failure or an interruption goes to MLflow: the next attempt will not report it again."""
+    try:
+        yield
+    except BaseException:
+        store.flush(LEAVING_SECONDS)
+        raise
 
 
 def _track(job: Job, submission: Submission) -> BufferedStore:

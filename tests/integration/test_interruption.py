@@ -1,0 +1,40 @@
+"""What a run that was interrupted and taken up again leaves in MLflow is whole."""
+
+import signal
+from typing import Any
+
+import httpx
+from servers import Yard, until
+
+ROUNDS = 600
+LONG = {
+    "model": "xgboost_classifier",
+    "params": {"n_estimators": ROUNDS, "learning_rate": 0.01, "max_depth": 1},
+    "data": {"source": "builtin", "name": "digits"},
+}
+
+
+def steps(yard: Yard, run_id: str, metric: str) -> list[int]:
+    """The steps of a metric's history, in the order they were written."""
+    found: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        answer = httpx.get(
+            f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
+            params={"run_id": run_id, "metric_key": metric, "max_results": 5000, "page_token": token}, timeout=60,
+        ).json()  # fmt: skip
+        found += answer.get("metrics", [])
+        token = answer.get("next_page_token", "")
+        if not token:
+            return [int(each.get("step", 0)) for each in found]
+
+
+def test_a_run_that_was_handed_back_finishes_with_every_round_in_mlflow(yard: Yard) -> None:
+    run_id = yard.submit(LONG)["run_id"]
+    until(lambda: (yard.get(run_id)["progress"] or {}).get("done", 0) > 20, "20 rounds")
+    yard.service.kill(signal.SIGTERM)
+    yard.service.start()
+    run = yard.ended(run_id)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 1)
+    assert steps(yard, run_id, "train_log_loss") == list(range(1, ROUNDS + 1))
+    assert [step["status"] for step in run["transitions"] if not step["phase"]] == ["SCHEDULED", "SCHEDULED", "SCHEDULED", "FINISHED"]
