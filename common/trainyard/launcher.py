@@ -208,6 +208,8 @@ class ForkLauncher:
     def _greet(self, hello: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         self.models = {each["name"]: ModelInfo.model_validate_json(json.dumps(each)) for each in hello["models"]}
         self.broken = hello["broken"]
+        for path, why in self.broken.items():
+            log.warning("a model file did not load", file=path, why=why)
         self._writer = writer
         self._warm.set()
 
