@@ -33,6 +33,7 @@ class Tracking:
     def __init__(self, *, uri: str, ui_url: str, instance: str) -> None:
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "10"
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         self._uri = uri
         self._ui_url = ui_url.rstrip("/")
         self._instance = instance

@@ -1,0 +1,119 @@
+"""The command line against a real service: what it prints, and how it exits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import ROOT, Server, Yard, free_port, ticking, until
+
+TRAINYARD = ROOT / ".venvs/boosting/bin/trainyard"
+QUICK = {"model": "xgboost_classifier", "params": {"n_estimators": 5}, "data": {"source": "builtin", "name": "iris"}}
+
+
+def trainyard(*arguments: str, url: str, stdin: dict[str, Any] | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end."""
+    return subprocess.run(
+        [TRAINYARD, *arguments], env=os.environ | {"TRAINYARD_URL": url} | variables, timeout=120, check=False,
+        input=json.dumps(stdin) if stdin is not None else None, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_train_ends_with_the_metrics_and_exit_code_0(shared_yard: Yard) -> None:
+    done = trainyard("train", "-", url=shared_yard.service.url, stdin=QUICK)
+    assert (done.returncode, "test_accuracy" in done.stdout, "FINISHED" in done.stdout) == (0, True, True)
+
+
+def test_json_prints_the_run_and_nothing_else(shared_yard: Yard) -> None:
+    done = trainyard("train", "-", "--json", url=shared_yard.service.url, stdin=QUICK)
+    run = json.loads(done.stdout)
+    assert (done.returncode, run["status"]) == (0, "FINISHED")
+    assert json.loads(trainyard("status", run["run_id"], "--json", url=shared_yard.service.url).stdout) == run
+
+
+def test_a_failed_run_exits_with_1_and_says_why(shared_yard: Yard) -> None:
+    done = trainyard("train", "-", url=shared_yard.service.url, stdin=ticking(timeout_seconds=1))
+    assert done.returncode == 1
+    assert "timed_out" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({**QUICK, "model": "xgboost_clasifier"}, "did you mean 'xgboost_classifier'"),
+        ({**QUICK, "colour": "red"}, "/colour"),
+        ({**QUICK, "params": {"max_depth": -1}}, "/params/max_depth"),
+    ],
+)
+def test_a_bad_request_exits_with_2_and_names_the_field(shared_yard: Yard, request_: dict[str, Any], said: str) -> None:
+    done = trainyard("train", "-", url=shared_yard.service.url, stdin=request_)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreachable_service_exits_with_3() -> None:
+    done = trainyard("train", "-", url=f"http://127.0.0.1:{free_port()}", stdin=QUICK)
+    assert (done.returncode, "does not answer" in " ".join(done.stderr.split())) == (3, True)
+
+
+def test_cancel_ends_the_run(shared_yard: Yard) -> None:
+    run_id = trainyard("train", "-", "--detach", url=shared_yard.service.url, stdin=ticking()).stdout.strip()
+    shared_yard.in_phase(run_id, "training")
+    assert "from round" in trainyard("logs", run_id, url=shared_yard.service.url).stdout
+    assert "KILLED" in trainyard("cancel", run_id, url=shared_yard.service.url).stdout
+    listed = trainyard("list", "--status", "KILLED", "--json", url=shared_yard.service.url)
+    assert run_id in {run["run_id"] for run in json.loads(listed.stdout)["runs"]}
+
+
+def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps(ticking(experiment="interrupted")))
+    program = subprocess.Popen(
+        [TRAINYARD, "train", request], env=os.environ | {"TRAINYARD_URL": shared_yard.service.url},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    page = {"experiment": "interrupted", "status": "RUNNING"}
+    runs = until(lambda: shared_yard.http.get("/train", params=page).json()["runs"], "the run")
+    shared_yard.in_phase(runs[0]["run_id"], "training")
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert f"trainyard cancel {runs[0]['run_id']}" in " ".join(said.split())
+    assert shared_yard.get(runs[0]["run_id"])["status"] == "RUNNING"
+    shared_yard.cancel(runs[0]["run_id"])
+
+
+def test_promote_and_rollback_move_the_alias(shared_yard: Yard) -> None:
+    for rounds in (60, 1):
+        request = {**QUICK, "params": {"n_estimators": rounds}, "register": {"name": "moved"}}
+        assert trainyard("train", "-", url=shared_yard.service.url, stdin=request).returncode == 0
+    at = {"url": shared_yard.service.url, "MLFLOW_TRACKING_URI": shared_yard.mlflow.url}
+    better = ("--metric", "test_log_loss", "--lower-is-better")
+    assert trainyard("promote", "moved", "2", *better, **at).returncode == 0
+    assert trainyard("promote", "moved", "1", *better, **at).returncode == 0
+    assert "version 2" in trainyard("rollback", "moved", **at).stdout
+    nothing = trainyard("rollback", "moved", **at)
+    assert (nothing.returncode, "no earlier holder" in " ".join(nothing.stderr.split())) == (1, True)
+
+
+def test_run_trains_once_without_a_server(mlflow_server: Server, tmp_path: Path) -> None:
+    settings = {"TRAINYARD_WORK_DIR": str(tmp_path), "MLFLOW_TRACKING_URI": mlflow_server.url, "TRAINYARD_INSTANCE": "once"}
+    done = trainyard("run", "-", "--json", url="", stdin=QUICK, **settings)
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "FINISHED")
+    assert trainyard("run", "-", url="", stdin={**QUICK, "model": "none"}, **settings).returncode == 2
+
+
+def test_serving_to_others_without_a_token_is_refused() -> None:
+    done = trainyard("serve", url="", TRAINYARD_HOST="0.0.0.0")
+    assert (done.returncode, "TRAINYARD_TOKEN" in done.stderr) == (2, True)
+
+
+def test_the_client_loads_no_server_libraries() -> None:
+    code = "import sys, trainyard.client; print({'fastapi', 'mlflow', 'pandas', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
