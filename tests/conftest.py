@@ -1,5 +1,6 @@
 """Fixtures: one MLflow for all tests, a boosting service for each that asks for one."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ def service_over(mlflow: Server, home: Path, **variables: str) -> Server:
     """A boosting service, not started yet, with everything it keeps in `home`."""
     (home / "models").mkdir()
     (home / "models/ticking.py").write_text(MODELS)
+    shutil.copy(ROOT / "tests/models/troubled.py", home / "models")
     port = free_port()
     environment = {
         "MLFLOW_TRACKING_URI": mlflow.url,

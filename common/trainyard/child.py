@@ -186,7 +186,15 @@ def classified(error: BaseException) -> RunError:
         return OutOfMemory()
     if isinstance(error, OSError) and error.errno == 28:  # noqa: PLR2004 - ENOSPC
         return DiskFull()
-    return RunError(f"{type(error).__name__}: {error}")
+    return RunError(f"{type(error).__name__}: {_text(error)}")
+
+
+def _text(error: BaseException) -> str:
+    """What the error says, as far as it can be said: it may come from anybody's code."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - its own text is broken
+        return "it cannot say what it is"
 
 
 def training(job: Job, folder: RunFolder, request: TrainRequest, progress: Progress) -> Training:
@@ -205,8 +213,8 @@ def _prepare(job: Job) -> None:
     log = os.open(job.folder / "training.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")

@@ -1,0 +1,147 @@
+"""A model for the tests: it goes wrong as it is told, waits where it is told, and predicts the majority."""
+
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, ClassVar, Literal
+
+import mlflow.sklearn
+import pandas as pd
+from pydantic import Field
+from sklearn.dummy import DummyClassifier
+from trainyard import errors
+from trainyard.contract import Task
+from trainyard.trainer import Data, Params, Training
+
+Place = Literal["train", "predict", "log_model"]
+
+
+class TroubledParams(Params):
+    """What goes wrong, and where it waits for a file named `go` beside its checkpoints."""
+
+    rounds: int = Field(3, ge=1)
+    trouble: str | None = None
+    at: Place = "train"
+    hold: Place | None = None
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("not even its text")
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def fail(error: BaseException) -> Callable[[], None]:
+    def raise_it() -> None:
+        raise error
+
+    return raise_it
+
+
+def leave_a_child() -> None:
+    child = subprocess.Popen(["sleep", "1000"])
+    print(f"child {child.pid}", flush=True)  # noqa: T201 - to the run's log
+
+
+def print_bytes() -> None:
+    os.write(1, b"\xff\xfe\x00 no text\n")
+
+
+TROUBLES: Mapping[str, Callable[[], Any]] = {
+    "invalid_data": fail(errors.InvalidData("row 7 holds a banana")),
+    "invalid_params": fail(errors.InvalidParams("no such banana")),
+    "diverged": fail(errors.Diverged()),
+    "out_of_memory": fail(errors.OutOfMemory()),
+    "memory_error": fail(MemoryError()),
+    "gpu_out_of_memory": fail(errors.GpuOutOfMemory()),
+    "disk_full": fail(errors.DiskFull()),
+    "no_space": fail(OSError(errno.ENOSPC, "No space left on device")),
+    "registry_conflict": fail(errors.RegistryConflict("the version is taken")),
+    "tracking_unavailable": fail(errors.TrackingUnavailable()),
+    "a_bug": fail(ZeroDivisionError("banana")),
+    "unprintable": fail(Unprintable()),
+    "surrogate": fail(ValueError("\ud800")),
+    "long": fail(ValueError("banana " * 100_000)),
+    "exit": lambda: sys.exit(3),
+    "keyboard": fail(KeyboardInterrupt()),
+    "gone": lambda: os._exit(3),
+    "segfault": segfault,
+    "child": leave_a_child,
+    "bytes": print_bytes,
+}
+
+
+class Script:
+    """One run's troubles."""
+
+    def __init__(self, params: TroubledParams, training: Training) -> None:
+        self.params = params
+        self.training = training
+
+    def reached(self, place: Place) -> None:
+        if self.params.hold == place:
+            print(f"waits in {place}", flush=True)  # noqa: T201 - to the run's log
+            tick = threading.Event()
+            while not (self.training.checkpoints / "go").exists():
+                tick.wait(0.02)
+        if self.params.at == place and self.params.trouble in TROUBLES:
+            TROUBLES[self.params.trouble]()
+
+
+class FittedTroubled:
+    def __init__(self, model: DummyClassifier, script: Script) -> None:
+        self.model = model
+        self.script = script
+
+    def predict(self, x: pd.DataFrame) -> Any:
+        self.script.reached("predict")
+        return self.model.predict_proba(x)
+
+    def feature_importance(self) -> None:
+        return None
+
+    def raw_example(self, x: pd.DataFrame) -> pd.DataFrame:
+        return x.head(2)
+
+    def log_model(self, **arguments: Any) -> None:
+        self.script.reached("log_model")
+        example = arguments["input_example"]
+        mlflow.sklearn.log_model(
+            self.model,
+            signature=mlflow.models.infer_signature(example, self.model.predict(example)),
+            pip_requirements=[f"scikit-learn=={version('scikit-learn')}"],
+            serialization_format="cloudpickle",
+            **arguments,
+        )
+
+
+class Troubled:
+    name = "troubled"
+    task = Task.CLASSIFICATION
+    data = ("table",)
+    framework = "scikit-learn"
+    description = "Goes wrong as it is told"
+    params = TroubledParams
+    example: ClassVar[dict[str, Any]] = {"model": "troubled", "data": {"source": "builtin", "name": "iris"}}
+
+    def autolog(self) -> None:
+        pass
+
+    def train(self, params: TroubledParams, data: Data, training: Training) -> FittedTroubled:
+        script = Script(params, training)
+        for done in range(1, params.rounds + 1):
+            loss = float("nan") if params.trouble == "nan" and done == params.rounds else 1 / done
+            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": loss})
+        script.reached("train")
+        return FittedTroubled(DummyClassifier(strategy="prior").fit(data.frame, data.train.y), script)
+
+
+troubled = Troubled()
