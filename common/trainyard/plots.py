@@ -21,6 +21,7 @@ MAX_POINTS = 2000
 MAX_CLASSES = 10
 """Curves and cell numbers are drawn for as many classes; more cannot be told apart."""
 MAX_FEATURES = 20
+MISTAKES = 25
 
 
 def write_plots(  # noqa: PLR0913 - what is drawn
@@ -40,6 +41,8 @@ def write_plots(  # noqa: PLR0913 - what is drawn
     if task is Task.CLASSIFICATION:
         _confusion_matrix(folder, predicted, part, classes or ())
         _curves(folder, predicted, part, classes or ())
+        if isinstance(part.x, np.ndarray) and part.x.ndim == 4:  # noqa: PLR2004 - images
+            _mistakes(folder, predicted, part, classes or ())
     else:
         _residuals(folder, predicted, part)
 
@@ -108,6 +111,25 @@ def _curves(folder: Path, predicted: Array, part: Part, classes: tuple[Any, ...]
     recall_axes.legend(loc="lower left", fontsize=8)
     roc.savefig(folder / "roc_curve.png")
     recall.savefig(folder / "precision_recall_curve.png")
+
+
+def _mistakes(folder: Path, predicted: Array, part: Part, classes: tuple[Any, ...]) -> None:
+    """The wrongly classified images whose true class was given the least probability, the worst first."""
+    wrong = np.flatnonzero(predicted.argmax(axis=1) != part.y)
+    if not len(wrong):
+        return
+    worst = wrong[np.argsort(predicted[wrong, part.y[wrong]], kind="stable")][:MISTAKES]
+    figure = Figure(figsize=(8, 9), dpi=DPI)
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"The worst {len(worst)} of {len(wrong)} mistakes in {len(part)} images: true, taken for (how sure)")
+    for place, row in enumerate(worst):
+        axes = figure.add_subplot(5, 5, place + 1)
+        image, taken = part.x[row], int(predicted[row].argmax())
+        channels = image.shape[-1]
+        axes.imshow(image[..., :3] if channels >= 3 else image[..., 0], cmap="gray", vmin=0, vmax=255)  # noqa: PLR2004 - red, green, blue
+        axes.set_title(f"{_label(classes[part.y[row]])}, {_label(classes[taken])} ({predicted[row, taken]:.2f})", fontsize=8)
+        axes.set_axis_off()
+    figure.savefig(folder / "mistakes.png")
 
 
 def _residuals(folder: Path, predicted: Array, part: Part) -> None:

@@ -94,3 +94,21 @@ def test_a_regressor_without_history_gets_the_plots_that_have_something_to_show(
     y = np.linspace(0, 1, 5000)
     write_plots(tmp_path, task=Task.REGRESSION, predicted=y + 0.1, part=Part(None, y), classes=None, history={}, importance=None)
     assert {path.name for path in tmp_path.iterdir()} == {"residuals.png", "predicted_vs_actual.png"}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_worst_mistakes_on_images_are_drawn(tmp_path, channels):
+    rng = np.random.default_rng(5)
+    y, predicted = rng.integers(0, 3, 60), probabilities(rng, 60, 3)
+    images = rng.integers(0, 256, (60, 9, 7, channels), dtype=np.uint8)
+    arguments = {"task": Task.CLASSIFICATION, "classes": ("a", "$b", "c"), "history": {}, "importance": None}
+    write_plots(tmp_path, predicted=predicted, part=Part(images, y), **arguments)
+    assert (tmp_path / "mistakes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_mistakes_or_images_no_mistakes_are_drawn(tmp_path):
+    y = np.array([0, 1, 2, 0])
+    arguments = {"task": Task.CLASSIFICATION, "classes": (0, 1, 2), "history": {}, "importance": None}
+    write_plots(tmp_path, predicted=np.eye(3)[y], part=Part(np.zeros((4, 8, 8, 1), dtype=np.uint8), y), **arguments)
+    write_plots(tmp_path, predicted=np.eye(3)[(y + 1) % 3], part=Part(None, y), **arguments)
+    assert not (tmp_path / "mistakes.png").exists()

@@ -133,7 +133,7 @@ def _fit(  # noqa: C901, PLR0913 - a training from its first line to its last is
 
     if best is not None:
         network.load_state_dict(best)
-    trained: nn.Module = network.to("cpu").eval()
+    trained: nn.Module = network.to("cpu", memory_format=torch.contiguous_format).eval()
     return trained
 
 

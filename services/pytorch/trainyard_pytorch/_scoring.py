@@ -46,10 +46,8 @@ class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unus
     def _answers(self, encoded: Any) -> Any:
         import torch
 
-        # An exported graph takes any number of rows but one, for which it would have been another graph.
-        rows = np.repeat(encoded, 2, axis=0) if len(encoded) == 1 else encoded
         with torch.inference_mode():
-            return self.network(torch.from_numpy(rows)).numpy().astype(np.float64)[: len(encoded)]
+            return self.network(torch.from_numpy(encoded)).numpy().astype(np.float64)
 
     def _encode(self, rows: pd.DataFrame) -> Any:
         parts = []
