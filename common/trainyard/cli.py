@@ -106,7 +106,7 @@ def logs(
 ) -> None:
     """Print what a run printed."""
     with TrainyardClient(url, token=token) as client:
-        for text in client.follow_logs(run_id) if follow else [client.logs(run_id, tail=tail)]:
+        for text in (line + "\n" for line in client.follow_logs(run_id)) if follow else [client.logs(run_id, tail=tail)]:
             typer.echo(text, nl=False)
 
 
@@ -129,7 +129,7 @@ def list_runs(  # noqa: PLR0913 - one option each
 ) -> None:
     """List runs, newest first."""
     with TrainyardClient(url, token=token) as client:
-        page = client.runs(status=status, model=model, experiment=experiment, limit=limit)
+        page = client.list(status=status, model=model, experiment=experiment, limit=limit)
     if as_json:
         typer.echo(page.model_dump_json())
     else:
