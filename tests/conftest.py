@@ -56,9 +56,9 @@ def open_yard(mlflow: Server, home: Path, **variables: str) -> Iterator[Yard]:
 
 
 @pytest.fixture
-def yard(mlflow_server: Server, tmp_path: Path) -> Iterator[Yard]:
-    """A service for one test, which may kill it."""
-    yield from open_yard(mlflow_server, tmp_path)
+def yard(request: pytest.FixtureRequest, mlflow_server: Server, tmp_path: Path) -> Iterator[Yard]:
+    """A service for one test, which may kill it. An indirect parameter holds variables for it."""
+    yield from open_yard(mlflow_server, tmp_path, **getattr(request, "param", {}))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,168 @@
+"""MLflow going away: nothing that trains is lost by it, and nothing that was refused stays behind."""
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from servers import Yard, until
+
+
+def troubled(**params: Any) -> dict[str, Any]:
+    return {"model": "troubled", "params": params, "data": {"source": "builtin", "name": "iris"}}
+
+
+def held(yard: Yard, place: str, **more: Any) -> str:
+    """A run that waits in that place."""
+    run_id = str(yard.submit({**troubled(hold=place), **more})["run_id"])
+    until(lambda: f"waits in {place}" in yard.http.get(f"/train/{run_id}/logs").text, place)
+    return run_id
+
+
+def let_go(yard: Yard, run_id: str) -> None:
+    (yard.folder(run_id) / "checkpoints/go").touch()
+
+
+def unended(yard: Yard) -> list[str]:
+    """This instance's runs that MLflow shows as SCHEDULED or RUNNING."""
+    experiments = mlflow(yard, "experiments/search", max_results=1000)["experiments"]
+    own = f"tags.`trainyard.instance` = '{yard.service.environment['TRAINYARD_INSTANCE']}'"
+    found = []
+    for status in ("SCHEDULED", "RUNNING"):
+        wanted = {"experiment_ids": [each["experiment_id"] for each in experiments], "filter": f"{own} and attributes.status = '{status}'"}
+        answer = httpx.post(f"{yard.mlflow.url}/api/2.0/mlflow/runs/search", json=wanted, timeout=30).raise_for_status()
+        found += [run["info"]["run_id"] for run in answer.json().get("runs", [])]
+    return found
+
+
+def mlflow(yard: Yard, call: str, **params: Any) -> dict[str, Any]:
+    """What MLflow's REST API answers."""
+    answer = httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/{call}", params=params, timeout=30)
+    return dict(answer.raise_for_status().json())
+
+
+class Wire:
+    """A connection to MLflow that loses its answers while `answers` is not set."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.answers = threading.Event()
+        self.answers.set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            near = self.listener.accept()[0]
+            far = socket.create_connection(("127.0.0.1", self.port))
+            threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
+            threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        with source, contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                if not is_answer or self.answers.is_set():
+                    target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("yard", [{"TRAINYARD_SLOTS": "4", "TRAINYARD_QUEUE": "10"}], indirect=True)
+def test_runs_in_every_phase_go_on_without_mlflow_and_are_whole_when_it_is_back(yard: Yard) -> None:
+    places = [held(yard, place) for place in ("train", "predict", "log_model")]
+    places.append(held(yard, "log_model", register={"name": "came-back", "promote": {"metric": "test_accuracy"}}))
+    queued = yard.submit(troubled())["run_id"]
+    cancelled = yard.submit(troubled())["run_id"]
+    yard.mlflow.kill(signal.SIGKILL, group=True)
+    try:
+        for run_id in places:
+            let_go(yard, run_id)
+        yard.http.delete(f"/train/{cancelled}").raise_for_status()
+        until(lambda: all(yard.get(run_id)["phase"] == "logging_model" for run_id in places), "all to wait for MLflow")
+        assert yard.get(queued)["queue_position"] == 1
+    finally:
+        yard.mlflow.start()
+    for run_id in (*places, queued):
+        run = yard.ended(run_id)
+        assert (run["status"], run["attempt"]) == ("FINISHED", 1)
+        kept = mlflow(yard, "runs/get", run_id=run_id)["run"]["data"]
+        assert {each["key"]: each["value"] for each in kept["params"]}["rounds"] == "3"
+        assert {"train_log_loss", "test_accuracy"} <= {each["key"] for each in kept["metrics"]}
+        history = mlflow(yard, "metrics/get-history", run_id=run_id, metric_key="train_log_loss")["metrics"]
+        assert [each["step"] for each in history] == [1, 2, 3]
+        artifacts = {each["path"] for each in mlflow(yard, "artifacts/list", run_id=run_id)["files"]}
+        assert {"request.json", "training.log", "plots"} <= artifacts
+    assert yard.get(places[-1])["registered"]["promoted"] is True
+    assert yard.ended(cancelled)["status"] == "KILLED"
+    assert unended(yard) == []
+
+
+@pytest.mark.parametrize("yard", [{"TRAINYARD_QUEUE": "10"}], indirect=True)
+def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_the_run_it_made_is_ended(yard: Yard) -> None:
+    wire = Wire(yard.mlflow.port)
+    yard.service.kill()
+    yard.service.environment["MLFLOW_TRACKING_URI"] = wire.url
+    yard.service.start()
+    running = held(yard, "train")
+    wire.answers.clear()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            submits = [threads.submit(httpx.post, f"{yard.service.url}/train", json=troubled(), timeout=90) for _ in range(4)]
+            while not all(submit.done() for submit in submits):
+                asked = time.monotonic()
+                assert yard.get(running)["status"] == "RUNNING"
+                assert time.monotonic() - asked < 5, "a poll waited for MLflow"
+        for answer in (submit.result() for submit in submits):
+            assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+        assert len(unended(yard)) == 5, "MLflow made the runs that nobody was told of"
+    finally:
+        wire.answers.set()
+    let_go(yard, running)
+    assert yard.ended(running)["status"] == "FINISHED"
+    until(lambda: not unended(yard), "the runs of refused submits to be ended")
+    assert {path.name for path in (yard.work_dir / "runs").iterdir()} == {running}
+
+
+def test_a_service_that_starts_without_mlflow_waits_for_it_and_then_takes_up_its_runs(yard: Yard) -> None:
+    finishing = held(yard, "train", max_attempts=2)
+    queued = yard.submit(troubled())["run_id"]
+    yard.mlflow.kill(signal.SIGKILL, group=True)
+    yard.service.kill(signal.SIGKILL)
+    yard.service.ready = "/healthz"
+    let_go(yard, finishing)
+    try:
+        yard.service.start()
+        until(lambda: "sweep" in yard.http.get("/readyz").json()["problems"], "the service to say what it waits for")
+        for answer in (yard.http.post("/train", json=troubled()), yard.http.get(f"/train/{queued}"), yard.http.get("/train")):
+            assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+    finally:
+        yard.mlflow.start()
+    until(lambda: yard.http.get("/readyz").status_code == 200, "the service to be ready")
+    assert [yard.ended(run_id)["status"] for run_id in (finishing, queued)] == ["FINISHED", "FINISHED"]
+    assert yard.get(finishing)["attempt"] == 2
+    assert unended(yard) == []
+
+
+@pytest.mark.parametrize("yard", [{"TRAINYARD_TRACKING_PATIENCE_SECONDS": "1"}], indirect=True)
+def test_a_run_waits_for_mlflow_as_long_as_it_may_and_then_fails_and_mlflow_is_told_later(yard: Yard) -> None:
+    run_id = held(yard, "train")
+    yard.mlflow.kill(signal.SIGKILL, group=True)
+    try:
+        let_go(yard, run_id)
+        run = yard.http.get(f"/train/{run_id}", params={"wait": 60}).json()
+        assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "tracking_unavailable", True)
+        yard.service.kill(signal.SIGKILL)
+        yard.service.ready = "/healthz"
+        yard.service.start()
+    finally:
+        yard.mlflow.start()
+    until(lambda: yard.http.get("/readyz").status_code == 200, "the service to be ready")
+    assert yard.ended(run_id)["reason"] == "tracking_unavailable"
