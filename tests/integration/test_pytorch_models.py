@@ -1,0 +1,239 @@
+"""The PyTorch models on real data: good, resumable, quick to stop, and logged without Trainyard."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from servers import ROOT, Server, Yard, free_port, until
+
+PYTHON = ROOT / ".venvs/pytorch/bin/python"
+SLOW = {"conv_channels": [256, 256], "kernel_size": 7, "batch_size": 8, "epochs": 1000}
+"""An epoch of this takes many seconds, a batch of it milliseconds."""
+
+
+class Lab:
+    """A process in the PyTorch environment that trains what it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [PYTHON, ROOT / "tests/pytorch_lab.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONWARNINGS": "error::UserWarning:trainyard_pytorch"},
+        )
+
+    def train(self, model: str, data: str, name: str, **job: Any) -> dict[str, Any]:
+        """The result; what it leaves lies in the folder of that name."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({"model": model, "data": data, "folder": str(self.folder / name), **job}) + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith("RESULT "):
+                return dict(json.loads(line.removeprefix("RESULT ")))
+        return pytest.fail("the lab ended")
+
+    def predicted(self, name: str) -> Any:
+        return np.load(self.folder / name / "predicted.npy")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = Lab(tmp_path_factory.mktemp("lab"))
+    yield made
+    made.process.communicate()
+
+
+@pytest.mark.parametrize("model, data", [("cnn", "images"), ("mlp", "images"), ("mlp", "digits")])
+def test_a_network_learns_digits_and_tells_each_epoch(lab, model, data):
+    result = lab.train(model, data, f"{model}-{data}")
+    assert result["metrics"]["test_accuracy"] >= 0.95
+    assert set(result["history"]) == {"train_log_loss", "train_accuracy", "validation_log_loss", "validation_accuracy"}
+    steps = [step for step, _ in result["history"]["train_log_loss"]]
+    assert steps == list(range(1, len(steps) + 1))
+    assert result["history"]["train_log_loss"][-1][1] < result["history"]["train_log_loss"][0][1] / 4
+
+
+@pytest.mark.parametrize("model, data, metric, least", [
+    ("mlp", "mixed", "test_accuracy", 0.8), ("mlp_regressor", "mixed", "test_r2", 0.8), ("mlp_regressor", "diabetes", "test_r2", 0.35),
+])  # fmt: skip
+def test_a_perceptron_learns_tables_with_gaps_categories_and_weights(lab, model, data, metric, least):
+    result = lab.train(model, data, f"{model}-{data}", params={"hidden_units": [64], "epochs": 40, "batch_size": 32})
+    assert result["metrics"][metric] >= least, result
+
+
+def test_a_resumed_training_ends_where_the_unbroken_one_does(lab):
+    params = {"epochs": 5, "batch_size": 64, "augment": True, "early_stopping_patience": 5, "label_smoothing": 0.1}
+    whole = lab.train("cnn", "images", "whole", params=params)
+    broken = lab.train("cnn", "images", "broken", params=params, stop={"epochs": 2})
+    assert broken["error"] == "Interrupted"
+    resumed = lab.train("cnn", "images", "broken", params=params)
+    assert [step for step, _ in resumed["history"]["train_log_loss"]] == [3, 4, 5]
+    assert resumed["history"]["validation_log_loss"][-1] == pytest.approx(whole["history"]["validation_log_loss"][-1], rel=1e-3)
+    np.testing.assert_allclose(lab.predicted("broken"), lab.predicted("whole"), atol=1e-3)
+
+
+def test_a_damaged_checkpoint_is_no_obstacle(lab):
+    params = {"epochs": 2, "conv_channels": [8]}
+    assert lab.train("cnn", "images", "damaged", params=params, stop={"epochs": 1})["error"] == "Interrupted"
+    (lab.folder / "damaged/epoch.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    assert lab.train("cnn", "images", "damaged", params=params)["epochs"] == 2
+
+
+def test_a_training_stops_within_an_epoch(lab):
+    stopped = lab.train("cnn", "images", "stopped", params=SLOW, stop={"asks": 2})
+    assert stopped["error"] == "Interrupted"
+    assert stopped["epochs"] == 0
+
+
+def test_the_same_seed_gives_the_same_network_and_another_one_another(lab):
+    params = {"epochs": 1, "deterministic": True}
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        lab.train("mlp", "digits", name, params=params, seed=seed)
+    assert np.array_equal(lab.predicted("first"), lab.predicted("again"))
+    assert not np.array_equal(lab.predicted("first"), lab.predicted("other"))
+
+
+def test_early_stopping_keeps_the_best_weights(lab):
+    params = {"epochs": 60, "early_stopping_patience": 2, "schedule": "constant", "learning_rate": 0.02, "batch_size": 64}
+    result = lab.train("mlp", "digits", "early", params=params)
+    losses = [loss for _, loss in result["history"]["validation_log_loss"]]
+    assert len(losses) < 60
+    assert losses.index(min(losses)) == len(losses) - 3
+    again = lab.train("mlp", "digits", "early", params=params)
+    assert again["epochs"] == 0
+    assert again["metrics"] == result["metrics"]
+
+
+@pytest.mark.parametrize("optimizer, schedule, precision", [("sgd", "cosine", "bfloat16"), ("adam", "constant", "off")])
+def test_every_optimizer_schedule_and_precision_learns(lab, optimizer, schedule, precision):
+    params = {"optimizer": optimizer, "schedule": schedule, "mixed_precision": precision, "learning_rate": 0.05 if optimizer == "sgd" else 0.003}
+    result = lab.train("mlp", "digits", optimizer, params={**params, "activation": "gelu", "batch_norm": False, "batch_size": 64}, no_validation=True)
+    assert result["metrics"]["test_accuracy"] >= 0.9
+    assert set(result["history"]) == {"train_log_loss", "train_accuracy"}
+
+
+@pytest.mark.parametrize("halve", [False, True])
+def test_running_out_of_memory_is_told_and_halves_the_batch_where_asked(lab, halve):
+    params = {"conv_channels": [4096, 4], "batch_size": 2048, "epochs": 1, "mixed_precision": "off"}
+    result = lab.train("cnn", "images", f"memory-{halve}", params=params, halve=halve, spare_mb=900)
+    if halve:
+        assert result["notes"], result
+        assert all("Going on with batch_size" in note for note in result["notes"])
+        assert "1024" in result["notes"][0]
+    else:
+        assert result["error"] == "OutOfMemory"
+
+
+@pytest.mark.parametrize("model, data, params, words", [
+    ("cnn", "images", {"conv_channels": [4] * 5}, "room for 3"),
+    ("cnn", "tiny", {}, "2 x 2 pixels have room for 1"),
+    ("cnn", "images", {"batch_size": 1}, "batch_size is 1"),
+    ("mlp", "digits", {"device": "cuda"}, "sees no GPU"),
+    ("mlp", "digits", {"early_stopping_patience": 1}, "validation_size"),
+])  # fmt: skip
+def test_params_that_do_not_fit_are_refused(lab, model, data, params, words):
+    result = lab.train(model, data, "refused", params=params, no_validation="early_stopping_patience" in params)
+    assert result["error"] == "InvalidParams", result
+    assert words in result["detail"]
+
+
+def test_a_loss_that_is_no_number_is_a_divergence(lab):
+    params = {"learning_rate": 10, "optimizer": "sgd", "schedule": "constant", "hidden_units": [512] * 8, "batch_norm": False, "mixed_precision": "off"}
+    result = lab.train("mlp_regressor", "diabetes", "diverged", params={**params, "epochs": 50, "batch_size": 8})
+    assert result["error"] == "Diverged"
+    assert "learning_rate" in result["detail"]
+
+
+SCORE = """
+import sys
+sys.modules["trainyard"] = sys.modules["trainyard_pytorch"] = None
+import mlflow, mlflow.pytorch, numpy as np, pandas as pd, torch
+images, tables, values, raw_images, raw_tables, out = sys.argv[1:]
+raw = np.load(raw_images)[..., 0]
+model = mlflow.pyfunc.load_model(images)
+assert model.metadata.metadata["classes"] == list(range(10))
+np.save(f"{out}/images.npy", model.predict(raw))
+assert model.predict(raw[:1]).shape == (1, 10)
+by_torch = mlflow.pytorch.load_model(images)(torch.from_numpy(raw)).detach().numpy()
+assert np.allclose(by_torch, model.predict(raw), atol=1e-6)
+frame = pd.read_json(raw_tables, orient="split")
+table = mlflow.pyfunc.load_model(tables)
+proba = table.predict(frame, params={"method": "predict_proba"})
+np.save(f"{out}/tables.npy", proba.to_numpy())
+labels = list(table.predict(frame))
+assert labels == list(proba.idxmax(axis=1)) and set(labels) <= {"high", "low", "mid"}
+assert list(table.predict(frame.assign(code=frame["code"].astype("float64")))) == labels
+assert list(table.predict(frame.assign(**{"the colour": frame["the colour"].astype("category")}))) == labels
+assert table.predict(frame.head(1))[0] == labels[0]
+unseen = table.predict(frame.head(4).assign(**{"the colour": "violet"}), params={"method": "predict_proba"})
+assert np.allclose(unseen, table.predict(frame.head(4).drop(columns="the colour"), params={"method": "predict_proba"}))
+np.save(f"{out}/values.npy", mlflow.pyfunc.load_model(values).predict(frame))
+"""
+
+
+def test_logged_models_predict_raw_rows_without_trainyard(lab, tmp_path):
+    short = {"epochs": 2, "batch_size": 64}
+    lab.train("cnn", "images", "images", params=short, save=str(tmp_path / "images"))
+    lab.train("mlp", "mixed", "tables", params=short, save=str(tmp_path / "tables"))
+    lab.train("mlp_regressor", "mixed", "values", params=short, save=str(tmp_path / "values"))
+    assert not [path.name for path in tmp_path.rglob("*") if path.suffix in {".pkl", ".pickle", ".cloudpickle", ".pth"}]
+    for model in ("images", "tables"):
+        pins = (tmp_path / model / "requirements.txt").read_text().split()
+        assert [pin.split("==")[0] for pin in pins] == ["mlflow-skinny", "numpy", "pandas", "torch"]
+        assert not any("+" in pin for pin in pins)
+    script = tmp_path / "score.py"
+    script.write_text(SCORE)
+    paths = [tmp_path / "images", tmp_path / "tables", tmp_path / "values", lab.folder / "images/raw.npy", lab.folder / "tables/raw.json", tmp_path]
+    ran = subprocess.run([PYTHON, script, *paths], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    for model in ("images", "tables", "values"):
+        np.testing.assert_allclose(np.load(tmp_path / f"{model}.npy"), lab.predicted(model), rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def yard(mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """The PyTorch service."""
+    home, port = tmp_path_factory.mktemp("pytorch"), free_port()
+    environment = {
+        "MLFLOW_TRACKING_URI": mlflow_server.url, "TRAINYARD_INSTANCE": home.name, "TRAINYARD_PORT": str(port),
+        "TRAINYARD_WORK_DIR": str(home / "work"), "TRAINYARD_GRACE_SECONDS": "10",
+    }
+    service = Server([PYTHON.with_name("trainyard"), "serve"], environment, port, "/readyz", home / "service.log")
+    service.start()
+    made = Yard(service, mlflow_server, home / "work")
+    yield made
+    made.http.close()
+    service.kill(signal.SIGTERM)
+
+
+def test_the_service_trains_and_logs_all_that_people_look_for(yard):
+    assert {each["name"] for each in yard.http.get("/models").json()} == {"cnn", "mlp", "mlp_regressor"}
+    run = yard.ended(yard.submit({"model": "cnn", "params": {"epochs": 3}, "data": {"source": "builtin", "name": "digits"}})["run_id"])
+    assert run["status"] == "FINISHED", run
+    def of_mlflow(call: str, **query: str) -> Any:
+        return httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/{call}", params={"run_id": run["run_id"], **query}, timeout=30).raise_for_status().json()
+    paths = {each["path"] for query in ({}, {"path": "plots"}) for each in of_mlflow("artifacts/list", **query)["files"]}
+    assert {"model_summary.txt", "training.log", "plots/mistakes.png", "plots/learning_curve.png", "plots/confusion_matrix.png"} <= paths
+    history = of_mlflow("metrics/get-history", metric_key="validation_accuracy")["metrics"]
+    assert [each["step"] for each in history] == [1, 2, 3]
+    metrics = {each["key"] for each in of_mlflow("runs/get")["run"]["data"]["metrics"]}
+    assert {"train_log_loss", "train_accuracy", "validation_log_loss", "test_accuracy", "test_roc_auc"} <= metrics
+
+
+def test_a_cancel_does_not_wait_for_the_epoch_to_end(yard):
+    run = yard.submit({"model": "cnn", "params": SLOW, "data": {"source": "builtin", "name": "digits"}})
+    yard.in_phase(run["run_id"], "training")
+    until(lambda: yard.get(run["run_id"])["progress"], "the first batches")
+    asked = time.monotonic()
+    ended = yard.cancel(run["run_id"])
+    assert (ended["status"], ended["reason"]) == ("KILLED", "cancelled")
+    assert ended["progress"]["done"] < 2, ended["progress"]
+    assert time.monotonic() - asked < 5

@@ -1,0 +1,108 @@
+"""Trains in the PyTorch environment for tests that run in another: a job a line in, a result a line out."""
+
+import json
+import resource
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from trainyard.contract import BuiltinData, Split, Task
+from trainyard.datasets import load
+from trainyard.evaluation import evaluate
+from trainyard.settings import DataAccess
+from trainyard.trainer import Data, Interrupted, Part, Training
+from trainyard_pytorch.cnn import cnn
+from trainyard_pytorch.mlp import mlp, mlp_regressor
+
+TRAINERS = {each.name: each for each in (cnn, mlp, mlp_regressor)}
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    for line in sys.stdin:
+        sys.stdout.write("RESULT " + json.dumps(answer(json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+def answer(job: dict[str, Any]) -> dict[str, Any]:
+    """Train once. `stop`: how many reports with (`epochs`) or without metrics (`asks`) until the run is asked to stop."""
+    trainer = TRAINERS[job["model"]]
+    data = data_of(job["data"], trainer)
+    if job.get("no_validation"):
+        data = replace(data, validation=None)
+    folder = Path(job["folder"])
+    folder.mkdir(exist_ok=True)
+    result: dict[str, Any] = {"history": {}, "notes": [], "asks": 0, "epochs": 0}
+
+    def report(*, done: int, total: int, unit: str, metrics: dict[str, float]) -> None:
+        assert unit == "epochs"
+        assert 0 <= done <= total
+        result["epochs" if metrics else "asks"] += 1
+        for name, value in metrics.items():
+            result["history"].setdefault(name, []).append([done, value])
+        if any(result[kind] >= count for kind, count in job.get("stop", {}).items()):
+            raise Interrupted
+
+    training = Training(
+        seed=job.get("seed", 0), threads=1, checkpoints=folder, report=report, checkpoint_due=lambda: False,
+        halve_batch=job.get("halve", False), note=result["notes"].append,
+    )
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    if "spare_mb" in job:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + job["spare_mb"] * 2**20, before[1]))
+    try:
+        fitted = trainer.train(trainer.params.model_validate(job.get("params", {})), data, training)
+    except BaseException as error:  # noqa: BLE001 - told to the test
+        return {**result, "error": type(error).__name__, "detail": str(error)}
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    predicted = fitted.predict(data.test.x)
+    np.save(folder / "predicted.npy", predicted)
+    if "save" in job:
+        fitted.save_model(Path(job["save"]), input_example=fitted.raw_example(data.test.x))
+        if isinstance(data.test.x, pd.DataFrame):
+            data.test.x.to_json(folder / "raw.json", orient="split")
+        else:
+            np.save(folder / "raw.npy", data.test.x)
+    return {**result, "metrics": evaluate(trainer.task, predicted, data.test, data.classes, "test")}
+
+
+def data_of(name: str, trainer: Any) -> Data:
+    """A builtin, `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories."""
+    if name == "mixed":
+        return mixed(trainer.task)
+    kinds = ("images",) if name in {"images", "tiny"} else trainer.data
+    access = DataAccess((), Path(), (), None)
+    builtin = BuiltinData(source="builtin", name="digits" if name in {"images", "tiny"} else name)
+    data = load(builtin, Split(), task=trainer.task, access=access, kinds=kinds)
+    if name == "tiny":
+        small = [replace(part, x=part.x[:, :2, :2]) for part in (data.train, data.validation, data.test) if part]
+        data = replace(data, train=small[0], validation=small[1], test=small[2])
+    return data
+
+
+def mixed(task: Task) -> Data:
+    """What to predict depends on a category and on a number, of which one in ten is missing; a column is of no use."""
+    rng = np.random.default_rng(0)
+    colour, size, code = rng.choice(["red", "green", "blue"], 600), rng.normal(50, 20, 600), rng.integers(1, 4, 600)
+    value = (colour == "red") * 2.0 + (size > 50) + (code == 2) * 4.0
+    size[rng.random(600) < 0.1] = np.nan
+    frame = pd.DataFrame({
+        "the colour": pd.Categorical(np.where(rng.random(600) < 0.05, None, colour), ["blue", "green", "red"]),
+        "size [cm]": size, "code": pd.Categorical(code, [1, 2, 3]), "flag": rng.random(600) < 0.5,
+    })
+    y = value * 100 if task is Task.REGRESSION else np.digitize(value, [1.5, 4.5])
+    weight = rng.random(600) + 0.5
+    parts = [Part(frame.iloc[rows], y[rows], weight[rows]) for rows in (slice(400), slice(400, 500), slice(500, None))]
+    return Data(
+        kind="table", name="mixed", source="test", digest="0", task=task, train=parts[0], validation=parts[1], test=parts[2],
+        target="y", classes=None if task is Task.REGRESSION else ("high", "low", "mid"),
+    )
+
+
+if __name__ == "__main__":
+    main()
