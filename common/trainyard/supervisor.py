@@ -237,10 +237,12 @@ class Supervisor:
     async def _existing(self, key: str) -> tuple[Run, str] | None:
         known = self._keys.newest(key)
         if known is None:
-            page = await self._threads.mlflow(lambda: self._tracking.search(f"tags.`trainyard.key_digest` = '{key_digest(key)}'", limit=1))
-            if not page.runs:
+            page = await self._threads.mlflow(lambda: self._tracking.search(f"tags.`trainyard.key_digest` = '{key_digest(key)}'", limit=20))
+            # One that has not ended would be known: it was made for a submit that was refused, and is about to be discarded.
+            ended = [run for run in page.runs if run.status.ended]
+            if not ended:
                 return None
-            return page.runs[0], await self._threads.mlflow(lambda: self._tracking.digest(page.runs[0].run_id))
+            return ended[0], await self._threads.mlflow(lambda: self._tracking.digest(ended[0].run_id))
         return await self.get(known.run_id), known.digest
 
     def _know(self, submission: Submission, folder: RunFolder) -> LiveRun:

@@ -94,11 +94,11 @@ class Tracking:
         return RunStatus(info.status) if info.lifecycle_stage == "active" else None
 
     def discard(self, submission_tag: str) -> None:
-        """Fail what a submit that was not accepted left behind: the answer to `create` may have been lost."""
+        """Fail and delete what a submit that was not accepted left behind: the answer to `create` may have been lost."""
         for run in self.search(f"tags.`trainyard.submission` = '{submission_tag}'", limit=10).runs:
-            if not run.status.ended:
-                self._client.log_batch(run.run_id, tags=[RunTag("trainyard.reason", "never_accepted")])
-                self._client.set_terminated(run.run_id, str(RunStatus.FAILED))
+            self._client.log_batch(run.run_id, tags=[RunTag("trainyard.reason", "never_accepted")])
+            self._client.set_terminated(run.run_id, str(RunStatus.FAILED))
+            self._client.delete_run(run.run_id)
 
     def read(self, run_id: str) -> Run | None:
         """A run of this instance as MLflow holds it; None for any other."""

@@ -47,12 +47,11 @@ def mlflow(yard: Yard, call: str, **params: Any) -> dict[str, Any]:
 
 
 class Wire:
-    """A connection to MLflow that loses its answers while `answers` is not set."""
+    """A connection to MLflow that loses the answers to requests in which one of `losing` occurs."""
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.answers = threading.Event()
-        self.answers.set()
+        self.losing: tuple[bytes, ...] = ()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -61,16 +60,26 @@ class Wire:
         while True:
             near = self.listener.accept()[0]
             far = socket.create_connection(("127.0.0.1", self.port))
-            threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
-            threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
+            lost = threading.Event()
+            threading.Thread(target=self._ask, args=(near, far, lost), daemon=True).start()
+            threading.Thread(target=self._answer, args=(far, near, lost), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
-        with source, contextlib.suppress(OSError):
-            while data := source.recv(65_536):
-                if not is_answer or self.answers.is_set():
-                    target.sendall(data)
+    def _ask(self, near: socket.socket, far: socket.socket, lost: threading.Event) -> None:
+        with near, contextlib.suppress(OSError):
+            while data := near.recv(65_536):
+                if any(each in data for each in self.losing):
+                    lost.set()
+                far.sendall(data)
         with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
+            far.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, far: socket.socket, near: socket.socket, lost: threading.Event) -> None:
+        with far, contextlib.suppress(OSError):
+            while data := far.recv(65_536):
+                if not lost.is_set():
+                    near.sendall(data)
+        with contextlib.suppress(OSError):
+            near.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("yard", [{"TRAINYARD_SLOTS": "4", "TRAINYARD_QUEUE": "10"}], indirect=True)
@@ -104,30 +113,39 @@ def test_runs_in_every_phase_go_on_without_mlflow_and_are_whole_when_it_is_back(
 
 
 @pytest.mark.parametrize("yard", [{"TRAINYARD_QUEUE": "10"}], indirect=True)
-def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_the_run_it_made_is_ended(yard: Yard) -> None:
+def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_leaves_no_run(yard: Yard) -> None:
     wire = Wire(yard.mlflow.port)
     yard.service.kill()
     yard.service.environment["MLFLOW_TRACKING_URI"] = wire.url
     yard.service.start()
     running = held(yard, "train")
-    wire.answers.clear()
-    try:
-        with ThreadPoolExecutor(4) as threads:
-            submits = [threads.submit(httpx.post, f"{yard.service.url}/train", json=troubled(), timeout=90) for _ in range(4)]
-            while not all(submit.done() for submit in submits):
-                asked = time.monotonic()
-                assert yard.get(running)["status"] == "RUNNING"
-                assert time.monotonic() - asked < 5, "a poll waited for MLflow"
-        for answer in (submit.result() for submit in submits):
-            assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
-            assert int(answer.headers["Retry-After"]) > 0
-        assert len(unended(yard)) == 5, "MLflow made the runs that nobody was told of"
-    finally:
-        wire.answers.set()
+    wanted = {**troubled(), "on_existing": "attach"}
+    keys = [{"Idempotency-Key": f"lost {number}"} for number in range(3)]
+    the_discarding_search = b"tags.`trainyard.submission`"
+    wire.losing = (b"/runs/create", the_discarding_search)
+    with ThreadPoolExecutor(3) as threads:
+        submits = [threads.submit(httpx.post, f"{yard.service.url}/train", json=wanted, headers=key, timeout=90) for key in keys]
+        while not all(submit.done() for submit in submits):
+            asked = time.monotonic()
+            assert yard.get(running)["status"] == "RUNNING"
+            assert time.monotonic() - asked < 5, "a poll waited for MLflow"
+    for answer in (submit.result() for submit in submits):
+        assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert len(unended(yard)) == 1 + len(keys), "MLflow made the runs that nobody was told of"
+    wire.losing = (the_discarding_search,)
+    at_once = yard.http.post("/train", json=wanted, headers=keys[0])
+    assert (at_once.status_code, at_once.json()["attempt"]) == (202, 1), at_once.text
+    wire.losing = ()
     let_go(yard, running)
-    assert yard.ended(running)["status"] == "FINISHED"
-    until(lambda: not unended(yard), "the runs of refused submits to be ended")
-    assert {path.name for path in (yard.work_dir / "runs").iterdir()} == {running}
+    accepted = {running, at_once.json()["run_id"]}
+    assert [yard.ended(run_id)["status"] for run_id in accepted] == ["FINISHED", "FINISHED"]
+    until(lambda: {run["run_id"] for run in yard.http.get("/train").json()["runs"]} == accepted, "what was refused to be discarded")
+    later = yard.http.post("/train", json=wanted, headers=keys[1])
+    assert (later.status_code, later.json()["attempt"]) == (202, 1), later.text
+    assert yard.ended(later.json()["run_id"])["status"] == "FINISHED"
+    assert unended(yard) == []
+    assert {path.name for path in (yard.work_dir / "runs").iterdir()} == accepted | {later.json()["run_id"]}
 
 
 def test_a_service_that_starts_without_mlflow_waits_for_it_and_then_takes_up_its_runs(yard: Yard) -> None:
