@@ -1,180 +1,218 @@
-"""`trainyard`: train, watch and promote from a terminal or a script.
-
-Exit codes: 0 finished, 1 the run failed or was killed, 2 a bad request or bad usage, 3 the service or
-MLflow cannot be reached, 130 interrupted (the run goes on).
-"""
+"""`trainyard`: train, watch and promote from a terminal or a script."""
 
 import json
 import os
 import sys
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
+from typer.core import TyperGroup
 
-from trainyard.client import TrainyardClient, Unreachable
-from trainyard.complaints import complaints
+from trainyard.client import ForeignAnswer, TrainyardClient, Unreachable, may_pass
+from trainyard.complaints import complaints, sentence
 from trainyard.contract import Promote, Run, RunStatus, TrainRequest
-from trainyard.display import LiveRunView, show_ended, show_page
-from trainyard.errors import (
-    Invalid,
-    Malformed,
-    RequestError,
-    ServiceError,
-    TrainyardError,
-    Unavailable,
+from trainyard.display import (
+    LiveRunView,
+    console_on,
+    show_datasets,
+    show_model,
+    show_models,
+    show_page,
+    show_run,
 )
+from trainyard.errors import Invalid, Malformed, RequestError, ServiceError, TrainyardError
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 
 
 class Exit(IntEnum):
-    """How a command ended."""
+    """How a command ended; `EXIT_CODES` says it to people."""
 
     FINISHED = 0
     RUN_FAILED = 1
     BAD_REQUEST = 2
     UNREACHABLE = 3
+    TIMED_OUT = 124
     INTERRUPTED = 130
 
 
+EXIT_CODES = (
+    "Exit codes: 0 done, or the run finished; 1 the run failed or was killed, or the alias stays where it is; "
+    "2 a bad request, setting or usage; 3 the service or MLflow is unreachable or cannot serve now; "
+    "124 still under way when --timeout passed; 130 interrupted, and the run goes on."
+)
+
+
+class Commands(TyperGroup):
+    """The commands, whose errors become a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except TrainyardError as error:
+            raise typer.Exit(_explain(error)) from error
+
+
+app = typer.Typer(
+    cls=Commands, help=__doc__, epilog=EXIT_CODES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
 Url = Annotated[str | None, typer.Option(help="The service; TRAINYARD_URL, or http://127.0.0.1:8001, by default")]
 Token = Annotated[str | None, typer.Option(help="Its token; TRAINYARD_TOKEN by default")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
-RequestFile = Annotated[str, typer.Argument(help="A file with the request as JSON, or - for standard input")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output")]
+RunId = Annotated[str, typer.Argument(help="The run's id", show_default=False)]
+Alias = Annotated[str, typer.Option(help="The alias to move")]
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def train(  # noqa: PLR0913 - one option each
-    request: RequestFile, *, url: Url = None, token: Token = None,
+    request: Annotated[str | None, typer.Argument(help="A file that holds the request as JSON, or - for standard input")] = None,
+    *,
+    model: Annotated[str | None, typer.Option(help="The model, instead of the file's")] = None,
+    data: Annotated[str | None, typer.Option(help="The data: a builtin's name, a table (with --target), or images")] = None,
+    target: Annotated[str | None, typer.Option(help="The table's column to predict")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A param; again for another")] = None,
+    register: Annotated[str | None, typer.Option(metavar="NAME", help="Register the model under this name")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; a new one by default")] = None,
-    detach: Annotated[bool, typer.Option(help="Submit and leave")] = False,
-    as_json: AsJson = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Submit, print the run's id, and leave")] = False,
+    as_json: AsJson = False, url: Url = None, token: Token = None,
 ) -> None:
-    """Train: submit a request, follow it with a bar, show its metrics and links."""
+    """Submit a training, follow it with a bar, and show its metrics and links."""
+    wanted = _requested(request, model=model, data=data, target=target, params=param or [], register=register)
     with TrainyardClient(url, token=token) as client:
-        run = client.submit(_read(request), idempotency_key=key or str(uuid.uuid4()))
+        run = _submit(client, wanted, key)
         if detach:
             typer.echo(run.model_dump_json() if as_json else run.run_id)
             return
-        try:
-            with LiveRunView(err) as view:
-                run = client.wait(run.run_id, on_change=view.show)
-        except KeyboardInterrupt:
-            err.print(f"The run goes on. To cancel it: trainyard cancel {run.run_id}")
-            raise typer.Exit(Exit.INTERRUPTED) from None
+        run = _follow(client, run.run_id)
     _finish(run, as_json=as_json)
 
 
 @app.command()
-def status(run_id: str, *, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+def status(run_id: RunId, *, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """Show a run as it stands."""
     with TrainyardClient(url, token=token) as client:
-        run = client.get(run_id)
-    if as_json:
-        typer.echo(run.model_dump_json())
-    else:
-        show_ended(out, run)
+        _print(client.get(run_id), as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def wait(
-    run_id: str, *, url: Url = None, token: Token = None, as_json: AsJson = False,
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most")] = None,
+    run_id: RunId, *, timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds to wait at most")] = None,
+    as_json: AsJson = False, url: Url = None, token: Token = None,
 ) -> None:
-    """Wait until a run ends; the exit code tells how."""
+    """Wait until a run ends, also over restarts of its service; the exit code tells how it ended."""
     with TrainyardClient(url, token=token) as client:
-        run = client.wait(run_id, timeout_seconds=timeout)
+        client.get(run_id)  # a wrong address or id is said at once
+        run = _follow(client, run_id, timeout)
     if not run.status.ended:
-        err.print(f"{run_id} is still {run.status}")
-        raise typer.Exit(Exit.UNREACHABLE)
+        console_on(stderr=True).print(f"{run_id} is still {run.status}")
+        raise typer.Exit(Exit.TIMED_OUT)
     _finish(run, as_json=as_json)
 
 
 @app.command()
 def logs(
-    run_id: str, *, url: Url = None, token: Token = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends")] = False,
-    tail: Annotated[int | None, typer.Option(help="Only the last lines")] = None,
+    run_id: RunId, *, follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends")] = False,
+    tail: Annotated[int | None, typer.Option(min=1, help="Only so many last lines, at first")] = None,
+    url: Url = None, token: Token = None,
 ) -> None:
     """Print what a run printed."""
-    with TrainyardClient(url, token=token) as client:
-        for text in (line + "\n" for line in client.follow_logs(run_id)) if follow else [client.logs(run_id, tail=tail)]:
-            typer.echo(text, nl=False)
+    with TrainyardClient(url, token=token) as client, _interruptible(run_id):
+        if not follow:
+            typer.echo(client.logs(run_id, tail=tail), nl=False)
+            return
+        for line in client.follow_logs(run_id, tail=tail):
+            typer.echo(line)
 
 
 @app.command()
-def cancel(run_id: str, *, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+def cancel(run_id: RunId, *, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """Cancel a run, and wait until it has ended."""
     with TrainyardClient(url, token=token) as client:
-        client.cancel(run_id)
-        run = client.wait(run_id)
+        run = client.cancel(run_id)
+        if not run.status.ended:
+            run = client.wait(run_id)
     typer.echo(run.model_dump_json() if as_json else f"{run.run_id} {run.status}")
 
 
 @app.command("list")
 def list_runs(  # noqa: PLR0913 - one option each
-    *, url: Url = None, token: Token = None, as_json: AsJson = False,
-    status: Annotated[RunStatus | None, typer.Option(help="Only runs of this status")] = None,
+    *,
+    status: Annotated[RunStatus | None, typer.Option(case_sensitive=False, help="Only runs of this status")] = None,
     model: Annotated[str | None, typer.Option(help="Only runs of this model")] = None,
     experiment: Annotated[str | None, typer.Option(help="Only runs of this experiment")] = None,
-    limit: Annotated[int, typer.Option(help="How many at most")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended")] = None,
+    as_json: AsJson = False, url: Url = None, token: Token = None,
 ) -> None:
     """List runs, newest first."""
     with TrainyardClient(url, token=token) as client:
-        page = client.list(status=status, model=model, experiment=experiment, limit=limit)
+        page = client.list(status=status, model=model, experiment=experiment, limit=limit, cursor=cursor)
     if as_json:
         typer.echo(page.model_dump_json())
     else:
-        show_page(out, page)
+        show_page(console_on(), page)
 
 
 @app.command()
-def models(model: Annotated[str | None, typer.Argument(help="One model, with its params")] = None, *, url: Url = None, token: Token = None) -> None:
-    """Show what the service trains, as JSON."""
+def models(
+    model: Annotated[str | None, typer.Argument(help="One model, with its params")] = None, *,
+    as_json: AsJson = False, url: Url = None, token: Token = None,
+) -> None:
+    """Show what the service trains, or one model's params."""
     with TrainyardClient(url, token=token) as client:
-        if model:
-            typer.echo(client.model(model).model_dump_json(indent=2))
-        else:
-            for each in client.models():
-                typer.echo(f"{each.name}  {each.task}  {each.framework} {each.framework_version}")
+        found = [client.model(model)] if model else client.models()
+    if as_json:
+        typer.echo(found[0].model_dump_json() if model else json.dumps([each.model_dump(mode="json") for each in found]))
+    elif model:
+        show_model(console_on(), found[0])
+    else:
+        show_models(console_on(), found)
 
 
 @app.command()
-def datasets(*, url: Url = None, token: Token = None) -> None:
+def datasets(*, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """Show the builtin data sets, and the files below the data roots."""
     with TrainyardClient(url, token=token) as client:
-        for each in client.datasets():
-            typer.echo(f"{each.source}  {each.name}")
+        found = client.datasets()
+    if as_json:
+        typer.echo(json.dumps([each.model_dump(mode="json") for each in found]))
+    else:
+        show_datasets(console_on(), found)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def promote(  # noqa: PLR0913 - one option each
     name: str, version: str, *, metric: Annotated[str, typer.Option(help="The metric to compare, such as test_roc_auc")],
-    alias: Annotated[str, typer.Option(help="The alias to move")] = "champion",
-    lower_is_better: Annotated[bool, typer.Option(help="For losses and errors")] = False,
+    alias: Alias = "champion",
+    lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="For losses and errors")] = False,
     min_delta: Annotated[float, typer.Option(help="By how much it must be better")] = 0.0,
 ) -> None:
     """Give the alias to a version if its metric beats the holder's (MLFLOW_TRACKING_URI)."""
-    registry, client = _registry()
-    rule = Promote(alias=alias, metric=metric, greater_is_better=not lower_is_better, min_delta=min_delta)
-    decision = registry.promote(client, name=name, version=version, rule=rule, locks=_locks())
+    try:
+        rule = Promote(alias=alias, metric=metric, greater_is_better=not lower_is_better, min_delta=min_delta)
+    except ValidationError as error:
+        raise Invalid(errors=complaints(error, Promote)) from error
+    with _registry() as (registry, client):
+        decision = registry.promote(client, name=name, version=version, rule=rule, locks=_locks())
     typer.echo(decision.text)
     raise typer.Exit(Exit.FINISHED if decision.promoted else Exit.RUN_FAILED)
 
 
 @app.command()
-def rollback(name: str, *, alias: Annotated[str, typer.Option(help="The alias to give back")] = "champion") -> None:
+def rollback(name: str, *, alias: Alias = "champion") -> None:
     """Give the alias back to the version that held it before (MLFLOW_TRACKING_URI)."""
-    registry, client = _registry()
-    typer.echo(f"{alias} of {name} is version {registry.rollback(client, name=name, alias=alias, locks=_locks())}")
+    with _registry() as (registry, client):
+        version = registry.rollback(client, name=name, alias=alias, locks=_locks())
+    typer.echo(f"{alias} of {name} is version {version}")
 
 
 @app.command()
@@ -186,78 +224,181 @@ def serve() -> None:
     serve_api(service, settings)
 
 
-@app.command("run")
-def run_once(request: RequestFile, *, as_json: AsJson = False) -> None:
-    """Train once in the foreground, without a server, and leave; for a one-shot container."""
+@app.command("run", epilog=EXIT_CODES)
+def run_once(
+    request: Annotated[str, typer.Argument(help="A file that holds the request as JSON, or - for standard input")], *, as_json: AsJson = False
+) -> None:
+    """Train once in the foreground, without a server; an interrupt cancels. For a one-shot container."""
+    try:
+        wanted = TrainRequest.model_validate_json(json.dumps(_read(request)))
+    except ValidationError as error:
+        raise Invalid(errors=complaints(error, TrainRequest)) from error
     settings, service = _installed()
     from trainyard.api.once import run_once as train_once
 
-    with LiveRunView(err) as view:
-        run = train_once(service, settings, _read(request), on_change=view.show)
+    with LiveRunView(console_on(stderr=True)) as view:
+        run = train_once(service, settings, wanted, on_change=view.show)
     _finish(run, as_json=as_json)
 
 
 def main() -> None:
-    """The program: errors become a sentence and an exit code."""
+    """The program."""
+    app()
+
+
+def _explain(error: TrainyardError) -> Exit:
+    """Say what went wrong, on standard error."""
+    lines = [f"{each.pointer}: {each.detail}" for each in getattr(error, "errors", ())] or [error.detail]
+    for line in lines:
+        console_on(stderr=True).print(line)
+    if may_pass(error) or isinstance(error, ForeignAnswer):
+        return Exit.UNREACHABLE
+    return Exit.BAD_REQUEST if isinstance(error, RequestError | ServiceError) else Exit.RUN_FAILED
+
+
+def _submit(client: TrainyardClient, wanted: dict[str, Any], key: str | None) -> Run:
+    chosen = key or str(uuid.uuid4())
     try:
-        app()
-    except (Unreachable, Unavailable) as error:
-        _leave(error, Exit.UNREACHABLE)
-    except (RequestError, ServiceError) as error:
-        _leave(error, Exit.BAD_REQUEST)
-    except TrainyardError as error:
-        _leave(error, Exit.RUN_FAILED)
+        return client.submit(wanted, idempotency_key=chosen)
+    except Unreachable:
+        console_on(stderr=True).print(f"With --key {chosen} the same command trains no second time, should this request have arrived.")
+        raise
 
 
-def _leave(error: TrainyardError, code: Exit) -> None:
-    for each in getattr(error, "errors", ()):
-        err.print(f"{each.pointer}: {each.detail}", markup=False)
-    if not getattr(error, "errors", ()):
-        err.print(error.detail, markup=False)
-    sys.exit(code)
+def _follow(client: TrainyardClient, run_id: str, timeout_seconds: float | None = None) -> Run:
+    with _interruptible(run_id), LiveRunView(console_on(stderr=True)) as view:
+        return client.wait(run_id, timeout_seconds=timeout_seconds, on_change=view.show, on_away=view.away)
 
 
-def _finish(run: Run, *, as_json: bool) -> None:
+@contextmanager
+def _interruptible(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console_on(stderr=True).print(f"The run goes on. To cancel it: trainyard cancel {run_id}")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def _print(run: Run, *, as_json: bool) -> None:
     if as_json:
         typer.echo(run.model_dump_json())
     else:
-        show_ended(out, run)
+        show_run(console_on(), run)
+
+
+def _finish(run: Run, *, as_json: bool) -> None:
+    _print(run, as_json=as_json)
     raise typer.Exit(Exit.FINISHED if run.status is RunStatus.FINISHED else Exit.RUN_FAILED)
 
 
-def _read(source: str) -> TrainRequest:
+def _requested(  # noqa: PLR0913 - one option each
+    source: str | None, *, model: str | None, data: str | None, target: str | None, params: list[str], register: str | None
+) -> dict[str, Any]:
+    """The request of the file, with what the options say in its place. The service validates it."""
+    if source is None and not (model and data):
+        raise typer.BadParameter("give a request file, or --model and --data")
+    body = _read(source) if source is not None else {}
+    if model:
+        body["model"] = model
+    if data:
+        body["data"] = _data(data, target)
+    elif target:
+        body["data"] = _part(body, "data") | {"target": target}
+    if params:
+        body["params"] = _part(body, "params") | dict(_param(each) for each in params)
+    if register:
+        body["register"] = _part(body, "register") | {"name": register}
+    return body
+
+
+def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
+    found = body.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _data(name: str, target: str | None) -> dict[str, Any]:
+    if target:
+        return {"source": "file", "uri": name, "target": target}
+    if name.lower().endswith(TABLE_SUFFIXES):
+        raise typer.BadParameter(f"--data {name} is a table: name the column to predict with --target")
+    return {"source": "images", "uri": name} if set(name) & set("/.:") else {"source": "builtin", "name": name}
+
+
+def _param(text: str) -> tuple[str, Any]:
+    """`name=value`; the value is JSON where it can be, else text."""
+    name, found, value = text.partition("=")
+    if not (found and name):
+        raise typer.BadParameter(f"-p {text}: should be NAME=VALUE, such as max_depth=6")
     try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text()
-        json.loads(text)
-        return TrainRequest.model_validate_json(text)
-    except ValidationError as error:
-        raise Invalid(errors=complaints(error, TrainRequest)) from error
+        return name, json.loads(value, parse_constant=lambda _: value)
+    except ValueError:
+        return name, value
+
+
+def _read(source: str) -> dict[str, Any]:
+    try:
+        body = json.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise Malformed(f"{source} does not hold a request as JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Malformed(f"{source} holds a JSON {type(body).__name__}, where a request is an object")
+    return body
 
 
 def _installed() -> tuple[Any, Any]:
+    """The settings and the service. Raises `ServiceError`."""
     try:
         from trainyard.service import installed_service
         from trainyard.settings import Settings
 
-        return Settings(), installed_service()
+        settings = Settings()
+        settings.secret  # noqa: B018 - reads the token's file, which may be missing
+        return settings, installed_service()
     except ImportError as error:
         raise ServiceError(f"this needs trainyard[service]: {error}") from error
     except ValidationError as error:
-        lines = [": ".join([*map(str, each["loc"]), each["msg"].removeprefix("Value error, ")]) for each in error.errors()]
-        raise ServiceError("settings: " + "; ".join(lines)) from error
+        raise ServiceError("\n".join(_setting(each) for each in error.errors())) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServiceError(f"TRAINYARD_TOKEN_FILE cannot be read: {error}") from error
 
 
-def _registry() -> tuple[Any, Any]:
+def _setting(each: Any) -> str:
+    """What is wrong with a setting, by its variable; a rule about several names them itself."""
+    if not each["loc"]:
+        return str(each["msg"]).removeprefix("Value error, ")
+    name = str(each["loc"][0])
+    return f"{f'TRAINYARD_{name.upper()}' if name.islower() else name}: {sentence(each)}"
+
+
+@contextmanager
+def _registry() -> Iterator[tuple[Any, Any]]:
+    """The registry's functions and an MLflow client; an MLflow that is away becomes `Unreachable`."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # somebody is waiting
     try:
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
 
         from trainyard import registry
+        from trainyard.buffering import is_away
     except ImportError as error:
         raise ServiceError(f"this needs trainyard[service]: {error}") from error
-    return registry, MlflowClient(os.environ.get("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000"))
+    address = os.environ.get("MLFLOW_TRACKING_URI") or "http://127.0.0.1:5000"
+    try:
+        yield registry, MlflowClient(address)
+    except MlflowException as error:
+        if is_away(error):
+            raise Unreachable(f"MLflow at {address} (MLFLOW_TRACKING_URI) does not answer: {error}") from error
+        raise Invalid(f"MLflow at {address} refused: {error}") from error
 
 
 def _locks() -> Path:
-    return Path(os.environ.get("TRAINYARD_WORK_DIR", tempfile.gettempdir())) / "locks"
+    """Where promotions take turns: the service's folder if it is named here, else the user's own."""
+    if work_dir := os.environ.get("TRAINYARD_WORK_DIR"):
+        return Path(work_dir) / "locks"
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
+    own = home / ".cache" if os.access(home, os.W_OK) else Path(tempfile.gettempdir())
+    return own / "trainyard/locks"
+
+
+if __name__ == "__main__":
+    main()

@@ -307,7 +307,7 @@ class Watch:
     def patience(self) -> dict[str, Any]:
         """The settings of tenacity's retrying, sync or not."""
         return {
-            "retry": retry_if_exception(_passes), "wait": self._pause, "stop": self._is_late,
+            "retry": retry_if_exception(may_pass), "wait": self._pause, "stop": self._is_late,
             "before_sleep": self._on_failure, "reraise": True,
         }
 
@@ -345,7 +345,7 @@ class Watch:
             self._on_away(error)
 
 
-def _passes(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
     """Whether the same question may be answered later."""
     if isinstance(error, RequestError):
         return error.status == TOO_MANY_REQUESTS or error.status >= httpx.codes.INTERNAL_SERVER_ERROR

@@ -1,29 +1,41 @@
-"""How a run looks in a terminal: a bar while it trains, a table and links at the end."""
+"""How runs look in a terminal: a bar while one trains, a table and links at its end."""
 
+import sys
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from trainyard.contract import Run, RunPage, RunStatus
+from trainyard.contract import DatasetInfo, ModelInfo, Run, RunPage, RunStatus
 
 COLOURS = {RunStatus.FINISHED: "green", RunStatus.FAILED: "red", RunStatus.KILLED: "yellow"}
+PIPE_WIDTH = 10_000
+MINUTE = 60
+
+
+def console_on(*, stderr: bool = False) -> Console:
+    """A console that wraps in a terminal and nowhere else."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 class LiveRunView:
-    """A progress bar that follows a run: `show` takes each change."""
+    """Follows a run: a bar in a terminal, a line for each phase elsewhere. `show` takes each change."""
 
     def __init__(self, console: Console) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[metric]}"),
-            TimeElapsedColumn(), TextColumn("{task.fields[eta]}"), console=console, transient=True,
-        )
-        self._task = self._bar.add_task("submitted", total=None, metric="", eta="")
+        self._console = console
+        columns = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("what", "rounds", "metric", "eta")]
+        self._bar = Progress(columns[0], BarColumn(bar_width=30), *columns[1:], TimeElapsedColumn(), console=console, transient=True)
+        self._task = self._bar.add_task("", total=None, what="submitted", rounds="", metric="", eta="")
+        self._said = ""
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._console.is_terminal:
+            self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -31,38 +43,108 @@ class LiveRunView:
 
     def show(self, run: Run) -> None:
         """Show the run as it stands."""
-        what = f"waiting, {run.queue_position} in the queue" if run.queue_position else (run.phase or run.status).lower().replace("_", " ")
-        done, total, eta = 0, None, ""
-        if run.progress:
-            done, total = run.progress.done, run.progress.total
-            eta = f"{run.progress.eta_seconds:.0f} s left" if run.progress.eta_seconds else ""
-        self._bar.update(self._task, description=f"{run.model}: {what}", completed=done, total=total, metric=_newest(run), eta=eta)
+        progress = run.progress
+        self._bar.update(
+            self._task,
+            what=f"{run.model} {_doing(run)}",
+            completed=progress.done if progress else 0,
+            total=progress.total if progress else None,
+            rounds=f"{progress.done}/{progress.total} {progress.unit}" if progress else "",
+            metric=_newest(run),
+            eta=_left(progress.eta_seconds) if progress else "",
+        )
+        self._say(f"{run.run_id} {_doing(run)}")
+
+    def away(self, error: Exception) -> None:
+        """Show that the service does not answer for now."""
+        self._bar.update(self._task, what="waiting for the service", eta="")
+        self._say(f"{error}; asking again")
+
+    def _say(self, line: str) -> None:
+        if not self._console.is_terminal and line != self._said:
+            self._console.print(line)
+            self._said = line
 
 
-def show_ended(console: Console, run: Run) -> None:
-    """The table and the links of a run that ended."""
-    console.print(f"[{COLOURS.get(run.status, 'white')}]{run.status}[/] {run.model} {run.run_id}" + (f": {run.reason}: {run.message}" if run.reason else ""))
+def show_run(console: Console, run: Run) -> None:
+    """A run as it stands or ended: what it came to, its metrics and links."""
+    console.print(Text.assemble((str(run.status), COLOURS.get(run.status, "bold")), f" {run.model} {run.run_id}{_standing(run)}"))
+    if run.reason:
+        console.print(f"{run.reason}: {run.message}" if run.message else run.reason)
+        if run.retryable:
+            console.print("The same request may succeed when it is trained again.")
     if run.metrics:
-        table = Table("metric", "value", box=None)
+        table = _table("metric", "value")
         for name, value in sorted(run.metrics.items()):
             table.add_row(name, f"{value:.6g}")
         console.print(table)
-    if run.registered:
-        aliases = ", ".join(run.registered.aliases) or "no alias"
-        console.print(f"registered: {run.registered.name} version {run.registered.version} ({aliases})")
-        if run.registered.decision:
-            console.print(run.registered.decision)
-    if run.model_uri:
-        console.print(f"model:      {run.model_uri}")
-    console.print(f"in MLflow:  {run.links.mlflow}", soft_wrap=True)
+    for label, text in _results(run):
+        console.print(f"{label:<11} {text}", soft_wrap=True)
 
 
 def show_page(console: Console, page: RunPage) -> None:
-    """Runs as a table."""
-    table = Table("run", "status", "model", "experiment", "submitted", "reason", box=None)
+    """Runs, a line each."""
+    table = _table("run", "status", "model", "experiment", "submitted (UTC)", "reason")
     for run in page.runs:
-        table.add_row(run.run_id, run.status, run.model, run.experiment, f"{run.submitted_at:%Y-%m-%d %H:%M:%S}", run.reason or "")
+        table.add_row(run.run_id, run.status, Text(run.model), Text(run.experiment), f"{run.submitted_at:%Y-%m-%d %H:%M:%S}", run.reason or "")
     console.print(table)
+    if page.cursor:
+        console.print(f"More with --cursor {page.cursor}", soft_wrap=True)
+
+
+def show_models(console: Console, models: Iterable[ModelInfo]) -> None:
+    """Models, a line each."""
+    table = _table("model", "task", "data", "framework", "what it is")
+    for each in models:
+        table.add_row(each.name, each.task, ", ".join(each.data), f"{each.framework} {each.framework_version}", Text(each.description))
+    console.print(table)
+
+
+def show_model(console: Console, model: ModelInfo) -> None:
+    """A model's params, with their defaults and meaning, and an example request."""
+    console.print(f"{model.name}: {model.description} ({model.task}, {model.framework} {model.framework_version})")
+    table = _table("param", "default", "meaning")
+    for name, schema in model.params_schema.get("properties", {}).items():
+        table.add_row(Text(name), Text(str(model.defaults.get(name, ""))), Text(str(schema.get("description", ""))))
+    console.print(table)
+    console.print("Example:")
+    console.print_json(data=model.example)
+
+
+def show_datasets(console: Console, datasets: Iterable[DatasetInfo]) -> None:
+    """Data sets, a line each."""
+    table = _table("source", "name", "task", "bytes")
+    for each in datasets:
+        table.add_row(each.source, Text(each.name), each.task or "", "" if each.size_bytes is None else f"{each.size_bytes}")
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, header_style="bold", pad_edge=False)
+
+
+def _doing(run: Run) -> str:
+    if run.status is RunStatus.SCHEDULED:
+        return f"waits, {run.queue_position} in the queue" if run.queue_position else "waits"
+    return (run.phase or run.status).replace("_", " ") if run.status is RunStatus.RUNNING else run.status
+
+
+def _standing(run: Run) -> str:
+    if run.status.ended:
+        return ""
+    progress = f", {run.progress.done}/{run.progress.total} {run.progress.unit}" if run.progress else ""
+    return f": {_doing(run)}{progress}"
+
+
+def _results(run: Run) -> Iterable[tuple[str, str]]:
+    if run.registered:
+        aliases = ", ".join(run.registered.aliases) or "no alias"
+        yield "registered", f"{run.registered.name} version {run.registered.version} ({aliases})"
+        if run.registered.decision:
+            yield "decision", run.registered.decision
+    if run.model_uri:
+        yield "model", run.model_uri
+    yield "MLflow", run.links.mlflow
 
 
 def _newest(run: Run) -> str:
@@ -71,3 +153,9 @@ def _newest(run: Run) -> str:
             if name.startswith(prefix):
                 return f"{name} {value:.4g}"
     return ""
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.0f} s left" if seconds < 2 * MINUTE else f"{seconds / MINUTE:.0f} min left"
