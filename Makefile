@@ -12,7 +12,7 @@ SHELL       := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS   += --no-builtin-rules
 
-ENVS  := dev mlflow $(SERVICES)
+ENVS  := dev mlflow airflow $(SERVICES)
 UV    := $(CURDIR)/.venvs/uv/bin/uv
 READY := $(ENVS:%=.venvs/%/.ready)
 
@@ -41,7 +41,7 @@ demo: .venvs/mlflow/.ready .venvs/boosting/.ready ## train XGBoost and LightGBM 
 	@.venvs/boosting/bin/python scripts/demo.py
 
 .PHONY: serve
-serve: $(filter-out .venvs/dev/.ready,$(READY)) ## start MLflow and the trainers in the background; logs under .run/
+serve: $(filter-out .venvs/dev/.ready .venvs/airflow/.ready,$(READY)) ## start MLflow and the trainers in the background; logs under .run/
 	@.venvs/boosting/bin/python scripts/serve.py start $(SERVICES)
 
 .PHONY: stop
@@ -93,6 +93,10 @@ PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.vers
 
 .venvs/mlflow/.ready: .venvs/%/.ready: services/%/requirements.lock | .venvs/uv/.ready
 	$(call install,$<)
+
+# Airflow's own dependencies, and trainyard without the service's.
+.venvs/airflow/.ready: .venvs/%/.ready: services/%/requirements.lock common/pyproject.toml | .venvs/uv/.ready
+	$(call install,$<,common)
 
 $(SERVICES:%=.venvs/%/.ready): .venvs/%/.ready: services/%/requirements.lock services/%/pyproject.toml common/pyproject.toml | .venvs/uv/.ready
 	$(call install,$<,common services/$*)
