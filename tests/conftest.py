@@ -39,6 +39,7 @@ def service_over(mlflow: Server, home: Path, **variables: str) -> Server:
         "TRAINYARD_MODELS_PATH": str(home / "models"),
         "TRAINYARD_GRACE_SECONDS": "3",
         "TRAINYARD_QUEUE": "3",
+        "TRAINYARD_THREADS": "1",
         **variables,
     }
     command = [ROOT / ".venvs/boosting/bin/trainyard", "serve"]
@@ -68,9 +69,20 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_yard(
+def lasting_yard(
     mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory, data_root: Path
 ) -> Iterator[Yard]:
-    """A service for all the tests that leave it as they found it."""
+    """What `shared_yard` gives to each test."""
     home = tmp_path_factory.mktemp("shared")
     yield from open_yard(mlflow_server, home, TRAINYARD_DATA_ROOTS=str(data_root), TRAINYARD_QUEUE="50")
+
+
+@pytest.fixture
+def shared_yard(lasting_yard: Yard) -> Yard:
+    """A service for all the tests that leave it as they found it: running, with no run under way."""
+    if not lasting_yard.service.running:
+        lasting_yard.service.start()
+    for status in ("SCHEDULED", "RUNNING"):
+        for run in lasting_yard.http.get("/train", params={"status": status}).json()["runs"]:
+            lasting_yard.cancel(run["run_id"])
+    return lasting_yard

@@ -29,12 +29,12 @@ def steps(yard: Yard, run_id: str, metric: str) -> list[int]:
             return [int(each.get("step", 0)) for each in found]
 
 
-def test_a_run_that_was_handed_back_finishes_with_every_round_in_mlflow(yard: Yard) -> None:
-    run_id = yard.submit(LONG)["run_id"]
-    until(lambda: (yard.get(run_id)["progress"] or {}).get("done", 0) > 20, "20 rounds")
-    yard.service.kill(signal.SIGTERM)
-    yard.service.start()
-    run = yard.ended(run_id)
+def test_a_run_that_was_handed_back_finishes_with_every_round_in_mlflow(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(LONG)["run_id"]
+    until(lambda: (shared_yard.get(run_id)["progress"] or {}).get("done", 0) > 20, "20 rounds")
+    shared_yard.service.kill(signal.SIGTERM)
+    shared_yard.service.start()
+    run = shared_yard.ended(run_id)
     assert (run["status"], run["attempt"]) == ("FINISHED", 1)
-    assert steps(yard, run_id, "train_log_loss") == list(range(1, ROUNDS + 1))
+    assert steps(shared_yard, run_id, "train_log_loss") == list(range(1, ROUNDS + 1))
     assert [step["status"] for step in run["transitions"] if not step["phase"]] == ["SCHEDULED", "SCHEDULED", "SCHEDULED", "FINISHED"]

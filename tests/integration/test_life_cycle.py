@@ -14,7 +14,7 @@ from servers import Yard, ticking, until
 QUICK = {"model": "xgboost_classifier", "params": {"n_estimators": 5}, "data": {"source": "builtin", "name": "iris"}}
 SLOW = {
     "model": "xgboost_classifier",
-    "params": {"n_estimators": 400, "learning_rate": 0.01},
+    "params": {"n_estimators": 100, "max_depth": 2},
     "data": {"source": "builtin", "name": "digits"},
 }
 
@@ -47,10 +47,22 @@ def test_a_killed_process_fails_its_run_and_not_the_service(shared_yard: Yard) -
     assert shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
 
 
-@pytest.mark.parametrize("phase", ["loading_data", "training", "logging_model"])
-def test_a_process_killed_in_any_phase_is_started_again_while_attempts_are_left(shared_yard: Yard, phase: str) -> None:
+@pytest.mark.parametrize("place", ["train", "predict", "log_model"])
+def test_a_process_killed_anywhere_is_started_again_while_attempts_are_left(shared_yard: Yard, place: str) -> None:
+    request = {"model": "troubled", "params": {"hold": place}, "data": {"source": "builtin", "name": "iris"}, "max_attempts": 2}
+    run_id = shared_yard.submit(request)["run_id"]
+    until(lambda: f"waits in {place}" in shared_yard.http.get(f"/train/{run_id}/logs").text, place)
+    os.kill(pid_of(shared_yard, run_id), signal.SIGKILL)
+    (shared_yard.folder(run_id) / "checkpoints/go").touch()
+    run = shared_yard.ended(run_id)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 2)
+
+
+@pytest.mark.parametrize("phase", ["starting", "loading_data"])
+def test_a_process_killed_while_it_begins_is_started_again_while_attempts_are_left(shared_yard: Yard, phase: str) -> None:
     run_id = shared_yard.submit({**SLOW, "max_attempts": 2})["run_id"]
-    until(lambda: shared_yard.get(run_id)["phase"] in {phase, "logging_model"}, phase)
+    state = shared_yard.folder(run_id) / "state.json"
+    until(lambda: state.exists() and '"pid":null' not in state.read_text() and (phase == "starting" or shared_yard.get(run_id)["phase"] != "starting"), phase)
     os.kill(pid_of(shared_yard, run_id), signal.SIGKILL)
     run = shared_yard.ended(run_id)
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
@@ -65,67 +77,67 @@ def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(share
     assert shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
 
 
-def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_queues(yard: Yard) -> None:
-    running = yard.submit()["run_id"]
-    yard.in_phase(running, "training")
-    waiting = yard.submit(QUICK)["run_id"]
-    assert yard.in_mlflow(waiting) == "SCHEDULED"
-    pid = pid_of(yard, running)
-    yard.service.kill(signal.SIGKILL)
+def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_queues(shared_yard: Yard) -> None:
+    running = shared_yard.submit()["run_id"]
+    shared_yard.in_phase(running, "training")
+    waiting = shared_yard.submit(QUICK)["run_id"]
+    assert shared_yard.in_mlflow(waiting) == "SCHEDULED"
+    pid = pid_of(shared_yard, running)
+    shared_yard.service.kill(signal.SIGKILL)
     until(lambda: gone(pid), "the run's process to end")
-    yard.service.start()
-    assert yard.ended(running)["reason"] == "service_restarted"
-    assert yard.ended(waiting)["status"] == "FINISHED"
+    shared_yard.service.start()
+    assert shared_yard.ended(running)["reason"] == "service_restarted"
+    assert shared_yard.ended(waiting)["status"] == "FINISHED"
 
 
-def test_a_killed_service_starts_a_run_again_from_its_checkpoint_while_attempts_are_left(yard: Yard) -> None:
-    run_id = yard.submit(ticking(max_attempts=2))["run_id"]
-    yard.in_phase(run_id, "training")
-    yard.service.kill(signal.SIGKILL)
-    (yard.folder(run_id) / "checkpoints/round").write_text("41")
-    yard.service.start()
-    assert yard.in_phase(run_id, "training")["attempt"] == 2
-    until(lambda: "from round 41" in yard.http.get(f"/train/{run_id}/logs").text, "the checkpoint to be used")
-    yard.cancel(run_id)
+def test_a_killed_service_starts_a_run_again_from_its_checkpoint_while_attempts_are_left(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(ticking(max_attempts=2))["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    shared_yard.service.kill(signal.SIGKILL)
+    (shared_yard.folder(run_id) / "checkpoints/round").write_text("41")
+    shared_yard.service.start()
+    assert shared_yard.in_phase(run_id, "training")["attempt"] == 2
+    until(lambda: "from round 41" in shared_yard.http.get(f"/train/{run_id}/logs").text, "the checkpoint to be used")
+    shared_yard.cancel(run_id)
 
 
-def test_a_stopped_service_hands_its_run_to_the_next_and_the_start_does_not_count(yard: Yard) -> None:
-    run_id = yard.submit()["run_id"]
-    version = yard.in_phase(run_id, "training")["version"]
-    yard.service.kill(signal.SIGTERM)
-    assert yard.in_mlflow(run_id) == "SCHEDULED"
-    yard.service.start()
-    run = yard.in_phase(run_id, "training")
+def test_a_stopped_service_hands_its_run_to_the_next_and_the_start_does_not_count(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    version = shared_yard.in_phase(run_id, "training")["version"]
+    shared_yard.service.kill(signal.SIGTERM)
+    assert shared_yard.in_mlflow(run_id) == "SCHEDULED"
+    shared_yard.service.start()
+    run = shared_yard.in_phase(run_id, "training")
     assert run["attempt"] == 1
     assert run["version"] > version
-    rounds = int((yard.folder(run_id) / "checkpoints/round").read_text())
+    rounds = int((shared_yard.folder(run_id) / "checkpoints/round").read_text())
     assert rounds > 0
-    yard.cancel(run_id)
+    shared_yard.cancel(run_id)
 
 
-def test_what_ended_without_the_service_knowing_is_closed_by_its_outcome(yard: Yard) -> None:
-    run_id = yard.ended(yard.submit(QUICK)["run_id"])["run_id"]
-    folder = yard.folder(run_id)
-    yard.service.kill(signal.SIGTERM)
+def test_what_ended_without_the_service_knowing_is_closed_by_its_outcome(shared_yard: Yard) -> None:
+    run_id = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["run_id"]
+    folder = shared_yard.folder(run_id)
+    shared_yard.service.kill(signal.SIGTERM)
     (folder / "closed").unlink()
-    yard.service.start()
+    shared_yard.service.start()
     until((folder / "closed").exists, "the sweep to close the run")
-    assert yard.get(run_id)["status"] == "FINISHED"
+    assert shared_yard.get(run_id)["status"] == "FINISHED"
 
 
-def test_a_run_whose_work_directory_is_gone_ends_failed(yard: Yard) -> None:
-    run_id = yard.submit()["run_id"]
-    yard.in_phase(run_id, "training")
-    yard.service.kill(signal.SIGKILL)
-    until(lambda: gone(pid_of(yard, run_id)), "the run's process to end")
-    subprocess.run(["rm", "-r", yard.folder(run_id)], check=True)
-    yard.service.start()
-    assert yard.ended(run_id)["reason"] == "service_restarted"
+def test_a_run_whose_work_directory_is_gone_ends_failed(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    shared_yard.service.kill(signal.SIGKILL)
+    until(lambda: gone(pid_of(shared_yard, run_id)), "the run's process to end")
+    subprocess.run(["rm", "-r", shared_yard.folder(run_id)], check=True)
+    shared_yard.service.start()
+    assert shared_yard.ended(run_id)["reason"] == "service_restarted"
 
 
-def test_a_second_service_of_the_same_instance_refuses_to_start(yard: Yard) -> None:
+def test_a_second_service_of_the_same_instance_refuses_to_start(shared_yard: Yard) -> None:
     second = subprocess.run(
-        yard.service.command, env=os.environ | yard.service.environment | {"TRAINYARD_PORT": "0"},
+        shared_yard.service.command, env=os.environ | shared_yard.service.environment | {"TRAINYARD_PORT": "0"},
         capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert second.returncode == 2
@@ -172,16 +184,16 @@ def test_one_key_from_twenty_threads_at_once_makes_one_run(shared_yard: Yard) ->
     shared_yard.cancel(runs[0]["run_id"])
 
 
-def test_a_key_is_known_after_a_restart_even_without_the_work_directory(yard: Yard) -> None:
-    first = yard.ended(yard.submit(QUICK, Idempotency_Key="k")["run_id"])
-    yard.service.kill(signal.SIGTERM)
-    subprocess.run(["rm", "-r", yard.folder(first["run_id"])], check=True)
-    yard.service.start()
-    again = yard.http.post("/train", json=QUICK, headers={"Idempotency-Key": "k"})
+def test_a_key_is_known_after_a_restart_even_without_the_work_directory(shared_yard: Yard) -> None:
+    first = shared_yard.ended(shared_yard.submit(QUICK, Idempotency_Key="kept")["run_id"])
+    shared_yard.service.kill(signal.SIGTERM)
+    subprocess.run(["rm", "-r", shared_yard.folder(first["run_id"])], check=True)
+    shared_yard.service.start()
+    again = shared_yard.http.post("/train", json=QUICK, headers={"Idempotency-Key": "kept"})
     assert (again.status_code, again.json()["run_id"]) == (200, first["run_id"])
-    rerun = yard.submit({**QUICK, "on_existing": "rerun"}, Idempotency_Key="k")
+    rerun = shared_yard.submit({**QUICK, "on_existing": "rerun"}, Idempotency_Key="kept")
     assert (rerun["attempt"], rerun["run_id"] != first["run_id"]) == (2, True)
-    assert yard.ended(rerun["run_id"])["status"] == "FINISHED"
+    assert shared_yard.ended(rerun["run_id"])["status"] == "FINISHED"
 
 
 def test_a_killed_run_is_trained_again_as_the_next_attempt(shared_yard: Yard) -> None:
@@ -195,34 +207,35 @@ def test_a_killed_run_is_trained_again_as_the_next_attempt(shared_yard: Yard) ->
     shared_yard.cancel(second["run_id"])
 
 
-def test_a_training_under_way_outlives_an_mlflow_that_goes_away(yard: Yard) -> None:
-    run_id = yard.submit(SLOW)["run_id"]
-    yard.in_phase(run_id, "training")
-    yard.mlflow.kill(signal.SIGKILL, group=True)
+def test_a_training_under_way_outlives_an_mlflow_that_goes_away(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(SLOW)["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    shared_yard.mlflow.kill(signal.SIGKILL, group=True)
     try:
-        refused = yard.http.post("/train", json=QUICK)
+        refused = shared_yard.http.post("/train", json=QUICK)
         assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
-        yard.in_phase(run_id, "logging_model")
-        assert "mlflow" in yard.http.get("/readyz").json()["problems"]
+        shared_yard.in_phase(run_id, "logging_model")
+        assert "mlflow" in shared_yard.http.get("/readyz").json()["problems"]
     finally:
-        yard.mlflow.start()
-    assert yard.ended(run_id)["status"] == "FINISHED"
+        shared_yard.mlflow.start()
+    assert shared_yard.ended(run_id)["status"] == "FINISHED"
     history = httpx.get(
-        f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
+        f"{shared_yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
         params={"run_id": run_id, "metric_key": "train_log_loss", "max_results": 5000}, timeout=30,
     )  # fmt: skip
     assert len(history.json()["metrics"]) == SLOW["params"]["n_estimators"]
-    assert len(yard.http.get("/train").json()["runs"]) == 1
+    newest = shared_yard.http.get("/train").json()["runs"][0]
+    assert newest["run_id"] == run_id, "what was refused left a run"
 
 
-def test_a_run_that_ends_while_mlflow_is_away_is_told_at_once_and_closed_later(yard: Yard) -> None:
-    run_id = yard.submit()["run_id"]
-    yard.in_phase(run_id, "training")
-    yard.mlflow.kill(signal.SIGKILL, group=True)
+def test_a_run_that_ends_while_mlflow_is_away_is_told_at_once_and_closed_later(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit()["run_id"]
+    shared_yard.in_phase(run_id, "training")
+    shared_yard.mlflow.kill(signal.SIGKILL, group=True)
     try:
-        yard.http.delete(f"/train/{run_id}")
-        run = yard.http.get(f"/train/{run_id}", params={"wait": 60}).json()
+        shared_yard.http.delete(f"/train/{run_id}")
+        run = shared_yard.http.get(f"/train/{run_id}", params={"wait": 60}).json()
         assert run["status"] == "KILLED"
     finally:
-        yard.mlflow.start()
-    assert yard.ended(run_id)["status"] == "KILLED"
+        shared_yard.mlflow.start()
+    assert shared_yard.ended(run_id)["status"] == "KILLED"
