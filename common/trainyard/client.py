@@ -269,13 +269,15 @@ class Calls:
             raise Unauthorized("the token (TRAINYARD_TOKEN) should be of printable ASCII characters")
         try:
             address = httpx.URL(self.url)
-        except httpx.InvalidURL as error:
+            host = address.host
+            host.encode("idna")  # as the resolver will
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise self._bad_address() from error
-        if address.scheme not in {"http", "https"} or not address.host:
+        if address.scheme not in {"http", "https"} or not host:
             raise self._bad_address()
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         # A proxy that the environment names cannot know what listens on this machine.
-        return {"base_url": address, "headers": headers, "trust_env": address.host not in LOOPBACK}
+        return {"base_url": address, "headers": headers, "trust_env": host not in LOOPBACK}
 
     def _bad_address(self) -> Invalid:
         return Invalid(f"{self.url!r} (TRAINYARD_URL) is not the address of a service; one looks like {DEFAULT_URL}")
@@ -431,9 +433,13 @@ class AsyncTrainyardClient(Calls):
         """The run once it ended, or as it stands after `timeout_seconds`; see `TrainyardClient.wait`."""
         watch = Watch(run_id, timeout_seconds=timeout_seconds, on_change=on_change, on_away=on_away)
         patiently = AsyncRetrying(**watch.patience)
+
+        async def ask() -> Run:
+            return await self.send(watch.next())
+
         run = None
         while run is None:
-            run = watch.saw(await patiently(lambda: self.send(watch.next())))
+            run = watch.saw(await patiently(ask))
             await asyncio.sleep(watch.pause_seconds)
         return run
 
