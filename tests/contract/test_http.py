@@ -64,15 +64,29 @@ def test_cancelling_an_ended_run_answers_200_and_changes_nothing(shared_yard: Ya
     assert (response.status_code, response.json()) == (200, run)
 
 
-def test_a_run_of_an_earlier_service_is_read_back_from_mlflow(yard: Yard) -> None:
-    before = yard.ended(yard.submit(QUICK)["run_id"])
-    yard.service.kill()
-    yard.service.start()
-    after = yard.get(before["run_id"])
+def test_a_run_of_an_earlier_service_is_read_back_from_mlflow(shared_yard: Yard) -> None:
+    before = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])
+    shared_yard.service.kill()
+    shared_yard.service.start()
+    after = shared_yard.get(before["run_id"])
     same = ("status", "model", "experiment", "run_name", "attempt", "model_uri", "transitions", "links", "reason")
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
     assert after["metrics"]["test_accuracy"] == before["metrics"]["test_accuracy"]
-    assert yard.http.get(f"/train/{before['run_id']}/logs").status_code == 200
+    assert shared_yard.http.get(f"/train/{before['run_id']}/logs").status_code == 200
+
+
+def test_what_somebody_wrote_over_in_mlflow_does_not_hide_the_run(shared_yard: Yard) -> None:
+    run = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])
+    shared_yard.service.kill()
+    for tag in ("trainyard.outcome", "trainyard.attempt"):
+        body = {"run_id": run["run_id"], "key": tag, "value": "{"}
+        httpx.post(f"{shared_yard.mlflow.url}/api/2.0/mlflow/runs/set-tag", json=body, timeout=30).raise_for_status()
+    body = {"run_id": run["run_id"], "key": "score", "value": "NaN", "timestamp": 1, "step": 0}
+    httpx.post(f"{shared_yard.mlflow.url}/api/2.0/mlflow/runs/log-metric", json=body, timeout=30).raise_for_status()
+    shared_yard.service.start()
+    found = shared_yard.get(run["run_id"])
+    assert (found["status"], found["model"], found["attempt"]) == ("FINISHED", QUICK["model"], 1)
+    assert run["run_id"] in [each["run_id"] for each in shared_yard.http.get("/train").json()["runs"]]
 
 
 def test_the_list_is_newest_first_and_filters_and_pages(shared_yard: Yard) -> None:
@@ -131,6 +145,8 @@ def test_the_times_are_in_utc_and_in_order(shared_yard: Yard) -> None:
         ({"data": {"source": "file", "uri": "/etc/passwd", "target": "y"}}, "/data/uri"),
         ({"register": {"name": "m", "alias": "latest"}}, "/register/alias"),
         ({"timeout_seconds": 0}, "/timeout_seconds"),
+        ({"tags": {"trainyard.outcome": "{"}}, "/tags/trainyard.outcome"),
+        ({"tags": {"mlflow.user": "me"}}, "/tags/mlflow.user"),
         ({"split": {"test_size": 0.9, "validation_size": 0.2}}, "/split"),
         ({"colour": "red"}, "/colour"),
     ],
