@@ -84,6 +84,8 @@ class Progress:
         self.phase = first
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.stopping = False
+        self._saves = False
+        self._saved_to_stop = False
         self._saved = time.monotonic()
         self._told = 0.0
         self._started: tuple[float, int] | None = None
@@ -93,7 +95,8 @@ class Progress:
         """Begin a phase. Raises `Interrupted` when the run was asked to stop."""
         self.phase = phase
         self._channel.send(event="phase", phase=phase)
-        self._stop_if_asked()
+        if self.stopping and phase is not Phase.REGISTERING:
+            raise Interrupted
 
     def report(self, *, done: int, total: int, unit: str, metrics: Mapping[str, float]) -> None:
         """After a round or epoch: see `Training.report`."""
@@ -108,7 +111,8 @@ class Progress:
         if now - self._told >= 0.1 or done >= total:  # noqa: PLR2004 - ten times a second is live
             self._told = now
             self._channel.send(event="progress", done=done, total=total, unit=unit, eta_seconds=self._eta(now, done, total), metrics=dict(metrics))
-        self._stop_if_asked()
+        if self.stopping and (self._saved_to_stop or not self._saves):
+            raise Interrupted
 
     def note(self, message: str) -> None:
         """Tell people something about the run."""
@@ -116,8 +120,14 @@ class Progress:
         self._channel.send(event="note", message=message)
 
     def checkpoint_due(self) -> bool:
-        """Whether it is time to save a checkpoint."""
+        """Whether it is time to save a checkpoint: the report after it may be the one that stops the run.
+
+        A trainer that asks is not stopped before it was told to save: the signal may come between its question
+        and its report, and the rounds since the last checkpoint would be trained and reported again.
+        """
         now = time.monotonic()
+        self._saves = True
+        self._saved_to_stop = self.stopping
         if self.stopping or now - self._saved >= CHECKPOINT_SECONDS:
             self._saved = now
             return True
@@ -134,10 +144,6 @@ class Progress:
 
         at = int(time.time() * 1000)
         MlflowClient().log_batch(self._run_id, [Metric(name, float(value), at, step) for name, value in metrics.items()])
-
-    def _stop_if_asked(self) -> None:
-        if self.stopping and self.phase is not Phase.REGISTERING:
-            raise Interrupted
 
     def _asked_to_stop(self, *_: object) -> None:
         self.stopping = True
