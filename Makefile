@@ -31,7 +31,7 @@ export UV_NO_PROGRESS ?= 1
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+(\/?%)?:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(READY) ## make every environment under .venvs/ (the others do it as they need)
@@ -50,8 +50,52 @@ stop: ## stop what `make serve` started
 	else echo "Nothing was started from here."; fi
 
 .PHONY: versions
-versions: $(READY) ## print the version of each framework, out of its own environment
-	@for env in $(filter-out dev,$(ENVS)); do .venvs/$$env/bin/python scripts/versions.py "$$env"; done
+versions: ## print the version of each framework, from inside its image, or its environment where there are no images
+	@if scripts/stack.sh built; then scripts/stack.sh versions; else $(MAKE) --silent $(READY) && \
+	for env in $(filter-out dev,$(ENVS)); do .venvs/$$env/bin/python scripts/versions.py "$$env"; done; fi
+
+.PHONY: env
+env: ## make .env with random secrets (what it has stays)
+	@$(PYTHON) scripts/env.py
+
+.env:
+	@$(PYTHON) scripts/env.py
+
+.PHONY: up
+up: .env ## build and start the whole stack in Docker, and wait until it is healthy (GPU=1, DOCKER_SOCKET=1)
+	@scripts/stack.sh up
+
+.PHONY: down
+down: .env ## stop the stack; its volumes stay
+	@scripts/compose.sh down
+
+.PHONY: ps
+ps: .env ## show the stack's containers
+	@scripts/compose.sh ps --all
+
+.PHONY: size
+size: ## print the size of each image over the base image
+	@scripts/stack.sh size
+
+.PHONY: build
+build: .env ## build every image
+	@scripts/stack.sh build boosting tensorflow pytorch mlflow airflow
+
+build/%: .env ## build one image, such as build/boosting
+	@scripts/stack.sh build $*
+
+rebuild-%: .env ## build one image and restart its service; the others keep their containers
+	@scripts/stack.sh rebuild $*
+
+logs/%: .env ## follow the log of one container, such as logs/mlflow
+	@scripts/compose.sh logs --follow --tail 100 $*
+
+shell/%: .env ## open a shell in one container, such as shell/pytorch
+	@scripts/compose.sh exec $* bash
+
+.PHONY: test-stack
+test-stack: .venvs/dev/.ready ## test the stack that `make up` started (TEST_ARGS= goes to pytest)
+	@.venvs/dev/bin/python -m pytest tests/stack $(TEST_ARGS)
 
 .PHONY: test
 test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest)

@@ -393,7 +393,9 @@ def _registry() -> Iterator[tuple[Any, Any]]:
 
 
 def _locks() -> Path:
-    """Where promotions take turns: the service's folder if it is named here, else the user's own."""
+    """Where promotions take turns: the services' folder if it is named here, else the user's own."""
+    if locks := os.environ.get("TRAINYARD_LOCKS_DIR"):
+        return Path(locks)
     if work_dir := os.environ.get("TRAINYARD_WORK_DIR"):
         return Path(work_dir) / "locks"
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback needs a token")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; the service's own by default")
     work_dir: Path = Field(Path(".run/work"), description="Holds a folder a run: request, log, checkpoints, outcome")
+    locks_dir: Path | None = Field(None, description="Holds the registry's locks; the same folder for all services of one MLflow; locks/ in the work directory by default")
     data_roots: Annotated[tuple[Path, ...], NoDecode] = Field((), description="Colon-separated folders that file URIs may lie in")
     data_dir: Path = Field(Path(".run/data"), description="Holds mnist/ and fashion_mnist/; downloads go there")
     http_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated hosts that http(s) data may come from")
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
         if self.token and self.token.get_secret_value():
             return self.token.get_secret_value()
         return self.token_file.read_text().strip() if self.token_file else None
+
+    @property
+    def locks(self) -> Path:
+        """Where promotions of one registered model take turns."""
+        return (self.locks_dir or self.work_dir / "locks").resolve()
 
     @property
     def threads_a_slot(self) -> int:

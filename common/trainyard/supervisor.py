@@ -355,7 +355,7 @@ class Supervisor:
             "tracking_uri": settings.tracking_uri, "threads": settings.threads_a_slot,
             "roots": [str(root) for root in access.roots], "data_dir": str(access.data_dir),
             "http_hosts": list(access.http_hosts), "s3_endpoint": access.s3_endpoint,
-            "locks": str(settings.work_dir.resolve() / "locks"), "patience_seconds": settings.tracking_patience_seconds,
+            "locks": str(settings.locks), "patience_seconds": settings.tracking_patience_seconds,
             "git_commit": settings.git_commit, "halvings": live.state.halvings,
         }
 

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The Docker stack, for the Makefile.
+#   scripts/stack.sh up | build SERVICE... | rebuild SERVICE | built | versions | size
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+AIRFLOW=(airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer airflow-worker)
+IMAGES=(boosting tensorflow pytorch mlflow airflow)
+BASE=${PYTHON_IMAGE:-python:3.11-slim-bookworm}
+
+# One after the other, because the layers of one are the cache of the next; Airflow's parts share one image.
+build() {
+    local service
+    for service in "$@"; do
+        echo "Building $service"
+        scripts/compose.sh build --quiet "${service/%airflow/airflow-init}"
+    done
+}
+
+up() {
+    mkdir -p "$(setting DATA_PATH ./data)"
+    build "${IMAGES[@]}"
+    scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 postgres redis mlflow "${AIRFLOW[@]}" boosting tensorflow pytorch
+    echo
+    printf '%-11s http://127.0.0.1:%s\n' \
+        Airflow "$(setting AIRFLOW_PORT 8082)  (user admin, password AIRFLOW_ADMIN_PASSWORD in .env)" \
+        MLflow "$(setting MLFLOW_PORT 5000)" \
+        boosting "$(setting BOOSTING_PORT 8001)/docs" \
+        tensorflow "$(setting TENSORFLOW_PORT 8002)/docs" \
+        pytorch "$(setting PYTORCH_PORT 8003)/docs"
+    echo 'The trainers ask for the TRAINYARD_TOKEN of .env.'
+}
+
+rebuild() {
+    build "$1"
+    if [[ $1 == airflow ]]; then
+        scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 "${AIRFLOW[@]}"
+    else
+        scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 --no-deps "$1"
+    fi
+}
+
+# setting NAME DEFAULT: as Compose would take it, from the environment before .env.
+setting() {
+    local line
+    line=$(grep -s "^$1=." .env | tail -n 1) || true
+    echo "${!1:-${line:+${line#*=}}}" | grep . || echo "$2"
+}
+
+image() {
+    echo "trainyard-$1:$(setting IMAGE_TAG latest)"
+}
+
+built() {
+    local name
+    for name in "${IMAGES[@]}"; do
+        docker image inspect "$(image "$name")" >/dev/null 2>&1 || return 1
+    done
+}
+
+versions() {
+    local name
+    for name in mlflow airflow boosting tensorflow pytorch; do
+        docker run --rm --interactive --network none --entrypoint python "$(image "$name")" - "$name" <scripts/versions.py 2>/dev/null
+    done
+}
+
+size() {
+    local base name
+    base=$(docker image inspect --format '{{.Size}}' "$BASE")
+    printf '%-11s %5d MB\n' base $((base / 1000000))
+    for name in "${IMAGES[@]}"; do
+        printf '%-11s %5d MB over the base\n' "$name" $((($(docker image inspect --format '{{.Size}}' "$(image "$name")") - base) / 1000000))
+    done
+}
+
+"$@"
