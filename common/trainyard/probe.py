@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 8
 
 def main() -> None:
     """Exit with 0 when /readyz says ready, else say why not and exit with 1."""
-    request = Request(f"http://127.0.0.1:{os.environ['TRAINYARD_PORT']}/readyz")  # noqa: S310 - always http
+    request = Request(f"http://127.0.0.1:{os.environ['TRAINYARD_PORT']}/readyz")
     token = os.environ.get("TRAINYARD_TOKEN")
     if file := os.environ.get("TRAINYARD_TOKEN_FILE"):
         token = token or Path(file).read_text().strip()

@@ -84,11 +84,14 @@ def test_a_lock_holds_no_gpu_libraries_and_no_strangers_trainyard(lock: Path) ->
 
 
 def test_make_help_lists_every_target() -> None:
-    phony = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.findall(r"^\.PHONY: (\S+)$", makefile, flags=re.MULTILINE)
+    patterns = re.findall(r"^([a-z]+[/-]%):", makefile, flags=re.MULTILINE)  # make takes no pattern for phony
     answer = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     described = dict(re.findall(r"^make (\S+) +(\S.*)$", answer.stdout, flags=re.MULTILINE))
     assert phony
-    assert set(described) == set(phony)
+    assert patterns
+    assert set(described) == {*phony, *patterns}
 
 
 def test_plain_make_shows_the_help() -> None:
@@ -103,3 +106,10 @@ def test_every_script_that_make_names_exists() -> None:
     named = set(re.findall(r"scripts/[\w.]+", (ROOT / "Makefile").read_text()))
     assert named
     assert {name for name in named if not (ROOT / name).is_file()} == set()
+
+
+def test_images_and_environments_are_made_with_one_uv() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    version = re.search(r"^UV_VERSION +:= (\S+)$", makefile, flags=re.MULTILINE)
+    assert version
+    assert f"uv=={version[1]}" in requirements(ROOT / "requirements/build.lock")
