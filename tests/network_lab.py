@@ -1,4 +1,4 @@
-"""Trains in the PyTorch environment for tests that run in another: a job a line in, a result a line out."""
+"""Trains in the environment of a service for tests that run in another: a job a line in, a result a line out."""
 
 import json
 import resource
@@ -12,12 +12,11 @@ import pandas as pd
 from trainyard.contract import BuiltinData, Split, Task
 from trainyard.datasets import load
 from trainyard.evaluation import evaluate
+from trainyard.service import installed_service
 from trainyard.settings import DataAccess
-from trainyard.trainer import Data, Interrupted, Part, Training
-from trainyard_pytorch.cnn import cnn
-from trainyard_pytorch.mlp import mlp, mlp_regressor
+from trainyard.trainer import Data, Interrupted, Part, Training, load_catalogue
 
-TRAINERS = {each.name: each for each in (cnn, mlp, mlp_regressor)}
+TRAINERS = load_catalogue(installed_service().package, None).trainers
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The PyTorch models on real data: good, resumable, quick to stop, and logged without Trainyard."""
+"""The networks of both frameworks on real data: good, resumable, quick to stop, and logged without Trainyard."""
 
 import json
 import os
@@ -14,19 +14,31 @@ import numpy as np
 import pytest
 from servers import ROOT, Server, Yard, free_port, until
 
-PYTHON = ROOT / ".venvs/pytorch/bin/python"
+CHECKPOINTS = {"tensorflow": "epoch.npz", "pytorch": "epoch.pt"}
+REQUIREMENTS = {"tensorflow": ["keras", "tensorflow-cpu"], "pytorch": ["torch"]}
 SLOW = {"conv_channels": [256, 256], "kernel_size": 7, "batch_size": 8, "epochs": 1000}
 """An epoch of this takes many seconds, a batch of it milliseconds."""
 
 
-class Lab:
-    """A process in the PyTorch environment that trains what it is told to."""
+@pytest.fixture(scope="module", params=["tensorflow", "pytorch"])
+def service(request: pytest.FixtureRequest) -> str:
+    """A service that trains networks."""
+    return str(request.param)
 
-    def __init__(self, folder: Path) -> None:
+
+def python_of(service: str) -> Path:
+    return ROOT / f".venvs/{service}/bin/python"
+
+
+class Lab:
+    """A process in a service's environment that trains what it is told to."""
+
+    def __init__(self, service: str, folder: Path) -> None:
+        self.service = service
         self.folder = folder
         self.process = subprocess.Popen(
-            [PYTHON, ROOT / "tests/pytorch_lab.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONWARNINGS": "error::UserWarning:trainyard_pytorch"},
+            [python_of(service), ROOT / "tests/network_lab.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONWARNINGS": f"error::UserWarning:trainyard_{service}"},
         )
 
     def train(self, model: str, data: str, name: str, **job: Any) -> dict[str, Any]:
@@ -45,8 +57,8 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = Lab(tmp_path_factory.mktemp("lab"))
+def lab(service: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = Lab(service, tmp_path_factory.mktemp("lab"))
     yield made
     made.process.communicate()
 
@@ -83,7 +95,7 @@ def test_a_resumed_training_ends_where_the_unbroken_one_does(lab):
 def test_a_damaged_checkpoint_is_no_obstacle(lab):
     params = {"epochs": 2, "conv_channels": [8]}
     assert lab.train("cnn", "images", "damaged", params=params, stop={"epochs": 1})["error"] == "Interrupted"
-    (lab.folder / "damaged/epoch.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    (lab.folder / "damaged" / CHECKPOINTS[lab.service]).write_bytes(b"PK\x03\x04 not a checkpoint")
     assert lab.train("cnn", "images", "damaged", params=params)["epochs"] == 2
 
 
@@ -154,16 +166,21 @@ def test_a_loss_that_is_no_number_is_a_divergence(lab):
 
 SCORE = """
 import sys
-sys.modules["trainyard"] = sys.modules["trainyard_pytorch"] = None
-import mlflow, mlflow.pytorch, numpy as np, pandas as pd, torch
-images, tables, values, raw_images, raw_tables, out = sys.argv[1:]
+sys.modules["trainyard"] = sys.modules["trainyard_tensorflow"] = sys.modules["trainyard_pytorch"] = None
+import mlflow, numpy as np, pandas as pd
+framework, images, tables, values, raw_images, raw_tables, out = sys.argv[1:]
 raw = np.load(raw_images)[..., 0]
 model = mlflow.pyfunc.load_model(images)
 assert model.metadata.metadata["classes"] == list(range(10))
 np.save(f"{out}/images.npy", model.predict(raw))
 assert model.predict(raw[:1]).shape == (1, 10)
-by_torch = mlflow.pytorch.load_model(images)(torch.from_numpy(raw)).detach().numpy()
-assert np.allclose(by_torch, model.predict(raw), atol=1e-6)
+if framework == "pytorch":
+    import mlflow.pytorch, torch
+    natively = mlflow.pytorch.load_model(images)(torch.from_numpy(raw)).detach().numpy()
+else:
+    import mlflow.tensorflow
+    natively = mlflow.tensorflow.load_model(images).predict(raw, verbose=0)
+assert np.allclose(natively, model.predict(raw), atol=1e-6)
 frame = pd.read_json(raw_tables, orient="split")
 table = mlflow.pyfunc.load_model(tables)
 proba = table.predict(frame, params={"method": "predict_proba"})
@@ -187,31 +204,31 @@ def test_logged_models_predict_raw_rows_without_trainyard(lab, tmp_path):
     assert not [path.name for path in tmp_path.rglob("*") if path.suffix in {".pkl", ".pickle", ".cloudpickle", ".pth"}]
     for model in ("images", "tables"):
         pins = (tmp_path / model / "requirements.txt").read_text().split()
-        assert [pin.split("==")[0] for pin in pins] == ["mlflow-skinny", "numpy", "pandas", "torch"]
+        assert [pin.split("==")[0] for pin in pins] == ["mlflow-skinny", "numpy", "pandas", *REQUIREMENTS[lab.service]]
         assert not any("+" in pin for pin in pins)
     script = tmp_path / "score.py"
     script.write_text(SCORE)
     paths = [tmp_path / "images", tmp_path / "tables", tmp_path / "values", lab.folder / "images/raw.npy", lab.folder / "tables/raw.json", tmp_path]
-    ran = subprocess.run([PYTHON, script, *paths], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    ran = subprocess.run([python_of(lab.service), script, lab.service, *paths], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 0, ran.stderr[-3000:]
     for model in ("images", "tables", "values"):
         np.testing.assert_allclose(np.load(tmp_path / f"{model}.npy"), lab.predicted(model), rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
-def yard(mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """The PyTorch service."""
-    home, port = tmp_path_factory.mktemp("pytorch"), free_port()
+def yard(service: str, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """The service."""
+    home, port = tmp_path_factory.mktemp(service), free_port()
     environment = {
         "MLFLOW_TRACKING_URI": mlflow_server.url, "TRAINYARD_INSTANCE": home.name, "TRAINYARD_PORT": str(port),
         "TRAINYARD_WORK_DIR": str(home / "work"), "TRAINYARD_GRACE_SECONDS": "10",
     }
-    service = Server([PYTHON.with_name("trainyard"), "serve"], environment, port, "/readyz", home / "service.log")
-    service.start()
-    made = Yard(service, mlflow_server, home / "work")
+    server = Server([python_of(service).with_name("trainyard"), "serve"], environment, port, "/readyz", home / "service.log")
+    server.start()
+    made = Yard(server, mlflow_server, home / "work")
     yield made
     made.http.close()
-    service.kill(signal.SIGTERM)
+    server.kill(signal.SIGTERM)
 
 
 def test_the_service_trains_and_logs_all_that_people_look_for(yard):
