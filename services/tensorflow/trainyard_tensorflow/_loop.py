@@ -23,8 +23,10 @@ from trainyard_tensorflow._networks import Build
 
 POLL_SECONDS = 0.25
 """How rarely the loss is looked at, and the service asked whether to stop."""
-STEPS_AT_ONCE = 8
-"""Steps that TensorFlow goes without Python (ADR 6)."""
+WORK_AT_ONCE = 2**30
+"""Multiplications, forwards, that TensorFlow does without Python in between: a twentieth of a second's, or so (ADR 6)."""
+STEPS_AT_ONCE = 32
+"""Steps that it goes at most, however small they are."""
 WARM_UP = 0.2
 """Share of a one-cycle schedule in which the learning rate rises, from a 25th."""
 
@@ -60,7 +62,7 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
 def train(build: Build, params: NetworkParams, given: Lesson, training: Training) -> keras.Sequential:
     """A trained network that computes in float32.
 
-    Raises `InvalidParams`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`, and `Interrupted` within `STEPS_AT_ONCE` batches.
+    Raises `InvalidParams`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`, and `Interrupted` within `POLL_SECONDS` and `WORK_AT_ONCE`.
     """
     device = Device.chosen(params, training.threads)
     if params.early_stopping_patience and given.validation is None:
@@ -87,15 +89,15 @@ def _fit(  # noqa: PLR0913 - a training's parts
     rate = Rate(params.schedule, params.learning_rate, steps=steps, epochs=params.epochs)
     network.compile(
         _optimizer(params, rate), _loss(given.task, params.label_smoothing), weighted_metrics=_metrics(given.task),
-        steps_per_execution=min(STEPS_AT_ONCE, steps), jit_compile=False,
+        steps_per_execution=min(_steps_at_once(network, batch_size), steps), jit_compile=False,
     )
     network.optimizer.build(network.trainable_variables)
     epochs = Epochs(network, params, given, training, rate)
     batches = given.train.shuffled(batch_size, seed=training.seed, epoch=epochs.number, augment=given.augment)
     if epochs.more:
-        network.fit(batches, epochs=params.epochs, initial_epoch=epochs.done, verbose=0, callbacks=[epochs])
+        network.fit(batches, epochs=params.epochs, initial_epoch=epochs.done, shuffle=False, verbose=0, callbacks=[epochs])
 
-    trained = build("float32")
+    trained = build(None)
     trained.set_weights(epochs.best or network.get_weights())
     return trained
 
@@ -197,15 +199,15 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, schedule: str, highest: float, *, steps: int, epochs: int) -> None:
         self._schedule, self._highest, self._steps, self._epochs = schedule, highest, steps, epochs
-        self._first_step, self._first_epoch = 0, 0
+        self._behind = 0
 
     def start_at(self, step: int, epoch: int) -> None:
-        """The optimizer's count of steps when `epoch` epochs were over."""
-        self._first_step, self._first_epoch = step, epoch
+        """The optimizer has counted `step` steps when `epoch` epochs are over: fewer or more, where another batch size took them."""
+        self._behind = epoch * self._steps - step
 
     def __call__(self, step: Any) -> Any:
-        epochs_over = (tf.cast(step, tf.float32) - self._first_step) / self._steps + self._first_epoch
-        return self._highest * self._share(epochs_over / self._epochs)
+        done = tf.cast(tf.cast(step, tf.int64) + self._behind, tf.float32) / (self._steps * self._epochs)
+        return self._highest * self._share(done)
 
     def _share(self, done: Any) -> Any:
         falling = (1 + tf.cos(math.pi * done)) / 2
@@ -217,6 +219,13 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, Any]:
         """For the optimizer's config, which autologging writes down."""
         return {"schedule": self._schedule, "highest": self._highest, "steps": self._steps, "epochs": self._epochs}
+
+
+def _steps_at_once(network: keras.Sequential, batch_size: int) -> int:
+    """Many where Python would be what takes the time, one where a run that is asked to stop would have to wait for them."""
+    layers = [layer for layer in network.layers if hasattr(layer, "kernel")]
+    work = sum(math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1]) for layer in layers)
+    return max(1, min(STEPS_AT_ONCE, WORK_AT_ONCE // (work * batch_size)))
 
 
 def loss_name(task: Task) -> str:
@@ -237,14 +246,26 @@ def _loss(task: Task, label_smoothing: float) -> Any:
     reduction = "mean_with_sample_weight"
     if task is Task.REGRESSION:
         return keras.losses.MeanSquaredError(reduction=reduction)
-    if not label_smoothing:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    if label_smoothing:
+        return Smoothed(label_smoothing, reduction=reduction)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
 
-    def smoothed(y: Any, out: Any) -> Any:
-        hot = tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int32), out.shape[-1])
-        return keras.losses.categorical_crossentropy(hot, out, from_logits=True, label_smoothing=label_smoothing)
 
-    return keras.losses.LossFunctionWrapper(smoothed, reduction=reduction)
+class Smoothed(keras.losses.Loss):
+    """Cross-entropy against smoothed labels; Keras has it for one-hot labels only."""
+
+    def __init__(self, label_smoothing: float, *, reduction: str) -> None:
+        super().__init__(reduction=reduction)
+        self._label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        indices = tf.cast(tf.reshape(y_true, [-1]), tf.int32)  # Keras hands them over as floats
+        hot = tf.one_hot(indices, y_pred.shape[-1])
+        return keras.losses.categorical_crossentropy(hot, y_pred, from_logits=True, label_smoothing=self._label_smoothing)
+
+    def get_config(self) -> dict[str, Any]:
+        """For autologging, which writes it down."""
+        return {**super().get_config(), "label_smoothing": self._label_smoothing}
 
 
 def _metrics(task: Task) -> list[Any]:

@@ -1,6 +1,6 @@
 """The networks: their layers, and what turns raw images into their input and their output into an answer.
 
-Every layer is Keras's own, so that a logged model loads wherever Keras does.
+Every layer of a logged one is Keras's own, so that it loads wherever Keras does.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,11 @@ from keras import layers
 from trainyard.errors import InvalidParams
 from trainyard.networks.params import CnnParams, MlpParams, NetworkParams
 
+from trainyard_tensorflow._norms import FusedNorm
+
 Images = npt.NDArray[np.uint8]
-Build = Callable[[str], keras.Sequential]
-"""Makes a network that computes by a policy of Keras's, such as `mixed_bfloat16`."""
+Build = Callable[[str | None], keras.Sequential]
+"""Makes a network to be trained by a policy of Keras's, such as `mixed_bfloat16`; for None the same as it is logged, in float32."""
 
 
 def scaled(images: Images) -> layers.Normalization:
@@ -36,19 +38,19 @@ def answering(network: keras.Sequential, *, grey: bool = False, target: tuple[fl
     return keras.Sequential([*first, network, last])
 
 
-def flattened(params: MlpParams, images: Images, classes: int, policy: str) -> keras.Sequential:
+def flattened(params: MlpParams, images: Images, classes: int, policy: str | None) -> keras.Sequential:
     """A perceptron on raw images like these."""
     return keras.Sequential([
         keras.Input(images.shape[1:], dtype="uint8"), scaled(images), layers.Flatten(dtype=policy), *_hidden(params, policy), _last(params, classes),
     ])
 
 
-def perceptron(params: MlpParams, inputs: int, outputs: int, policy: str) -> keras.Sequential:
+def perceptron(params: MlpParams, inputs: int, outputs: int, policy: str | None) -> keras.Sequential:
     """Of rows of `inputs` numbers: a linear layer, a norm, an activation and a dropout a hidden layer."""
     return keras.Sequential([keras.Input((inputs,)), *_hidden(params, policy), _last(params, outputs)])
 
 
-def convolutional(params: CnnParams, images: Images, classes: int, policy: str) -> keras.Sequential:
+def convolutional(params: CnnParams, images: Images, classes: int, policy: str | None) -> keras.Sequential:
     """Stages on raw images like these, then two dense layers. Raises `InvalidParams` for images too small.
 
     Pooling comes before norm and activation: the same for a rising activation, up to the norm's sign,
@@ -80,7 +82,7 @@ def check_batch(params: NetworkParams, *, normed: bool) -> None:
         raise InvalidParams("batch_size is 1, and a batch norm needs 2 rows or more; take a larger one" + (", or batch_norm false" if isinstance(params, MlpParams) else ""))
 
 
-def _hidden(params: MlpParams, policy: str) -> list[Any]:
+def _hidden(params: MlpParams, policy: str | None) -> list[Any]:
     made: list[Any] = []
     for units in params.hidden_units:
         made.append(layers.Dense(units, use_bias=not params.batch_norm, kernel_regularizer=_l2(params), dtype=policy))
@@ -94,9 +96,10 @@ def _last(params: NetworkParams, outputs: int) -> layers.Dense:
     return layers.Dense(outputs, kernel_regularizer=_l2(params), dtype="float32")
 
 
-def _norm(policy: str) -> layers.BatchNormalization:
+def _norm(policy: str | None) -> layers.BatchNormalization:
     """With a shorter memory than Keras's: ten small epochs are enough for it."""
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=policy)
+    kind = layers.BatchNormalization if policy is None else FusedNorm
+    return kind(momentum=0.9, epsilon=1e-5, dtype=policy)
 
 
 def _l2(params: NetworkParams) -> keras.Regularizer | None:
