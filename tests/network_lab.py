@@ -47,7 +47,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
     training = Training(
         seed=job.get("seed", 0), threads=1, checkpoints=folder, report=report, checkpoint_due=lambda: False,
-        halve_batch=job.get("halve", False), note=result["notes"].append,
+        halvings=job.get("halvings", 0), note=result["notes"].append,
     )
     before = resource.getrlimit(resource.RLIMIT_AS)
     if "spare_mb" in job:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 from threadpoolctl import ThreadpoolController
 
-from trainyard.contract import OnOutOfMemory, Phase, Reason, TrainRequest
+from trainyard.contract import Phase, Reason
 from trainyard.errors import DiskFull, Diverged, OutOfMemory, RunError
 from trainyard.folder import Outcome, RunFolder
 from trainyard.settings import DataAccess
@@ -45,6 +45,7 @@ class Job(BaseModel):
     locks: Path
     patience_seconds: float
     git_commit: str
+    halvings: int = 0
     environment: dict[str, str] = {}
 
     @property
@@ -203,14 +204,14 @@ def _text(error: BaseException) -> str:
         return "it cannot say what it is"
 
 
-def training(job: Job, folder: RunFolder, request: TrainRequest, progress: Progress) -> Training:
+def training(job: Job, folder: RunFolder, seed: int, progress: Progress) -> Training:
     """What the trainer may use."""
     folder.checkpoints.mkdir(exist_ok=True)
     report: Callable[..., None] = progress.report
     return Training(
-        seed=request.seed, threads=job.threads, checkpoints=folder.checkpoints, report=report,
+        seed=seed, threads=job.threads, checkpoints=folder.checkpoints, report=report,
         checkpoint_due=progress.checkpoint_due, note=progress.note,
-        halve_batch=request.on_out_of_memory is OnOutOfMemory.HALVE_BATCH,
+        halvings=job.halvings,
     )
 
 

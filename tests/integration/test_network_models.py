@@ -132,16 +132,18 @@ def test_every_optimizer_schedule_and_precision_learns(lab, optimizer, schedule,
     assert set(result["history"]) == {"train_log_loss", "train_accuracy"}
 
 
-@pytest.mark.parametrize("halve", [False, True])
-def test_running_out_of_memory_is_told_and_halves_the_batch_where_asked(lab, halve):
-    params = {"conv_channels": [4096, 4], "batch_size": 2048, "epochs": 1, "mixed_precision": "off"}
-    result = lab.train("cnn", "images", f"memory-{halve}", params=params, halve=halve, spare_mb=900)
-    if halve:
-        assert result["notes"], result
-        assert all("Going on with batch_size" in note for note in result["notes"])
-        assert "1024" in result["notes"][0]
-    else:
-        assert result["error"] == "OutOfMemory"
+def test_running_out_of_memory_is_told(lab):
+    params = {"hidden_units": [16_384, 16_384], "epochs": 1, "mixed_precision": "off"}
+    result = lab.train("mlp", "images", "memory", params=params, spare_mb=900)
+    assert result["error"] == "OutOfMemory"
+
+
+def test_after_memory_ran_out_a_training_goes_on_with_smaller_batches(lab):
+    params = {"epochs": 4, "batch_size": 256, "conv_channels": [8]}
+    assert lab.train("cnn", "images", "halved", params=params, stop={"epochs": 2})["error"] == "Interrupted"
+    result = lab.train("cnn", "images", "halved", params=params, halvings=2)
+    assert [step for step, _ in result["history"]["train_log_loss"]] == [3, 4]
+    assert result["metrics"]["test_accuracy"] >= 0.9
 
 
 @pytest.mark.parametrize("model, data, params, words", [

@@ -29,6 +29,8 @@ class TroubledParams(Params):
     trouble: str | None = None
     at: Place = "train"
     hold: Place | None = None
+    batch_size: int = Field(256, ge=1)
+    fits: int = Field(64, ge=1, description="The batch for which there is memory, where the trouble is `too_large`")
 
 
 class Unprintable(Exception):
@@ -138,6 +140,8 @@ class Troubled:
 
     def train(self, params: TroubledParams, data: Data, training: Training) -> FittedTroubled:
         script = Script(params, training)
+        if params.trouble == "too_large" and params.batch_size >> training.halvings > params.fits:
+            raise MemoryError
         saved = training.checkpoints / "round"
         first = int(saved.read_text()) if saved.exists() else 0
         for done in range(first + 1, params.rounds + 1):

@@ -24,6 +24,10 @@ class NetworkParams(Params):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one")
     deterministic: bool = Field(False, description="The same seed gives the same weights, more slowly")
 
+    def batch_after(self, halvings: int) -> int:
+        """Rows a step after memory ran out so often."""
+        return max(1, self.batch_size >> halvings)
+
 
 class MlpParams(NetworkParams):
     """A multilayer perceptron, on images or tables."""

@@ -37,7 +37,7 @@ class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unus
             raise ValueError(message)
         answers = self.network(self._encode(model_input)).astype(np.float64)
         if classes is None:
-            return answers
+            return answers.reshape(-1)
         if method == "predict_proba":
             return pd.DataFrame(answers, columns=[str(label) for label in classes], index=model_input.index)
         labels = np.array(classes, dtype=object if isinstance(classes[0], str) else None)

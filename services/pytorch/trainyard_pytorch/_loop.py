@@ -17,7 +17,6 @@ from torch import nn
 from torch.nn import functional
 from trainyard.contract import Task
 from trainyard.errors import Diverged, InvalidData, InvalidParams
-from trainyard.networks.memory import with_smaller_batches
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Part, Training
 
@@ -74,11 +73,8 @@ def train(build: Callable[[], nn.Module], params: NetworkParams, given: Lesson, 
             "set split.validation_size above 0, or leave it out"
         )
 
-    def attempt(batch_size: int) -> nn.Module:
-        with out_of_memory_told():
-            return _fit(build, params, _on(device, given), training, device=device, batch_size=batch_size)
-
-    return with_smaller_batches(attempt, params.batch_size, training)
+    with out_of_memory_told():
+        return _fit(build, params, _on(device, given), training, device=device, batch_size=params.batch_after(training.halvings))
 
 
 def _fit(  # noqa: C901, PLR0913 - a training from its first line to its last is best read in one piece

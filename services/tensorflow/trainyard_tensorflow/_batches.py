@@ -45,8 +45,8 @@ class Rows:
                 some = shifted(some, tf.stack([seed + epoch, step]))
             return some, tf.gather(y, chosen), tf.gather(weight, chosen)
 
-        every = tf.data.Dataset.range(1).flat_map(batches).map(rows)
-        return _quiet(every.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2))
+        every = tf.data.Dataset.range(1).flat_map(batches).map(rows).prefetch(2)
+        return _quiet(every.apply(tf.data.experimental.assert_cardinality(steps)))
 
     def in_order(self) -> tf.data.Dataset:
         """All rows as they are, in large batches."""

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ class ImageClassifier:
     classes: tuple[Any, ...]
 
     def predict(self, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        return _answers(answering(self.network, target=None), x)
+        return _answers(self._answering, x)
+
+    @cached_property
+    def _answering(self) -> keras.Sequential:
+        return answering(self.network, target=None)
 
     def feature_importance(self) -> Mapping[str, float] | None:
         """Pixels have none."""
@@ -55,7 +60,7 @@ class ImageClassifier:
     def _store(self, store: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         model = answering(self.network, grey=arguments["input_example"].ndim == 3, target=None)  # noqa: PLR2004 - without an axis for channels
         own = image_model(arguments["input_example"], self.classes)
-        store(model, **{**arguments, **own, "pip_requirements": requirements(*REQUIRED), "keras_model_kwargs": {"save_format": "keras"}})
+        store(model, **{**arguments, **own, "pip_requirements": requirements(*REQUIRED)})
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class TablePredictor:
     """None for regression."""
 
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
-        found = _answers(self._answering(), self.encoding.encode(x))
+        found = _answers(self._answering, self.encoding.encode(x))
         return found if self.classes else found[:, 0]
 
     def feature_importance(self) -> Mapping[str, float] | None:
@@ -86,13 +91,14 @@ class TablePredictor:
         """Write the same to a folder that does not exist yet, for use without a tracking server."""
         self._store(mlflow.pyfunc.save_model, {"path": str(path), **arguments})
 
+    @cached_property
     def _answering(self) -> keras.Sequential:
         return answering(self.network, target=None if self.classes else (self.encoding.target_mean, self.encoding.target_scale))
 
     def _store(self, store: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.keras"
-            self._answering().save(path)
+            self._answering.save(path)
             own = table_model(self.encoding, self.classes, path)
             store(**{**arguments, **own, "pip_requirements": requirements(*REQUIRED)})
 

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 from trainyard.contract import Task
 from trainyard.errors import Diverged, InvalidData, InvalidParams
-from trainyard.networks.memory import with_smaller_batches
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Part, Training
 
@@ -73,11 +72,8 @@ def train(build: Build, params: NetworkParams, given: Lesson, training: Training
     if params.deterministic:
         tf.config.experimental.enable_op_determinism()
 
-    def attempt(batch_size: int) -> keras.Sequential:
-        with out_of_memory_told(device), tf.device(device.name):
-            return _fit(build, params, given, training, policy=device.policy, batch_size=batch_size)
-
-    return with_smaller_batches(attempt, params.batch_size, training)
+    with out_of_memory_told(device), tf.device(device.name):
+        return _fit(build, params, given, training, policy=device.policy, batch_size=params.batch_after(training.halvings))
 
 
 def _fit(  # noqa: PLR0913 - a training's parts
@@ -175,7 +171,7 @@ class Epochs(keras.callbacks.Callback):
     def _network_state(self) -> list[Any]:
         """Weights, and the seeds of dropout, so that a training goes on as it would have."""
         metrics = {id(variable) for variable in self._network.metrics_variables}
-        return [variable for variable in self._network.variables if id(variable) not in metrics and variable.path.partition("/")[0] != self._network.optimizer.name]
+        return [variable for variable in self._network.variables if id(variable) not in metrics]
 
     @staticmethod
     def _values(variables: list[Any]) -> list[Any]:
@@ -199,15 +195,14 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, schedule: str, highest: float, *, steps: int, epochs: int) -> None:
         self._schedule, self._highest, self._steps, self._epochs = schedule, highest, steps, epochs
-        self._behind = 0
+        self._ahead = 0
 
     def start_at(self, step: int, epoch: int) -> None:
-        """The optimizer has counted `step` steps when `epoch` epochs are over: fewer or more, where another batch size took them."""
-        self._behind = epoch * self._steps - step
+        """The optimizer's count of steps when `epoch` epochs were over, which were shorter where batches were larger."""
+        self._ahead = epoch * self._steps - step
 
     def __call__(self, step: Any) -> Any:
-        done = tf.cast(tf.cast(step, tf.int64) + self._behind, tf.float32) / (self._steps * self._epochs)
-        return self._highest * self._share(done)
+        return self._highest * self._share(tf.cast(step + self._ahead, tf.float32) / (self._steps * self._epochs))
 
     def _share(self, done: Any) -> Any:
         falling = (1 + tf.cos(math.pi * done)) / 2
@@ -246,26 +241,21 @@ def _loss(task: Task, label_smoothing: float) -> Any:
     reduction = "mean_with_sample_weight"
     if task is Task.REGRESSION:
         return keras.losses.MeanSquaredError(reduction=reduction)
-    if label_smoothing:
-        return Smoothed(label_smoothing, reduction=reduction)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    if not label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    return Smoothed(label_smoothing, reduction=reduction)
 
 
 class Smoothed(keras.losses.Loss):
-    """Cross-entropy against smoothed labels; Keras has it for one-hot labels only."""
+    """Cross-entropy of class indices with a part of each label spread over all classes; Keras has it for one-hot labels."""
 
-    def __init__(self, label_smoothing: float, *, reduction: str) -> None:
-        super().__init__(reduction=reduction)
+    def __init__(self, label_smoothing: float, **settings: Any) -> None:
+        super().__init__(**settings)
         self._label_smoothing = label_smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        indices = tf.cast(tf.reshape(y_true, [-1]), tf.int32)  # Keras hands them over as floats
-        hot = tf.one_hot(indices, y_pred.shape[-1])
+        hot = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), y_pred.shape[-1])
         return keras.losses.categorical_crossentropy(hot, y_pred, from_logits=True, label_smoothing=self._label_smoothing)
-
-    def get_config(self) -> dict[str, Any]:
-        """For autologging, which writes it down."""
-        return {**super().get_config(), "label_smoothing": self._label_smoothing}
 
 
 def _metrics(task: Task) -> list[Any]:
