@@ -245,6 +245,7 @@ def test_the_service_trains_and_logs_all_that_people_look_for(yard):
     assert [each["step"] for each in history] == [1, 2, 3]
     metrics = {each["key"] for each in of_mlflow("runs/get")["run"]["data"]["metrics"]}
     assert {"train_log_loss", "train_accuracy", "validation_log_loss", "test_accuracy", "test_roc_auc"} <= metrics
+    assert not yard.http.get(f"/train/{run['run_id']}/logs").text.strip()  # nothing of oneDNN, CUDA, progress bars
 
 
 def test_a_cancel_does_not_wait_for_the_epoch_to_end(yard):

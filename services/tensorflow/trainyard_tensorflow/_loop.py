@@ -63,6 +63,7 @@ def train(build: Build, params: NetworkParams, given: Lesson, training: Training
 
     Raises `InvalidParams`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`, and `Interrupted` within `POLL_SECONDS` and `WORK_AT_ONCE`.
     """
+    keras.utils.disable_interactive_logging()  # no progress bars in the log, MLflow's prediction for its example among them
     device = Device.chosen(params, training.threads)
     if params.early_stopping_patience and given.validation is None:
         raise InvalidParams(
@@ -219,7 +220,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 def _steps_at_once(network: keras.Sequential, batch_size: int) -> int:
     """Many where Python would be what takes the time, one where a run that is asked to stop would have to wait for them."""
     layers = [layer for layer in network.layers if hasattr(layer, "kernel")]
-    work = sum(math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1]) for layer in layers)
+    work: int = sum(math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1]) for layer in layers)
     return max(1, min(STEPS_AT_ONCE, WORK_AT_ONCE // (work * batch_size)))
 
 
