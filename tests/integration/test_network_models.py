@@ -74,6 +74,12 @@ def test_a_network_learns_digits_and_tells_each_epoch(lab, model, data):
     assert result["history"]["train_log_loss"][-1][1] < result["history"]["train_log_loss"][0][1] / 4
 
 
+@pytest.mark.skipif("TRAINYARD_TEST_DATA" not in os.environ, reason="MNIST lies in TRAINYARD_TEST_DATA")
+def test_an_epoch_of_mnist_is_enough_for_98_percent(lab):
+    result = lab.train("cnn", "mnist", "mnist", params={"epochs": 1, "batch_size": 128})
+    assert result["metrics"]["test_accuracy"] >= 0.98
+
+
 @pytest.mark.parametrize("model, data, metric, least", [
     ("mlp", "mixed", "test_accuracy", 0.8), ("mlp_regressor", "mixed", "test_r2", 0.8), ("mlp_regressor", "diabetes", "test_r2", 0.35),
 ])  # fmt: skip
