@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from trainyard.contract import Task
-from trainyard.errors import Diverged, InvalidData, InvalidParams
+from trainyard.errors import Diverged, InvalidData
+from trainyard.networks.fitness import check_patience
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Part, Training
 
@@ -65,11 +66,7 @@ def train(build: Build, params: NetworkParams, given: Lesson, training: Training
     """
     keras.utils.disable_interactive_logging()  # no progress bars in the log, MLflow's prediction for its example among them
     device = Device.chosen(params, training.threads)
-    if params.early_stopping_patience and given.validation is None:
-        raise InvalidParams(
-            f"early_stopping_patience is {params.early_stopping_patience}, and there are no validation rows to watch; "
-            "set split.validation_size above 0, or leave it out"
-        )
+    check_patience(params, validated=given.validation is not None)
     if params.deterministic:
         tf.config.experimental.enable_op_determinism()
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from keras import layers
-from trainyard.errors import InvalidParams
+from trainyard.networks.fitness import check_room
 from trainyard.networks.params import CnnParams, MlpParams, NetworkParams
 
 from trainyard_tensorflow._norms import FusedNorm
@@ -56,30 +56,18 @@ def convolutional(params: CnnParams, images: Images, classes: int, policy: str |
     Pooling comes before norm and activation: the same for a rising activation, up to the norm's sign,
     and a quarter of the work for both.
     """
-    height, width = images.shape[1:3]
+    check_room(params, height=images.shape[1], width=images.shape[2])
     stages: list[Any] = []
-    for stage, filters in enumerate(params.conv_channels):
-        if min(height, width) < 2:  # noqa: PLR2004 - a pooling halves both
-            raise InvalidParams(
-                f"conv_channels has {len(params.conv_channels)} stages, each of which halves the image, "
-                f"and images of {images.shape[1]} x {images.shape[2]} pixels have room for {stage}"
-            )
+    for filters in params.conv_channels:
         stages += [
             layers.Conv2D(filters, params.kernel_size, padding="same", use_bias=False, kernel_regularizer=_l2(params), dtype=policy),
             layers.MaxPooling2D(dtype=policy), _norm(policy), layers.ReLU(dtype=policy),
         ]
-        height, width = height // 2, width // 2
     return keras.Sequential([
         keras.Input(images.shape[1:], dtype="uint8"), scaled(images), *stages, layers.Flatten(dtype=policy),
         layers.Dense(params.dense_units, "relu", kernel_regularizer=_l2(params), dtype=policy), layers.Dropout(params.dropout, dtype=policy),
         _last(params, classes),
     ])
-
-
-def check_batch(params: NetworkParams, *, normed: bool) -> None:
-    """Raise `InvalidParams` for batches of one row where a norm needs two."""
-    if normed and params.batch_size == 1:
-        raise InvalidParams("batch_size is 1, and a batch norm needs 2 rows or more; take a larger one" + (", or batch_norm false" if isinstance(params, MlpParams) else ""))
 
 
 def _hidden(params: MlpParams, policy: str | None) -> list[Any]:
