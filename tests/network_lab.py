@@ -1,6 +1,7 @@
 """Trains in the environment of a service for tests that run in another: a job a line in, a result a line out."""
 
 import json
+import os
 import resource
 import sys
 from dataclasses import replace
@@ -71,11 +72,11 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_of(name: str, trainer: Any) -> Data:
-    """A builtin, `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories."""
+    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories."""
     if name == "mixed":
         return mixed(trainer.task)
-    kinds = ("images",) if name in {"images", "tiny"} else trainer.data
-    access = DataAccess((), Path(), (), None)
+    kinds = ("images",) if name in {"images", "tiny", "mnist"} else trainer.data
+    access = DataAccess((), Path(os.environ.get("TRAINYARD_TEST_DATA", "")), (), None)
     builtin = BuiltinData(source="builtin", name="digits" if name in {"images", "tiny"} else name)
     data = load(builtin, Split(), task=trainer.task, access=access, kinds=kinds)
     if name == "tiny":

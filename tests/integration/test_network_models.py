@@ -1,5 +1,6 @@
 """The networks of both frameworks on real data: good, resumable, quick to stop, and logged without Trainyard."""
 
+import gzip
 import json
 import os
 import signal
@@ -71,6 +72,12 @@ def test_a_network_learns_digits_and_tells_each_epoch(lab, model, data):
     steps = [step for step, _ in result["history"]["train_log_loss"]]
     assert steps == list(range(1, len(steps) + 1))
     assert result["history"]["train_log_loss"][-1][1] < result["history"]["train_log_loss"][0][1] / 4
+
+
+@pytest.mark.skipif("TRAINYARD_TEST_DATA" not in os.environ, reason="MNIST lies in TRAINYARD_TEST_DATA")
+def test_an_epoch_of_mnist_is_enough_for_98_percent(lab):
+    result = lab.train("cnn", "mnist", "mnist", params={"epochs": 1, "batch_size": 128})
+    assert result["metrics"]["test_accuracy"] >= 0.98
 
 
 @pytest.mark.parametrize("model, data, metric, least", [
@@ -223,7 +230,7 @@ def yard(service: str, mlflow_server: Server, tmp_path_factory: pytest.TempPathF
     home, port = tmp_path_factory.mktemp(service), free_port()
     environment = {
         "MLFLOW_TRACKING_URI": mlflow_server.url, "TRAINYARD_INSTANCE": home.name, "TRAINYARD_PORT": str(port),
-        "TRAINYARD_WORK_DIR": str(home / "work"), "TRAINYARD_GRACE_SECONDS": "10",
+        "TRAINYARD_WORK_DIR": str(home / "work"), "TRAINYARD_GRACE_SECONDS": "10", "TRAINYARD_DATA_ROOTS": str(home),
     }
     server = Server([python_of(service).with_name("trainyard"), "serve"], environment, port, "/readyz", home / "service.log")
     server.start()
@@ -245,6 +252,7 @@ def test_the_service_trains_and_logs_all_that_people_look_for(yard):
     assert [each["step"] for each in history] == [1, 2, 3]
     metrics = {each["key"] for each in of_mlflow("runs/get")["run"]["data"]["metrics"]}
     assert {"train_log_loss", "train_accuracy", "validation_log_loss", "test_accuracy", "test_roc_auc"} <= metrics
+    assert not yard.http.get(f"/train/{run['run_id']}/logs").text.strip()  # nothing of oneDNN, CUDA, progress bars
 
 
 def test_a_cancel_does_not_wait_for_the_epoch_to_end(yard):
@@ -256,3 +264,62 @@ def test_a_cancel_does_not_wait_for_the_epoch_to_end(yard):
     assert (ended["status"], ended["reason"]) == ("KILLED", "cancelled")
     assert ended["progress"]["done"] < 2, ended["progress"]
     assert time.monotonic() - asked < 5
+
+
+def test_a_run_whose_process_is_killed_goes_on_from_its_last_epoch(yard):
+    params = {"conv_channels": [8], "epochs": 40, "deterministic": True}
+    request = {"model": "cnn", "params": params, "data": {"source": "builtin", "name": "digits"}, "max_attempts": 2}
+    whole = yard.ended(yard.submit(request)["run_id"])
+    run_id = yard.submit(request)["run_id"]
+    until(lambda: (yard.get(run_id)["progress"] or {"done": 0})["done"] >= 3, "the third epoch")
+    state = json.loads((yard.folder(run_id) / "state.json").read_text())
+    os.kill(state["pid"], signal.SIGKILL)
+    broken = yard.ended(run_id)
+    assert (broken["status"], broken["attempt"]) == ("FINISHED", 2)
+    assert broken["metrics"]["test_log_loss"] == pytest.approx(whole["metrics"]["test_log_loss"], rel=1e-3)
+    answer = httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history", params={"run_id": run_id, "metric_key": "train_log_loss"}, timeout=30)
+    steps = [each["step"] for each in answer.raise_for_status().json()["metrics"]]
+    assert len(steps) - len(set(steps)) <= 1, steps  # the epoch after whose checkpoint it was killed may be told twice, none is trained anew
+
+
+def test_a_time_out_ends_a_training_in_its_epoch(yard):
+    run = yard.ended(yard.submit({"model": "cnn", "params": SLOW, "data": {"source": "builtin", "name": "digits"}, "timeout_seconds": 4})["run_id"])
+    assert (run["status"], run["reason"]) == ("FAILED", "timed_out")
+
+
+X, Y = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8), np.arange(60, dtype=np.uint8) % 3
+
+
+def idx(array: Any) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+BAD_IMAGES = {
+    "wrong_magic": (b"\x00\x00\x99\x03" + idx(X)[4:], idx(Y)),
+    "truncated": (gzip.compress(idx(X))[:-200], idx(Y)),
+    "lengths": (idx(X), idx(Y[:-1])),
+    "one_class": (idx(X), idx(Y * 0)),
+}
+
+
+@pytest.mark.parametrize("name", [*BAD_IMAGES, "not_a_number"])
+def test_bad_images_are_refused_or_end_their_run(yard, name):
+    where = yard.work_dir.parent / name
+    if name in BAD_IMAGES:
+        where.mkdir()
+        images, labels = BAD_IMAGES[name]
+        ending = ".gz" if images[:2] == b"\x1f\x8b" else ""
+        for part in ("train", "t10k"):
+            (where / f"{part}-images-idx3-ubyte{ending}").write_bytes(images)
+            (where / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    else:
+        where = where.with_suffix(".npz")
+        images = np.where(X > 250, np.nan, X.astype(np.float32))
+        np.savez(where, x_train=images, y_train=Y, x_test=images, y_test=Y)
+    response = yard.http.post("/train", json={"model": "cnn", "data": {"source": "images", "uri": where.name}})
+    if response.status_code == 202:
+        run = yard.ended(response.json()["run_id"])
+        assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "invalid_data", False), run
+        assert len(run["message"]) > 20
+    else:
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/data/uri"), response.text

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy.typing as npt
 import tensorflow as tf
+from trainyard.networks.fitness import steps_of
 
 SHIFT = 2
 """Pixels that augmentation shifts by, at most, in each direction."""
@@ -23,9 +24,8 @@ class Rows:
         return len(self.y)
 
     def steps(self, batch_size: int) -> int:
-        """Batches of at most `batch_size`; of one more rather than of a single row, on which a norm would fail."""
-        steps = -(-len(self) // batch_size)
-        return steps if len(self) // steps > 1 else max(1, len(self) // 2)
+        """Batches of an epoch."""
+        return steps_of(len(self), batch_size)
 
     def shuffled(self, batch_size: int, *, seed: int, epoch: tf.Variable, augment: bool) -> tf.data.Dataset:
         """All rows once, in `steps` batches whose sizes differ by one at most, in an order drawn from the seed and `epoch`.

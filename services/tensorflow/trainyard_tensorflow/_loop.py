@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from trainyard.contract import Task
-from trainyard.errors import Diverged, InvalidData, InvalidParams
+from trainyard.errors import Diverged, InvalidData
+from trainyard.networks.fitness import check_patience
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Part, Training
 
@@ -22,8 +23,10 @@ from trainyard_tensorflow._networks import Build
 
 POLL_SECONDS = 0.25
 """How rarely the loss is looked at, and the service asked whether to stop."""
-STEPS_AT_ONCE = 8
-"""Steps that TensorFlow goes without Python (ADR 6)."""
+WORK_AT_ONCE = 2**30
+"""Multiplications, forwards, that TensorFlow does without Python in between: a twentieth of a second's, or so (ADR 6)."""
+STEPS_AT_ONCE = 32
+"""Steps that it goes at most, however small they are."""
 WARM_UP = 0.2
 """Share of a one-cycle schedule in which the learning rate rises, from a 25th."""
 
@@ -59,14 +62,11 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
 def train(build: Build, params: NetworkParams, given: Lesson, training: Training) -> keras.Sequential:
     """A trained network that computes in float32.
 
-    Raises `InvalidParams`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`, and `Interrupted` within `STEPS_AT_ONCE` batches.
+    Raises `InvalidParams`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`, and `Interrupted` within `POLL_SECONDS` and `WORK_AT_ONCE`.
     """
+    keras.utils.disable_interactive_logging()  # no progress bars in the log, MLflow's prediction for its example among them
     device = Device.chosen(params, training.threads)
-    if params.early_stopping_patience and given.validation is None:
-        raise InvalidParams(
-            f"early_stopping_patience is {params.early_stopping_patience}, and there are no validation rows to watch; "
-            "set split.validation_size above 0, or leave it out"
-        )
+    check_patience(params, validated=given.validation is not None)
     if params.deterministic:
         tf.config.experimental.enable_op_determinism()
 
@@ -83,7 +83,7 @@ def _fit(  # noqa: PLR0913 - a training's parts
     rate = Rate(params.schedule, params.learning_rate, steps=steps, epochs=params.epochs)
     network.compile(
         _optimizer(params, rate), _loss(given.task, params.label_smoothing), weighted_metrics=_metrics(given.task),
-        steps_per_execution=min(STEPS_AT_ONCE, steps), jit_compile=False,
+        steps_per_execution=min(_steps_at_once(network, batch_size), steps), jit_compile=False,
     )
     network.optimizer.build(network.trainable_variables)
     epochs = Epochs(network, params, given, training, rate)
@@ -91,7 +91,7 @@ def _fit(  # noqa: PLR0913 - a training's parts
     if epochs.more:
         network.fit(batches, epochs=params.epochs, initial_epoch=epochs.done, shuffle=False, verbose=0, callbacks=[epochs])
 
-    trained = build("float32")
+    trained = build(None)
     trained.set_weights(epochs.best or network.get_weights())
     return trained
 
@@ -212,6 +212,13 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, Any]:
         """For the optimizer's config, which autologging writes down."""
         return {"schedule": self._schedule, "highest": self._highest, "steps": self._steps, "epochs": self._epochs}
+
+
+def _steps_at_once(network: keras.Sequential, batch_size: int) -> int:
+    """Many where Python would be what takes the time, one where a run that is asked to stop would have to wait for them."""
+    layers = [layer for layer in network.layers if hasattr(layer, "kernel")]
+    work: int = sum(math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1]) for layer in layers)
+    return max(1, min(STEPS_AT_ONCE, WORK_AT_ONCE // (work * batch_size)))
 
 
 def loss_name(task: Task) -> str:

@@ -1,6 +1,6 @@
 """The networks: their layers, and what turns raw images into their input and their output into an answer.
 
-Every layer is Keras's own, so that a logged model loads wherever Keras does.
+Every layer of a logged one is Keras's own, so that it loads wherever Keras does.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from keras import layers
-from trainyard.errors import InvalidParams
+from trainyard.networks.fitness import check_room
 from trainyard.networks.params import CnnParams, MlpParams, NetworkParams
 
+from trainyard_tensorflow._norms import FusedNorm
+
 Images = npt.NDArray[np.uint8]
-Build = Callable[[str], keras.Sequential]
-"""Makes a network that computes by a policy of Keras's, such as `mixed_bfloat16`."""
+Build = Callable[[str | None], keras.Sequential]
+"""Makes a network to be trained by a policy of Keras's, such as `mixed_bfloat16`; for None the same as it is logged, in float32."""
 
 
 def scaled(images: Images) -> layers.Normalization:
@@ -36,37 +38,31 @@ def answering(network: keras.Sequential, *, grey: bool = False, target: tuple[fl
     return keras.Sequential([*first, network, last])
 
 
-def flattened(params: MlpParams, images: Images, classes: int, policy: str) -> keras.Sequential:
+def flattened(params: MlpParams, images: Images, classes: int, policy: str | None) -> keras.Sequential:
     """A perceptron on raw images like these."""
     return keras.Sequential([
         keras.Input(images.shape[1:], dtype="uint8"), scaled(images), layers.Flatten(dtype=policy), *_hidden(params, policy), _last(params, classes),
     ])
 
 
-def perceptron(params: MlpParams, inputs: int, outputs: int, policy: str) -> keras.Sequential:
+def perceptron(params: MlpParams, inputs: int, outputs: int, policy: str | None) -> keras.Sequential:
     """Of rows of `inputs` numbers: a linear layer, a norm, an activation and a dropout a hidden layer."""
     return keras.Sequential([keras.Input((inputs,)), *_hidden(params, policy), _last(params, outputs)])
 
 
-def convolutional(params: CnnParams, images: Images, classes: int, policy: str) -> keras.Sequential:
+def convolutional(params: CnnParams, images: Images, classes: int, policy: str | None) -> keras.Sequential:
     """Stages on raw images like these, then two dense layers. Raises `InvalidParams` for images too small.
 
     Pooling comes before norm and activation: the same for a rising activation, up to the norm's sign,
     and a quarter of the work for both.
     """
-    height, width = images.shape[1:3]
+    check_room(params, height=images.shape[1], width=images.shape[2])
     stages: list[Any] = []
-    for stage, filters in enumerate(params.conv_channels):
-        if min(height, width) < 2:  # noqa: PLR2004 - a pooling halves both
-            raise InvalidParams(
-                f"conv_channels has {len(params.conv_channels)} stages, each of which halves the image, "
-                f"and images of {images.shape[1]} x {images.shape[2]} pixels have room for {stage}"
-            )
+    for filters in params.conv_channels:
         stages += [
             layers.Conv2D(filters, params.kernel_size, padding="same", use_bias=False, kernel_regularizer=_l2(params), dtype=policy),
             layers.MaxPooling2D(dtype=policy), _norm(policy), layers.ReLU(dtype=policy),
         ]
-        height, width = height // 2, width // 2
     return keras.Sequential([
         keras.Input(images.shape[1:], dtype="uint8"), scaled(images), *stages, layers.Flatten(dtype=policy),
         layers.Dense(params.dense_units, "relu", kernel_regularizer=_l2(params), dtype=policy), layers.Dropout(params.dropout, dtype=policy),
@@ -74,13 +70,7 @@ def convolutional(params: CnnParams, images: Images, classes: int, policy: str) 
     ])
 
 
-def check_batch(params: NetworkParams, *, normed: bool) -> None:
-    """Raise `InvalidParams` for batches of one row where a norm needs two."""
-    if normed and params.batch_size == 1:
-        raise InvalidParams("batch_size is 1, and a batch norm needs 2 rows or more; take a larger one" + (", or batch_norm false" if isinstance(params, MlpParams) else ""))
-
-
-def _hidden(params: MlpParams, policy: str) -> list[Any]:
+def _hidden(params: MlpParams, policy: str | None) -> list[Any]:
     made: list[Any] = []
     for units in params.hidden_units:
         made.append(layers.Dense(units, use_bias=not params.batch_norm, kernel_regularizer=_l2(params), dtype=policy))
@@ -94,9 +84,10 @@ def _last(params: NetworkParams, outputs: int) -> layers.Dense:
     return layers.Dense(outputs, kernel_regularizer=_l2(params), dtype="float32")
 
 
-def _norm(policy: str) -> layers.BatchNormalization:
+def _norm(policy: str | None) -> layers.BatchNormalization:
     """With a shorter memory than Keras's: ten small epochs are enough for it."""
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=policy)
+    kind = layers.BatchNormalization if policy is None else FusedNorm
+    return kind(momentum=0.9, epsilon=1e-5, dtype=policy)
 
 
 def _l2(params: NetworkParams) -> keras.Regularizer | None:

@@ -6,13 +6,14 @@ from typing import Any
 
 import mlflow.tensorflow
 from trainyard.contract import Task
+from trainyard.networks.fitness import check_batch
 from trainyard.networks.params import CnnParams
 from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_tensorflow._device import INSTALLED
 from trainyard_tensorflow._fitted import ImageClassifier
 from trainyard_tensorflow._loop import lesson, train
-from trainyard_tensorflow._networks import check_batch, convolutional
+from trainyard_tensorflow._networks import convolutional
 
 
 @dataclass(frozen=True)

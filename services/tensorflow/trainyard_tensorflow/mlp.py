@@ -6,6 +6,7 @@ from typing import Any
 
 import mlflow.tensorflow
 from trainyard.contract import Task
+from trainyard.networks.fitness import check_batch
 from trainyard.networks.params import MlpParams
 from trainyard.networks.tables import TableEncoding
 from trainyard.trainer import Data, DataKind, Training
@@ -13,7 +14,7 @@ from trainyard.trainer import Data, DataKind, Training
 from trainyard_tensorflow._device import INSTALLED
 from trainyard_tensorflow._fitted import ImageClassifier, TablePredictor
 from trainyard_tensorflow._loop import lesson, train
-from trainyard_tensorflow._networks import check_batch, flattened, perceptron
+from trainyard_tensorflow._networks import flattened, perceptron
 
 
 @dataclass(frozen=True)
