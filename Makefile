@@ -1,7 +1,7 @@
 # Trainyard's one door. `make` lists what it does.
 # A trainer is added by its name in SERVICES and a folder of that name under services/.
 
-SERVICES    := boosting pytorch
+SERVICES    := boosting tensorflow pytorch
 UV_VERSION  := 0.13.9
 # Which build of PyTorch: cpu, or for a GPU cu130 and the like (make clean before another).
 TORCH_BACKEND ?= cpu
@@ -60,6 +60,7 @@ test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest
 .PHONY: bench
 bench: $(READY) ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
+	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
 
 .PHONY: check
 check: .venvs/dev/.ready ## lint, types, import rules, Dockerfiles, shell scripts, locks

@@ -8,19 +8,14 @@ else scikit-learn's breast cancer is written out and used.
 import asyncio
 import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import httpx
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
@@ -29,8 +24,10 @@ from sklearn.datasets import load_breast_cancer
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
 
-from background import free_port, start, stop, wait_until_ready  # noqa: E402 - scripts/ is on the path only now
-from programs import HOME, ROOT, mlflow, trainer  # noqa: E402
+from background import free_port  # noqa: E402 - scripts/ is on the path only now
+from caller import Caller, tracking, up  # noqa: E402
+from programs import HOME, ROOT, trainer  # noqa: E402
+from report import at, figure, ms, output_of, phase_at, seconds_of, write  # noqa: E402
 
 PYTHON = ROOT / ".venvs/boosting/bin/python"
 POLL_SECONDS = 5.0
@@ -43,24 +40,12 @@ TINY: dict[str, Any] = {
 IDLE: dict[str, Any] = {**TINY, "model": "idle", "params": {"rounds": 10_000}}
 
 
-class Bench:
-    """The servers, and one method a figure."""
+class Bench(Caller):
+    """The service, and one method a figure."""
 
     def __init__(self, api: str, tracking_uri: str) -> None:
-        self.api = api
+        super().__init__(api)
         self.tracking_uri = tracking_uri
-        self.http = httpx.Client(base_url=api, timeout=600)
-
-    def train(self, request: dict[str, Any]) -> tuple[dict[str, Any], float, float]:
-        """Train and wait: the run, and the wall-clock times of the POST and of the answer."""
-        before = time.time()
-        run = self.http.post("/train", json=request).raise_for_status().json()
-        while not run["ended_at"]:
-            run = self.http.get(run["links"]["self"], params={"wait": 60}).raise_for_status().json()
-        after = time.time()
-        if run["status"] != "FINISHED":
-            raise RuntimeError(f"{run['status']} {run['reason']}: {run['message']}")
-        return run, before, after
 
     def first_line(self) -> dict[str, Any]:
         """POST to the first line of a run's own code, warm; the peer imports afresh."""
@@ -147,45 +132,21 @@ class Bench:
 def main() -> None:
     """Start the servers, measure, write, stop."""
     (BENCH / "data").mkdir(parents=True, exist_ok=True)
-    started: list[str] = []
-    try:
-        server = mlflow(port=free_port(), name="bench-mlflow")
-        started.append(server.name)
-        wait_until_ready(server, start(server, HOME), HOME)
-        tracking_uri = f"http://127.0.0.1:{server.port}"
-        roots = os.pathsep.join(filter(None, (str(BENCH / "data"), os.environ.get("TRAINYARD_TEST_DATA"))))
+    roots = os.pathsep.join(filter(None, (str(BENCH / "data"), os.environ.get("TRAINYARD_TEST_DATA"))))
+    results: dict[str, Any] = {}
+    with tracking() as tracking_uri:
         service = trainer(
             "boosting", port=free_port(), tracking_uri=tracking_uri, name="bench",
             TRAINYARD_INSTANCE="bench", TRAINYARD_DATA_ROOTS=roots, TRAINYARD_QUEUE="500", TRAINYARD_SLOTS="1",
             TRAINYARD_MODELS_PATH=str(HERE / "models"),
         )  # fmt: skip
-        started.append(service.name)
-        wait_until_ready(service, start(service, HOME), HOME)
-        bench = Bench(f"http://127.0.0.1:{service.port}", tracking_uri)
-        results: dict[str, Any] = {}
-        for measure in (bench.first_line, bench.whole_run, bench.training_alone, bench.polls, bench.submits):
-            for name, value in measure().items():
-                results[name] = value
-                print(f"{name}: {json.dumps(value)}", flush=True)
-    finally:
-        for name in reversed(started):
-            stop(name, HOME)
-    write(results)
-
-
-def write(results: dict[str, Any]) -> None:
-    """Keep the figures with the machine they are of."""
-    folder = HERE / "results"
-    folder.mkdir(exist_ok=True)
-    machine = {"cpus": os.cpu_count(), "processor": processor(), "python": platform.python_version()}
-    report = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "results": results}
-    (folder / "boosting.json").write_text(json.dumps(report, indent=2) + "\n")
-
-
-def processor() -> str:
-    """What the processor calls itself."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+        with up(service):
+            bench = Bench(f"http://127.0.0.1:{service.port}", tracking_uri)
+            for measure in (bench.first_line, bench.whole_run, bench.training_alone, bench.polls, bench.submits):
+                for name, value in measure().items():
+                    results[name] = value
+                    print(f"{name}: {json.dumps(value)}", flush=True)
+    write("boosting", results)
 
 
 def table() -> tuple[Path, str, list[str]]:
@@ -232,40 +193,6 @@ def rate(call: Callable[[], Any], count: int) -> float:
         for done in [threads.submit(call) for _ in range(count)]:
             done.result()
     return count / (time.perf_counter() - started)
-
-
-def figure(ours: list[float], theirs: list[float], unit: str, *, goal: str) -> dict[str, Any]:
-    """Medians side by side, and their ratio."""
-    factor = 1000 if unit == "ms" else 1
-    a, b = statistics.median(ours) * factor, statistics.median(theirs) * factor
-    return {f"service_{unit}": round(a, 3), f"plain_{unit}": round(b, 3), "ratio": round(a / b, 3), "goal": goal}
-
-
-def ms(values: list[float]) -> float:
-    """The median in milliseconds."""
-    return round(statistics.median(values) * 1000, 1)
-
-
-def at(text: str) -> float:
-    """A time of the API as seconds since the epoch."""
-    return datetime.fromisoformat(text).timestamp()
-
-
-def phase_at(run: dict[str, Any], phase: str) -> float:
-    """When the run entered a phase."""
-    return at(next(step["at"] for step in run["transitions"] if step["phase"] == phase))
-
-
-def output_of(command: list[Any]) -> str:
-    """What a plain script prints."""
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def seconds_of(command: list[Any]) -> float:
-    """How long a plain script takes."""
-    started = time.perf_counter()
-    output_of(command)
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

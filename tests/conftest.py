@@ -1,12 +1,11 @@
 """Fixtures: one MLflow for all tests, a boosting service for each that asks for one."""
 
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import MODELS, ROOT, Server, Yard, free_port
+from servers import ROOT, Server, Yard, free_port, open_yard, tidied
 
 
 @pytest.fixture(scope="session")
@@ -23,37 +22,6 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.kill(signal.SIGKILL, group=True)
-
-
-def service_over(mlflow: Server, home: Path, **variables: str) -> Server:
-    """A boosting service, not started yet, with everything it keeps in `home`."""
-    (home / "models").mkdir()
-    (home / "models/ticking.py").write_text(MODELS)
-    shutil.copy(ROOT / "tests/models/troubled.py", home / "models")
-    port = free_port()
-    environment = {
-        "MLFLOW_TRACKING_URI": mlflow.url,
-        "TRAINYARD_INSTANCE": home.name,
-        "TRAINYARD_PORT": str(port),
-        "TRAINYARD_WORK_DIR": str(home / "work"),
-        "TRAINYARD_MODELS_PATH": str(home / "models"),
-        "TRAINYARD_GRACE_SECONDS": "3",
-        "TRAINYARD_QUEUE": "3",
-        "TRAINYARD_THREADS": "1",
-        **variables,
-    }
-    command = [ROOT / ".venvs/boosting/bin/trainyard", "serve"]
-    return Server(command, environment, port, "/readyz", home / "service.log")
-
-
-def open_yard(mlflow: Server, home: Path, **variables: str) -> Iterator[Yard]:
-    """The service, started, and stopped in the end."""
-    service = service_over(mlflow, home, **variables)
-    service.start()
-    made = Yard(service, mlflow, home / "work")
-    yield made
-    made.http.close()
-    service.kill(signal.SIGTERM)
 
 
 @pytest.fixture
@@ -80,9 +48,4 @@ def lasting_yard(
 @pytest.fixture
 def shared_yard(lasting_yard: Yard) -> Yard:
     """A service for all the tests that leave it as they found it: running, with no run under way."""
-    if not lasting_yard.service.running:
-        lasting_yard.service.start()
-    for status in ("SCHEDULED", "RUNNING"):
-        for run in lasting_yard.http.get("/train", params={"status": status}).json()["runs"]:
-            lasting_yard.cancel(run["run_id"])
-    return lasting_yard
+    return tidied(lasting_yard)

@@ -1,11 +1,12 @@
-"""Real servers for the tests: an MLflow, and boosting services that can be killed and started again."""
+"""Real servers for the tests: an MLflow, and services that can be killed and started again."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,44 @@ class Yard:
 def ticking(**changes: Any) -> dict[str, Any]:
     """A request that trains until it is stopped."""
     return {"model": "ticking", "data": {"source": "builtin", "name": "iris"}, **changes}
+
+
+def service_over(mlflow: Server, home: Path, service: str = "boosting", **variables: str) -> Server:
+    """A service, not started yet, with everything it keeps in `home`."""
+    (home / "models").mkdir()
+    (home / "models/ticking.py").write_text(MODELS)
+    shutil.copy(ROOT / "tests/models/troubled.py", home / "models")
+    port = free_port()
+    environment = {
+        "MLFLOW_TRACKING_URI": mlflow.url,
+        "TRAINYARD_INSTANCE": home.name,
+        "TRAINYARD_PORT": str(port),
+        "TRAINYARD_WORK_DIR": str(home / "work"),
+        "TRAINYARD_MODELS_PATH": str(home / "models"),
+        "TRAINYARD_GRACE_SECONDS": "3",
+        "TRAINYARD_QUEUE": "3",
+        "TRAINYARD_THREADS": "1",
+        **variables,
+    }
+    command = [ROOT / f".venvs/{service}/bin/trainyard", "serve"]
+    return Server(command, environment, port, "/readyz", home / "service.log")
+
+
+def open_yard(mlflow: Server, home: Path, service: str = "boosting", **variables: str) -> Iterator[Yard]:
+    """The service, started, and stopped in the end."""
+    server = service_over(mlflow, home, service, **variables)
+    server.start()
+    made = Yard(server, mlflow, home / "work")
+    yield made
+    made.http.close()
+    server.kill(signal.SIGTERM)
+
+
+def tidied(yard: Yard) -> Yard:
+    """The service as a test may expect it: running, with no run under way."""
+    if not yard.service.running:
+        yard.service.start()
+    for status in ("SCHEDULED", "RUNNING"):
+        for run in yard.http.get("/train", params={"status": status}).json()["runs"]:
+            yard.cancel(run["run_id"])
+    return yard

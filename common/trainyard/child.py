@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 from threadpoolctl import ThreadpoolController
 
-from trainyard.contract import OnOutOfMemory, Phase, Reason, TrainRequest
+from trainyard.contract import Phase, Reason
 from trainyard.errors import DiskFull, Diverged, OutOfMemory, RunError
 from trainyard.folder import Outcome, RunFolder
 from trainyard.settings import DataAccess
@@ -45,6 +45,7 @@ class Job(BaseModel):
     locks: Path
     patience_seconds: float
     git_commit: str
+    halvings: int = 0
     environment: dict[str, str] = {}
 
     @property
@@ -84,6 +85,8 @@ class Progress:
         self.phase = first
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.stopping = False
+        self._saves = False
+        self._saved_to_stop = False
         self._saved = time.monotonic()
         self._told = 0.0
         self._started: tuple[float, int] | None = None
@@ -93,7 +96,8 @@ class Progress:
         """Begin a phase. Raises `Interrupted` when the run was asked to stop."""
         self.phase = phase
         self._channel.send(event="phase", phase=phase)
-        self._stop_if_asked()
+        if self.stopping and phase is not Phase.REGISTERING:
+            raise Interrupted
 
     def report(self, *, done: int, total: int, unit: str, metrics: Mapping[str, float]) -> None:
         """After a round or epoch: see `Training.report`."""
@@ -108,7 +112,8 @@ class Progress:
         if now - self._told >= 0.1 or done >= total:  # noqa: PLR2004 - ten times a second is live
             self._told = now
             self._channel.send(event="progress", done=done, total=total, unit=unit, eta_seconds=self._eta(now, done, total), metrics=dict(metrics))
-        self._stop_if_asked()
+        if self.stopping and (self._saved_to_stop or not self._saves):
+            raise Interrupted
 
     def note(self, message: str) -> None:
         """Tell people something about the run."""
@@ -116,8 +121,14 @@ class Progress:
         self._channel.send(event="note", message=message)
 
     def checkpoint_due(self) -> bool:
-        """Whether it is time to save a checkpoint."""
+        """Whether it is time to save a checkpoint: the report after it may be the one that stops the run.
+
+        A trainer that asks is not stopped before it was told to save: the signal may come between its question
+        and its report, and the rounds since the last checkpoint would be trained and reported again.
+        """
         now = time.monotonic()
+        self._saves = True
+        self._saved_to_stop = self.stopping
         if self.stopping or now - self._saved >= CHECKPOINT_SECONDS:
             self._saved = now
             return True
@@ -134,10 +145,6 @@ class Progress:
 
         at = int(time.time() * 1000)
         MlflowClient().log_batch(self._run_id, [Metric(name, float(value), at, step) for name, value in metrics.items()])
-
-    def _stop_if_asked(self) -> None:
-        if self.stopping and self.phase is not Phase.REGISTERING:
-            raise Interrupted
 
     def _asked_to_stop(self, *_: object) -> None:
         self.stopping = True
@@ -197,14 +204,14 @@ def _text(error: BaseException) -> str:
         return "it cannot say what it is"
 
 
-def training(job: Job, folder: RunFolder, request: TrainRequest, progress: Progress) -> Training:
+def training(job: Job, folder: RunFolder, seed: int, progress: Progress) -> Training:
     """What the trainer may use."""
     folder.checkpoints.mkdir(exist_ok=True)
     report: Callable[..., None] = progress.report
     return Training(
-        seed=request.seed, threads=job.threads, checkpoints=folder.checkpoints, report=report,
+        seed=seed, threads=job.threads, checkpoints=folder.checkpoints, report=report,
         checkpoint_due=progress.checkpoint_due, note=progress.note,
-        halve_batch=request.on_out_of_memory is OnOutOfMemory.HALVE_BATCH,
+        halvings=job.halvings,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import from_json
 from typer.core import TyperGroup
 
 from trainyard.client import ForeignAnswer, TrainyardClient, Unreachable, may_pass
@@ -337,8 +338,8 @@ def _param(text: str) -> tuple[str, Any]:
 
 def _read(source: str) -> dict[str, Any]:
     try:
-        body = json.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        body = from_json(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes(), allow_inf_nan=False)
+    except (OSError, ValueError) as error:
         raise Malformed(f"{source} does not hold a request as JSON: {error}") from error
     if not isinstance(body, dict):
         raise Malformed(f"{source} holds a JSON {type(body).__name__}, where a request is an object")

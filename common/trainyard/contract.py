@@ -26,9 +26,21 @@ def _not_reserved(alias: str) -> str:
     return alias
 
 
+WRITTEN_BY_US = ("trainyard.", "mlflow.runName", "mlflow.user", "mlflow.source.")
+
+
+def _not_our_own(tag: str) -> str:
+    """What Trainyard itself reads back from a run must be its own writing."""
+    if tag.startswith(WRITTEN_BY_US):
+        message = f"{tag!r} is a tag that Trainyard writes itself; take another name"
+        raise ValueError(message)
+    return tag
+
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\- ]{0,199}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,255}$"), AfterValidator(_not_reserved)]
+TagName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-/ ]{1,250}$"), AfterValidator(_not_our_own)]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -201,9 +213,7 @@ class TrainRequest(Wire):
     split: Split = Split()
     experiment: Name = "Default"
     run_name: Name | None = None
-    tags: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-/ ]{1,250}$")], Annotated[str, StringConstraints(max_length=5000)]] = Field(
-        default_factory=dict
-    )
+    tags: dict[TagName, Annotated[str, StringConstraints(max_length=5000)]] = Field(default_factory=dict)
     register_: Register | None = Field(None, alias="register")
     seed: int = Field(42, ge=0, lt=2**31)
     timeout_seconds: int = Field(7200, ge=1, le=7 * 24 * 3600)

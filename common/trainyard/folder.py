@@ -35,6 +35,8 @@ class State(BaseModel):
 
     starts: int = 0
     """Times the run was started and not handed back by a graceful stop."""
+    halvings: int = 0
+    """Times the batch was halved because memory ran out."""
     pid: int | None = None
     process_started: int | None = None
     """Start time of `pid` in clock ticks since boot: tells it from a later process of that number."""

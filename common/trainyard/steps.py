@@ -58,7 +58,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
-        fitted = trainer.train(params, data, training(job, folder, request, progress))
+        fitted = trainer.train(params, data, training(job, folder, request.seed, progress))
 
         progress.enter(Phase.EVALUATING)
         metrics = _evaluate(folder, trainer, fitted, data, progress)

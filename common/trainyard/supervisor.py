@@ -13,7 +13,16 @@ import structlog
 from mlflow.exceptions import MlflowException
 
 from trainyard.attempts import attempt
-from trainyard.contract import ModelInfo, OnExisting, Reason, Run, RunPage, RunStatus, TrainRequest
+from trainyard.contract import (
+    ModelInfo,
+    OnExisting,
+    OnOutOfMemory,
+    Reason,
+    Run,
+    RunPage,
+    RunStatus,
+    TrainRequest,
+)
 from trainyard.errors import Invalid, KeyReused, QueueFull, Unavailable, UnknownRun
 from trainyard.folder import Outcome, RunFolder, Submission
 from trainyard.intake import Intake
@@ -29,6 +38,8 @@ from trainyard.tracking import Tracking
 RECENT = 1000
 ANNOUNCE_SECONDS = 2.0
 TIDY_SECONDS = 3600.0
+HALVINGS = 3
+OUT_OF_MEMORY = frozenset({Reason.OUT_OF_MEMORY, Reason.GPU_OUT_OF_MEMORY})
 log = structlog.get_logger()
 
 
@@ -272,7 +283,6 @@ class Supervisor:
                 live.update(queue_position=position)
 
     async def _train(self, live: LiveRun) -> None:
-        request = live.submission.request
         live.update(queue_position=None)
         running = self._spawn(self._say_running(live))
         while True:
@@ -283,12 +293,24 @@ class Supervisor:
             if outcome is None:
                 await self._hand_back(live)
                 return
-            again = outcome.reason is not None and outcome.reason.retryable and live.state.starts < request.max_attempts
-            if not again or live.stop_asked.is_set():
+            how = self._again(live, outcome)
+            if how is None or live.stop_asked.is_set():
                 break
-            live.enter(RunStatus.SCHEDULED, message=f"{outcome.reason}: {outcome.message}; trying again")
+            live.enter(RunStatus.SCHEDULED, message=f"{outcome.reason}: {outcome.message}; {how}")
         await asyncio.wait({running})
         await self._close(live, outcome)
+
+    def _again(self, live: LiveRun, outcome: Outcome) -> str | None:
+        """How the run is to be tried again, in words; None where it is not. Halving the batch is no attempt of its own."""
+        request, state = live.submission.request, live.state
+        if outcome.reason in OUT_OF_MEMORY and request.on_out_of_memory is OnOutOfMemory.HALVE_BATCH:
+            batch_size = request.params.get("batch_size", self.models[request.model].defaults.get("batch_size", 1)) >> state.halvings + 1
+            if batch_size and state.halvings < HALVINGS:
+                state.halvings += 1
+                state.starts -= 1
+                return f"going on with batch_size {batch_size}"
+        again = outcome.reason is not None and outcome.reason.retryable and state.starts < request.max_attempts
+        return "trying again" if again else None
 
     async def _hand_back(self, live: LiveRun) -> None:
         """The service stops: the run waits for the next one, and this start does not count."""
@@ -334,7 +356,7 @@ class Supervisor:
             "roots": [str(root) for root in access.roots], "data_dir": str(access.data_dir),
             "http_hosts": list(access.http_hosts), "s3_endpoint": access.s3_endpoint,
             "locks": str(settings.work_dir.resolve() / "locks"), "patience_seconds": settings.tracking_patience_seconds,
-            "git_commit": settings.git_commit,
+            "git_commit": settings.git_commit, "halvings": live.state.halvings,
         }
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:

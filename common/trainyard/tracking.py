@@ -7,11 +7,13 @@ Every method blocks; the supervisor calls them from a thread. Errors pass as MLf
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import httpx
 from mlflow import MlflowClient
@@ -19,6 +21,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from pydantic import BaseModel, Field, ValidationError
 
 from trainyard.contract import Links, Reason, Registered, Run, RunPage, RunStatus, Transition
 from trainyard.errors import Invalid
@@ -74,10 +77,7 @@ class Tracking:
         for path in files:
             if path.exists():
                 self._client.log_artifact(run.run_id, str(path))
-        kept = run.model_dump(mode="json", include={"message", "reason", "model_uri", "registered", "attempt", "version", "started_at", "submitted_at"})
-        kept["transitions"] = [each.model_dump(mode="json", exclude_none=True) for each in run.transitions[-20:]]
-        kept["message"] = (run.message or "")[:1000] or None
-        tags = [RunTag("trainyard.outcome", json.dumps(kept))]
+        tags = [RunTag("trainyard.outcome", Kept.of(run).as_tag())]
         if run.reason:
             tags.append(RunTag("trainyard.reason", str(run.reason)))
         self._client.log_batch(run.run_id, tags=tags)
@@ -140,21 +140,52 @@ class Tracking:
 
     def _as_run(self, found: MlflowRun) -> Run:
         tags, info = found.data.tags, found.info
-        kept = json.loads(tags.get("trainyard.outcome", "{}"))
-        reason = Reason(kept["reason"]) if kept.get("reason") else None
+        kept = Kept.read(tags)
         return Run(
-            run_id=info.run_id, status=RunStatus(info.status), reason=reason, message=kept.get("message"),
-            retryable=reason.retryable if reason else None, version=kept.get("version", 0),
+            run_id=info.run_id, status=RunStatus(info.status), reason=kept.reason, message=kept.message,
+            retryable=kept.reason.retryable if kept.reason else None, version=kept.version,
             model=tags.get("trainyard.model", ""), service=self._instance,
             experiment=tags.get("trainyard.experiment", ""), experiment_id=info.experiment_id,
-            run_name=info.run_name or "", attempt=kept.get("attempt") or int(tags.get("trainyard.attempt", "1")),
-            metrics=dict(found.data.metrics), model_uri=kept.get("model_uri"),
-            registered=Registered.model_validate(kept["registered"]) if kept.get("registered") else None,
-            submitted_at=_time(info.start_time), started_at=kept.get("started_at") and datetime.fromisoformat(kept["started_at"]),
-            ended_at=_time(info.end_time) if info.end_time else None,
-            transitions=[Transition.model_validate_json(json.dumps(each)) for each in kept.get("transitions", [])],
+            run_name=info.run_name or "", attempt=kept.attempt,
+            metrics={name: value for name, value in found.data.metrics.items() if math.isfinite(value)},
+            model_uri=kept.model_uri, registered=kept.registered,
+            submitted_at=_time(info.start_time), started_at=kept.started_at,
+            ended_at=_time(info.end_time) if info.end_time else None, transitions=kept.transitions,
             links=Links(self=f"/train/{info.run_id}", logs=f"/train/{info.run_id}/logs", mlflow=self.link(info.experiment_id, info.run_id)),
         )
+
+
+class Kept(BaseModel):
+    """What MLflow has no field for of how a run ended, as a tag of the run."""
+
+    reason: Reason | None = None
+    message: str | None = None
+    model_uri: str | None = None
+    registered: Registered | None = None
+    attempt: int = 1
+    version: int = 0
+    started_at: datetime | None = None
+    transitions: list[Transition] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Of a run that ended."""
+        return cls(**{name: getattr(run, name) for name in cls.model_fields})
+
+    @classmethod
+    def read(cls, tags: dict[str, str]) -> Self:
+        """From a run's tags. One that does not read, because somebody changed it in MLflow, counts as not there."""
+        try:
+            return cls.model_validate_json(tags.get("trainyard.outcome") or json.dumps({"attempt": tags.get("trainyard.attempt", 1)}))
+        except ValidationError:
+            return cls()
+
+    def as_tag(self) -> str:
+        """As much of it as fits: a long message is cut, and the oldest transitions go first."""
+        short = self.model_copy(update={"message": self.message and self.message[:1000]})
+        while len(text := short.model_dump_json(exclude_none=True)) > TAG_LIMIT and short.transitions:
+            short = short.model_copy(update={"transitions": short.transitions[1:]})
+        return text
 
 
 def _cursor(token: str) -> str:

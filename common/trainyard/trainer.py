@@ -90,8 +90,8 @@ class Training:
     is asked to stop: save a checkpoint before the call."""
     checkpoint_due: Callable[[], bool]
     """Whether it is time to save one: about every 15 seconds, and at once when the run is asked to stop."""
-    halve_batch: bool = False
-    """Whether to go on with half the batch when memory runs out; see `trainyard.networks.memory`."""
+    halvings: int = 0
+    """How often memory ran out in earlier processes of this run that asked for `halve_batch`: halve the batch as often."""
     note: Callable[[str], None] = print
     """Tell people something about the run: it goes to the log and into its transitions."""
 

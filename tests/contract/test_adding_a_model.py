@@ -17,7 +17,7 @@ print(model.predict(pandas.DataFrame([[5.1, 3.5, 1.4, 0.2]], columns=columns)).t
 """
 
 
-def test_the_documented_model_trains_registers_and_predicts_without_trainyard(yard: Yard) -> None:
+def test_the_documented_model_trains_registers_and_predicts_without_trainyard(yard: Yard, service: str) -> None:
     text = (ROOT / "docs/adding-a-model.md").read_text()
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert example
@@ -26,13 +26,13 @@ def test_the_documented_model_trains_registers_and_predicts_without_trainyard(ya
     yard.service.start()
     assert yard.http.get("/readyz").json()["broken_models"] == {}
     described = yard.http.get("/models/neighbours").json()
-    run = yard.ended(yard.submit({**described["example"], "register": {"name": "neighbours"}})["run_id"])
+    run = yard.ended(yard.submit({**described["example"], "register": {"name": f"neighbours-{service}"}})["run_id"])
     assert (run["status"], run["message"]) == ("FINISHED", None)
     assert run["metrics"]["test_accuracy"] > 0.9
     refused = yard.http.post("/train", json={**described["example"], "params": {"n_neighbours": 3}})
     assert "did you mean 'n_neighbors'" in refused.text
     scored = subprocess.run(
-        [ROOT / ".venvs/boosting/bin/python", "-c", SCORE, yard.mlflow.url, "models:/neighbours/1"],
+        [ROOT / f".venvs/{service}/bin/python", "-c", SCORE, yard.mlflow.url, f"models:/neighbours-{service}/1"],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     assert scored.stdout.strip() == "[0]"

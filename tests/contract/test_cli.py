@@ -5,63 +5,72 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import ROOT, Server, Yard, free_port, ticking, until
 
-TRAINYARD = ROOT / ".venvs/boosting/bin/trainyard"
-QUICK = {"model": "xgboost_classifier", "params": {"n_estimators": 5}, "data": {"source": "builtin", "name": "iris"}}
+Trainyard = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def trainyard(*arguments: str, url: str, stdin: dict[str, Any] | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def program(service: str) -> Path:
+    """The command of the service's environment."""
+    return ROOT / f".venvs/{service}/bin/trainyard"
+
+
+@pytest.fixture
+def trainyard(program: Path) -> Trainyard:
     """Run the program to its end."""
-    return subprocess.run(
-        [TRAINYARD, *arguments], env=os.environ | {"TRAINYARD_URL": url} | variables, timeout=120, check=False,
-        input=json.dumps(stdin) if stdin is not None else None, capture_output=True, text=True,
-    )  # fmt: skip
+    def run(*arguments: str, url: str, stdin: dict[str, Any] | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *arguments], env=os.environ | {"TRAINYARD_URL": url} | variables, timeout=120, check=False,
+            input=json.dumps(stdin) if stdin is not None else None, capture_output=True, text=True,
+        )  # fmt: skip
+    return run
 
 
-def test_train_ends_with_the_metrics_and_exit_code_0(shared_yard: Yard) -> None:
-    done = trainyard("train", "-", url=shared_yard.service.url, stdin=QUICK)
+def test_train_ends_with_the_metrics_and_exit_code_0(shared_yard: Yard, trainyard: Trainyard, quick: dict[str, Any]) -> None:
+    done = trainyard("train", "-", url=shared_yard.service.url, stdin=quick)
     assert (done.returncode, "test_accuracy" in done.stdout, "FINISHED" in done.stdout) == (0, True, True)
 
 
-def test_json_prints_the_run_and_nothing_else(shared_yard: Yard) -> None:
-    done = trainyard("train", "-", "--json", url=shared_yard.service.url, stdin=QUICK)
+def test_json_prints_the_run_and_nothing_else(shared_yard: Yard, trainyard: Trainyard, quick: dict[str, Any]) -> None:
+    done = trainyard("train", "-", "--json", url=shared_yard.service.url, stdin=quick)
     run = json.loads(done.stdout)
     assert (done.returncode, run["status"]) == (0, "FINISHED")
     assert json.loads(trainyard("status", run["run_id"], "--json", url=shared_yard.service.url).stdout) == run
 
 
-def test_a_failed_run_exits_with_1_and_says_why(shared_yard: Yard) -> None:
+def test_a_failed_run_exits_with_1_and_says_why(shared_yard: Yard, trainyard: Trainyard) -> None:
     done = trainyard("train", "-", url=shared_yard.service.url, stdin=ticking(timeout_seconds=1))
     assert done.returncode == 1
     assert "timed_out" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("change", "said"),
     [
-        ({**QUICK, "model": "xgboost_clasifier"}, "did you mean 'xgboost_classifier'"),
-        ({**QUICK, "colour": "red"}, "/colour"),
-        ({**QUICK, "params": {"max_depth": -1}}, "/params/max_depth"),
+        ({"model": "tickin"}, "did you mean 'ticking'"),
+        ({"colour": "red"}, "/colour"),
+        ({"params": {"depths": -1}}, "/params/depths"),
     ],
 )
-def test_a_bad_request_exits_with_2_and_names_the_field(shared_yard: Yard, request_: dict[str, Any], said: str) -> None:
-    done = trainyard("train", "-", url=shared_yard.service.url, stdin=request_)
+def test_a_bad_request_exits_with_2_and_names_the_field(shared_yard: Yard, change: dict[str, Any], said: str, trainyard: Trainyard, quick: dict[str, Any]) -> None:
+    done = trainyard("train", "-", url=shared_yard.service.url, stdin={**quick, **change})
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 
-def test_an_unreachable_service_exits_with_3() -> None:
-    done = trainyard("train", "-", url=f"http://127.0.0.1:{free_port()}", stdin=QUICK)
+def test_an_unreachable_service_exits_with_3(trainyard: Trainyard, quick: dict[str, Any]) -> None:
+    done = trainyard("train", "-", url=f"http://127.0.0.1:{free_port()}", stdin=quick)
     assert (done.returncode, "does not answer" in " ".join(done.stderr.split())) == (3, True)
 
 
-def test_cancel_ends_the_run(shared_yard: Yard) -> None:
+def test_cancel_ends_the_run(shared_yard: Yard, trainyard: Trainyard) -> None:
     run_id = trainyard("train", "-", "--detach", url=shared_yard.service.url, stdin=ticking()).stdout.strip()
     shared_yard.in_phase(run_id, "training")
     assert "from round" in trainyard("logs", run_id, url=shared_yard.service.url).stdout
@@ -70,11 +79,11 @@ def test_cancel_ends_the_run(shared_yard: Yard) -> None:
     assert run_id in {run["run_id"] for run in json.loads(listed.stdout)["runs"]}
 
 
-def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path, program: Path) -> None:
     request = tmp_path / "request.json"
     request.write_text(json.dumps(ticking(experiment="interrupted")))
     program = subprocess.Popen(
-        [TRAINYARD, "train", request], env=os.environ | {"TRAINYARD_URL": shared_yard.service.url},
+        [program, "train", request], env=os.environ | {"TRAINYARD_URL": shared_yard.service.url},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     page = {"experiment": "interrupted", "status": "RUNNING"}
@@ -88,27 +97,28 @@ def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path) -> No
     shared_yard.cancel(runs[0]["run_id"])
 
 
-def test_promote_and_rollback_move_the_alias(shared_yard: Yard) -> None:
-    for rounds in (60, 1):
-        request = {**QUICK, "params": {"n_estimators": rounds}, "register": {"name": "moved"}}
+def test_promote_and_rollback_move_the_alias(shared_yard: Yard, trainyard: Trainyard, quick: dict[str, Any], rounds: str, service: str) -> None:
+    name = f"moved-{service}"
+    for number in (60, 1):
+        request = {**quick, "params": {rounds: number}, "register": {"name": name}}
         assert trainyard("train", "-", url=shared_yard.service.url, stdin=request).returncode == 0
     at = {"url": shared_yard.service.url, "MLFLOW_TRACKING_URI": shared_yard.mlflow.url}
     better = ("--metric", "test_log_loss", "--lower-is-better")
-    assert trainyard("promote", "moved", "2", *better, **at).returncode == 0
-    assert trainyard("promote", "moved", "1", *better, **at).returncode == 0
-    assert "version 2" in trainyard("rollback", "moved", **at).stdout
-    nothing = trainyard("rollback", "moved", **at)
+    assert trainyard("promote", name, "2", *better, **at).returncode == 0
+    assert trainyard("promote", name, "1", *better, **at).returncode == 0
+    assert "version 2" in trainyard("rollback", name, **at).stdout
+    nothing = trainyard("rollback", name, **at)
     assert (nothing.returncode, "no earlier holder" in " ".join(nothing.stderr.split())) == (1, True)
 
 
-def test_run_trains_once_without_a_server(mlflow_server: Server, tmp_path: Path) -> None:
+def test_run_trains_once_without_a_server(mlflow_server: Server, tmp_path: Path, trainyard: Trainyard, quick: dict[str, Any]) -> None:
     settings = {"TRAINYARD_WORK_DIR": str(tmp_path), "MLFLOW_TRACKING_URI": mlflow_server.url, "TRAINYARD_INSTANCE": "once"}
-    done = trainyard("run", "-", "--json", url="", stdin=QUICK, **settings)
+    done = trainyard("run", "-", "--json", url="", stdin=quick, **settings)
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "FINISHED")
-    assert trainyard("run", "-", url="", stdin={**QUICK, "model": "none"}, **settings).returncode == 2
+    assert trainyard("run", "-", url="", stdin={**quick, "model": "none"}, **settings).returncode == 2
 
 
-def test_serving_to_others_without_a_token_is_refused() -> None:
+def test_serving_to_others_without_a_token_is_refused(trainyard: Trainyard) -> None:
     done = trainyard("serve", url="", TRAINYARD_HOST="0.0.0.0")
     assert (done.returncode, "TRAINYARD_TOKEN" in done.stderr) == (2, True)
 

@@ -1,18 +1,23 @@
-"""The HTTP contract, against a real service: one suite for every service to come."""
+"""The HTTP contract, against a real service: one suite for every service."""
 
 import json
 import threading
 from datetime import datetime
+from typing import Any
 
 import httpx
 import pytest
 from servers import Yard, ticking, until
 
-QUICK = {"model": "xgboost_classifier", "params": {"n_estimators": 5}, "data": {"source": "builtin", "name": "iris"}}
+MODELS = {
+    "boosting": {"xgboost_classifier", "xgboost_regressor", "lightgbm_classifier", "lightgbm_regressor"},
+    "tensorflow": {"mlp", "mlp_regressor", "cnn"},
+    "pytorch": {"mlp", "mlp_regressor", "cnn"},
+}
 
 
-def test_an_accepted_run_is_answered_202_with_its_location(shared_yard: Yard) -> None:
-    response = shared_yard.http.post("/train", json=QUICK)
+def test_an_accepted_run_is_answered_202_with_its_location(shared_yard: Yard, rounds: str, quick: dict[str, Any]) -> None:
+    response = shared_yard.http.post("/train", json=quick)
     run = response.json()
     assert (response.status_code, response.headers["Location"]) == (202, f"/train/{run['run_id']}")
     assert run["status"] == "SCHEDULED"
@@ -21,11 +26,11 @@ def test_an_accepted_run_is_answered_202_with_its_location(shared_yard: Yard) ->
         "starting", "loading_data", "training", "evaluating", "logging_model",
     ]  # fmt: skip
     assert ended["model_uri"].startswith("models:/")
-    assert ended["progress"] == {"done": 5, "total": 5, "unit": "rounds", "eta_seconds": 0.0}
+    assert ended["progress"] == {"done": 5, "total": 5, "unit": "rounds" if rounds == "n_estimators" else "epochs", "eta_seconds": 0.0}
 
 
-def test_prefer_wait_answers_with_the_ended_run(shared_yard: Yard) -> None:
-    response = shared_yard.http.post("/train", json=QUICK, headers={"Prefer": "wait=60"})
+def test_prefer_wait_answers_with_the_ended_run(shared_yard: Yard, quick: dict[str, Any]) -> None:
+    response = shared_yard.http.post("/train", json=quick, headers={"Prefer": "wait=60"})
     assert (response.status_code, response.json()["status"]) == (202, "FINISHED")
 
 
@@ -58,25 +63,39 @@ def test_the_outcome_is_404_until_the_run_ended_and_200_however_it_did(shared_ya
     assert (ended.status_code, ended.json()["status"]) == (200, "KILLED")
 
 
-def test_cancelling_an_ended_run_answers_200_and_changes_nothing(shared_yard: Yard) -> None:
-    run = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])
+def test_cancelling_an_ended_run_answers_200_and_changes_nothing(shared_yard: Yard, quick: dict[str, Any]) -> None:
+    run = shared_yard.ended(shared_yard.submit(quick)["run_id"])
     response = shared_yard.http.delete(f"/train/{run['run_id']}")
     assert (response.status_code, response.json()) == (200, run)
 
 
-def test_a_run_of_an_earlier_service_is_read_back_from_mlflow(yard: Yard) -> None:
-    before = yard.ended(yard.submit(QUICK)["run_id"])
-    yard.service.kill()
-    yard.service.start()
-    after = yard.get(before["run_id"])
+def test_a_run_of_an_earlier_service_is_read_back_from_mlflow(shared_yard: Yard, quick: dict[str, Any]) -> None:
+    before = shared_yard.ended(shared_yard.submit(quick)["run_id"])
+    shared_yard.service.kill()
+    shared_yard.service.start()
+    after = shared_yard.get(before["run_id"])
     same = ("status", "model", "experiment", "run_name", "attempt", "model_uri", "transitions", "links", "reason")
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
     assert after["metrics"]["test_accuracy"] == before["metrics"]["test_accuracy"]
-    assert yard.http.get(f"/train/{before['run_id']}/logs").status_code == 200
+    assert shared_yard.http.get(f"/train/{before['run_id']}/logs").status_code == 200
 
 
-def test_the_list_is_newest_first_and_filters_and_pages(shared_yard: Yard) -> None:
-    runs = [shared_yard.submit({**QUICK, "experiment": "listed"})["run_id"] for _ in range(3)]
+def test_what_somebody_wrote_over_in_mlflow_does_not_hide_the_run(shared_yard: Yard, quick: dict[str, Any]) -> None:
+    run = shared_yard.ended(shared_yard.submit(quick)["run_id"])
+    shared_yard.service.kill()
+    for tag in ("trainyard.outcome", "trainyard.attempt"):
+        body = {"run_id": run["run_id"], "key": tag, "value": "{"}
+        httpx.post(f"{shared_yard.mlflow.url}/api/2.0/mlflow/runs/set-tag", json=body, timeout=30).raise_for_status()
+    body = {"run_id": run["run_id"], "key": "score", "value": "NaN", "timestamp": 1, "step": 0}
+    httpx.post(f"{shared_yard.mlflow.url}/api/2.0/mlflow/runs/log-metric", json=body, timeout=30).raise_for_status()
+    shared_yard.service.start()
+    found = shared_yard.get(run["run_id"])
+    assert (found["status"], found["model"], found["attempt"]) == ("FINISHED", quick["model"], 1)
+    assert run["run_id"] in [each["run_id"] for each in shared_yard.http.get("/train").json()["runs"]]
+
+
+def test_the_list_is_newest_first_and_filters_and_pages(shared_yard: Yard, quick: dict[str, Any]) -> None:
+    runs = [shared_yard.submit({**quick, "experiment": "listed"})["run_id"] for _ in range(3)]
     for run_id in runs:
         shared_yard.ended(run_id)
     first = shared_yard.http.get("/train", params={"experiment": "listed", "limit": 2}).json()
@@ -97,11 +116,9 @@ def test_followed_logs_end_with_the_run(shared_yard: Yard) -> None:
         assert "asked to stop" in "".join(pieces)
 
 
-def test_every_model_is_described_and_its_example_is_accepted(shared_yard: Yard) -> None:
+def test_every_model_is_described_and_its_example_is_accepted(shared_yard: Yard, service: str) -> None:
     models = shared_yard.http.get("/models").json()
-    assert {"xgboost_classifier", "xgboost_regressor", "lightgbm_classifier", "lightgbm_regressor"} < {
-        model["name"] for model in models
-    }
+    assert MODELS[service] < {model["name"] for model in models}
     for model in models:
         described = shared_yard.http.get(f"/models/{model['name']}").json()
         assert set(described["defaults"]) == set(described["params_schema"]["properties"])
@@ -112,8 +129,8 @@ def test_every_model_is_described_and_its_example_is_accepted(shared_yard: Yard)
             assert shared_yard.ended(run_id)["status"] == "FINISHED"
 
 
-def test_the_times_are_in_utc_and_in_order(shared_yard: Yard) -> None:
-    run = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])
+def test_the_times_are_in_utc_and_in_order(shared_yard: Yard, quick: dict[str, Any]) -> None:
+    run = shared_yard.ended(shared_yard.submit(quick)["run_id"])
     times = [datetime.fromisoformat(run[name]) for name in ("submitted_at", "started_at", "ended_at")]
     assert times == sorted(times)
     assert all(time.utcoffset() is not None and not time.utcoffset() for time in times)
@@ -122,23 +139,27 @@ def test_the_times_are_in_utc_and_in_order(shared_yard: Yard) -> None:
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
-        ({"model": "xgboost_clasifier"}, "/model"),
-        ({"params": {"n_estimator": 5}}, "/params/n_estimator"),
-        ({"params": {"n_estimators": "5"}}, "/params/n_estimators"),
+        ({"model": "perceptrom"}, "/model"),
+        ({"params": {"depths": 5}}, "/params/depths"),
+        ({"params": {"ROUNDS": "5"}}, "/params/ROUNDS"),
         ({"data": {"source": "builtin", "name": "irises"}}, "/data/name"),
         ({"data": {"source": "builtin", "name": "diabetes"}}, "/data/name"),
         ({"data": {"source": "file", "uri": "absent.csv", "target": "y"}}, "/data/uri"),
         ({"data": {"source": "file", "uri": "/etc/passwd", "target": "y"}}, "/data/uri"),
         ({"register": {"name": "m", "alias": "latest"}}, "/register/alias"),
         ({"timeout_seconds": 0}, "/timeout_seconds"),
+        ({"tags": {"trainyard.outcome": "{"}}, "/tags/trainyard.outcome"),
+        ({"tags": {"mlflow.user": "me"}}, "/tags/mlflow.user"),
         ({"split": {"test_size": 0.9, "validation_size": 0.2}}, "/split"),
         ({"colour": "red"}, "/colour"),
     ],
 )
 def test_what_can_be_known_at_submit_is_refused_with_its_pointer(
-    shared_yard: Yard, change: dict[str, object], pointer: str
+    shared_yard: Yard, change: dict[str, object], pointer: str, rounds: str, quick: dict[str, Any]
 ) -> None:
-    response = shared_yard.http.post("/train", json={**QUICK, **change})
+    body = json.dumps({**quick, **change}).replace("ROUNDS", rounds)
+    pointer = pointer.replace("ROUNDS", rounds)
+    response = shared_yard.http.post("/train", content=body)
     assert response.status_code == 422
     assert response.headers["Content-Type"] == "application/problem+json"
     assert [each["pointer"] for each in response.json()["errors"]] == [pointer]
@@ -150,7 +171,7 @@ def test_what_can_be_known_at_submit_is_refused_with_its_pointer(
         (b"", 400),
         (b"{", 400),
         (b"[" * 10_000, 400),
-        (json.dumps(QUICK).replace("5", "NaN").encode(), 400),
+        (b'{"seed": NaN}', 400),
         (b"[]", 422),
         (b" " * 10_000_000, 413),
     ],
@@ -171,11 +192,11 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_that_cannot_be_trained_on_is_refused_or_fails_its_run(shared_yard: Yard, name: str) -> None:
+def test_a_table_that_cannot_be_trained_on_is_refused_or_fails_its_run(shared_yard: Yard, name: str, quick: dict[str, Any]) -> None:
     root = shared_yard.service.environment["TRAINYARD_DATA_ROOTS"]
     with open(f"{root}/{name}", "w") as file:  # noqa: PTH123 - a table in the service's own root
         file.write(TABLES[name])
-    response = shared_yard.http.post("/train", json={**QUICK, "data": {"source": "file", "uri": name, "target": "y"}})
+    response = shared_yard.http.post("/train", json={**quick, "data": {"source": "file", "uri": name, "target": "y"}})
     if response.status_code == 202:
         run = shared_yard.ended(response.json()["run_id"])
         assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "invalid_data", False)
@@ -198,13 +219,13 @@ def test_without_the_token_only_healthz_answers(yard: Yard) -> None:
     assert yard.http.get("/models", headers={"Authorization": "Bearer secre"}).status_code == 401
 
 
-def test_a_model_file_that_does_not_load_is_named_and_the_rest_works(yard: Yard) -> None:
+def test_a_model_file_that_does_not_load_is_named_and_the_rest_works(yard: Yard, quick: dict[str, Any]) -> None:
     yard.service.kill()
     (yard.work_dir.parent / "models/broken.py").write_text("import absent_library")
     yard.service.start()
     ready = yard.http.get("/readyz").json()
     assert "absent_library" in ready["broken_models"][str(yard.work_dir.parent / "models/broken.py")]
-    assert yard.ended(yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
+    assert yard.ended(yard.submit(quick)["run_id"])["status"] == "FINISHED"
 
 
 def test_a_ticking_run_reports_its_newest_metrics_live(shared_yard: Yard) -> None:

@@ -113,6 +113,16 @@ def test_a_trouble_that_a_retry_may_help_is_tried_as_often_as_asked_and_no_other
     assert (once["status"], once["attempt"]) == ("FAILED", 1)
 
 
+@pytest.mark.parametrize("batch_size, fits, status, sizes", [(256, 64, "FINISHED", [128, 64]), (1000, 64, "FAILED", [500, 250, 125]), (2, 1, "FINISHED", [1])])
+def test_a_run_that_runs_out_of_memory_halves_its_batch_where_asked(shared_yard, batch_size, fits, status, sizes):
+    request = troubled(trouble="too_large", batch_size=batch_size, fits=fits)
+    run = shared_yard.ended(shared_yard.submit({**request, "on_out_of_memory": "halve_batch"})["run_id"])
+    assert (run["status"], run["attempt"]) == (status, 1)
+    said = [step["message"].rpartition(" ")[2] for step in run["transitions"] if "going on with batch_size" in (step["message"] or "")]
+    assert said == [str(size) for size in sizes]
+    assert shared_yard.ended(shared_yard.submit(request)["run_id"])["reason"] == "out_of_memory"
+
+
 def _child(yard: Yard, run_id: str) -> int | None:
     log = yard.folder(run_id) / Path("training.log")
     words = log.read_text().split() if log.exists() else []

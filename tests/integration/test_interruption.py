@@ -38,3 +38,11 @@ def test_a_run_that_was_handed_back_finishes_with_every_round_in_mlflow(shared_y
     assert (run["status"], run["attempt"]) == ("FINISHED", 1)
     assert steps(shared_yard, run_id, "train_log_loss") == list(range(1, ROUNDS + 1))
     assert [step["status"] for step in run["transitions"] if not step["phase"]] == ["SCHEDULED", "SCHEDULED", "SCHEDULED", "FINISHED"]
+
+
+def test_a_run_is_not_stopped_between_its_question_for_a_checkpoint_and_its_report(shared_yard: Yard) -> None:
+    """Its process is told to stop there in round 2, saves in round 3, and the next one goes on with round 4."""
+    request = {"model": "troubled", "params": {"rounds": 4, "trouble": "asked_to_stop"}, "data": {"source": "builtin", "name": "iris"}, "max_attempts": 2}
+    run = shared_yard.ended(shared_yard.submit(request)["run_id"])
+    assert (run["status"], run["attempt"]) == ("FINISHED", 2)
+    assert steps(shared_yard, run["run_id"], "train_log_loss") == [1, 2, 3, 4]

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +29,8 @@ class TroubledParams(Params):
     trouble: str | None = None
     at: Place = "train"
     hold: Place | None = None
+    batch_size: int = Field(256, ge=1)
+    fits: int = Field(64, ge=1, description="The batch for which there is memory, where the trouble is `too_large`")
 
 
 class Unprintable(Exception):
@@ -137,7 +140,15 @@ class Troubled:
 
     def train(self, params: TroubledParams, data: Data, training: Training) -> FittedTroubled:
         script = Script(params, training)
-        for done in range(1, params.rounds + 1):
+        if params.trouble == "too_large" and params.batch_size >> training.halvings > params.fits:
+            raise MemoryError
+        saved = training.checkpoints / "round"
+        first = int(saved.read_text()) if saved.exists() else 0
+        for done in range(first + 1, params.rounds + 1):
+            if training.checkpoint_due():
+                saved.write_text(str(done))
+            elif params.trouble == "asked_to_stop" and done == 2:  # after the question, before the report
+                os.kill(os.getpid(), signal.SIGTERM)
             loss = float("nan") if params.trouble == "nan" and done == params.rounds else 1 / done
             training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": loss})
         script.reached("train")

@@ -26,6 +26,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "split": {"stratify": False},
         "experiment": "diabetes",
     },
+    "classify_images": {
+        "model": "cnn",
+        "params": {"conv_channels": [16, 32], "epochs": 5},
+        "data": {"source": "builtin", "name": "digits"},
+        "experiment": "digits",
+    },
+    "predict_a_number_by_a_network": {
+        "model": "mlp_regressor",
+        "params": {"hidden_units": [64], "epochs": 20},
+        "data": {"source": "builtin", "name": "diabetes"},
+        "split": {"stratify": False},
+        "experiment": "diabetes",
+    },
     "train_on_a_file": {
         "model": "xgboost_classifier",
         "data": {"source": "file", "uri": "bank_marketing.csv", "target": "y"},

@@ -24,6 +24,10 @@ class NetworkParams(Params):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one")
     deterministic: bool = Field(False, description="The same seed gives the same weights, more slowly")
 
+    def batch_after(self, halvings: int) -> int:
+        """Rows a step after memory ran out so often."""
+        return max(1, self.batch_size >> halvings)
+
 
 class MlpParams(NetworkParams):
     """A multilayer perceptron, on images or tables."""
@@ -37,7 +41,10 @@ class MlpParams(NetworkParams):
 class CnnParams(NetworkParams):
     """A convolutional network on images: a convolution, a norm, an activation and a pooling a stage."""
 
-    conv_channels: list[Units] = Field([32, 64], min_length=1, max_length=10, description="Channels of each stage")
+    epochs: int = Field(5, ge=1, le=10_000, description="Passes over the training rows")
+    batch_size: int = Field(128, ge=1, le=65_536, description="Rows a step")
+    learning_rate: float = Field(1e-2, gt=0, le=10, description="The highest of the schedule")
+    conv_channels: list[Units] = Field([16, 32, 64], min_length=1, max_length=10, description="Channels of each stage")
     kernel_size: Literal[1, 3, 5, 7] = Field(3, description="Of every convolution, in pixels")
     dense_units: int = Field(128, ge=1, le=16_384, description="Units of the layer before the last")
     dropout: float = Field(0.25, ge=0, lt=1, description="Before the last layer")

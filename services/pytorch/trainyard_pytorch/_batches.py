@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
+from trainyard.networks.fitness import steps_of
 
 Tensor = Any
 SHIFT = 2
@@ -33,9 +34,8 @@ class Rows:
             yield self[chosen]
 
     def steps(self, batch_size: int) -> int:
-        """Batches of at most `batch_size`; of one more rather than of a single row, on which a norm would fail."""
-        steps = -(-len(self) // batch_size)
-        return steps if len(self) // steps > 1 else max(1, len(self) // 2)
+        """Batches of an epoch."""
+        return steps_of(len(self), batch_size)
 
 
 def shifted(images: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 from trainyard.contract import Task
-from trainyard.errors import Diverged, InvalidData, InvalidParams
-from trainyard.networks.memory import with_smaller_batches
+from trainyard.errors import Diverged, InvalidData
+from trainyard.networks.fitness import check_patience
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Part, Training
 
@@ -68,17 +68,10 @@ def train(build: Callable[[], nn.Module], params: NetworkParams, given: Lesson, 
     torch.set_num_threads(training.threads)
     torch.use_deterministic_algorithms(params.deterministic)
     device = Device.chosen(params)
-    if params.early_stopping_patience and given.validation is None:
-        raise InvalidParams(
-            f"early_stopping_patience is {params.early_stopping_patience}, and there are no validation rows to watch; "
-            "set split.validation_size above 0, or leave it out"
-        )
+    check_patience(params, validated=given.validation is not None)
 
-    def attempt(batch_size: int) -> nn.Module:
-        with out_of_memory_told():
-            return _fit(build, params, _on(device, given), training, device=device, batch_size=batch_size)
-
-    return with_smaller_batches(attempt, params.batch_size, training)
+    with out_of_memory_told():
+        return _fit(build, params, _on(device, given), training, device=device, batch_size=params.batch_after(training.halvings))
 
 
 def _fit(  # noqa: C901, PLR0913 - a training from its first line to its last is best read in one piece

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from trainyard.errors import InvalidParams
-from trainyard.networks.params import CnnParams, MlpParams, NetworkParams
+from trainyard.networks.fitness import check_room
+from trainyard.networks.params import CnnParams, MlpParams
 
 Images = npt.NDArray[np.uint8]
 
@@ -75,13 +75,9 @@ def convolutional(params: CnnParams, images: Images, classes: int) -> nn.Sequent
     and a quarter of the work for both.
     """
     height, width, channels = images.shape[1:]
+    check_room(params, height=height, width=width)
     layers: list[nn.Module] = []
-    for stage, filters in enumerate(params.conv_channels):
-        if min(height, width) < 2:  # noqa: PLR2004 - a pooling halves both
-            raise InvalidParams(
-                f"conv_channels has {len(params.conv_channels)} stages, each of which halves the image, "
-                f"and images of {images.shape[1]} x {images.shape[2]} pixels have room for {stage}"
-            )
+    for filters in params.conv_channels:
         layers += [
             nn.Conv2d(channels, filters, params.kernel_size, padding=params.kernel_size // 2, bias=False),
             nn.MaxPool2d(2), nn.BatchNorm2d(filters), nn.ReLU(),
@@ -91,12 +87,6 @@ def convolutional(params: CnnParams, images: Images, classes: int) -> nn.Sequent
         Scaled(images), *layers, nn.Flatten(), nn.Linear(channels * height * width, params.dense_units), nn.ReLU(),
         nn.Dropout(params.dropout), nn.Linear(params.dense_units, classes),
     )
-
-
-def check_batch(params: NetworkParams, *, normed: bool) -> None:
-    """Raise `InvalidParams` for batches of one row where a norm needs two."""
-    if normed and params.batch_size == 1:
-        raise InvalidParams("batch_size is 1, and a batch norm needs 2 rows or more; take a larger one" + (", or batch_norm false" if isinstance(params, MlpParams) else ""))
 
 
 def summary(network: nn.Module) -> str:

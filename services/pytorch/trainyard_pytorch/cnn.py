@@ -5,13 +5,14 @@ from functools import partial
 from typing import Any
 
 from trainyard.contract import Task
+from trainyard.networks.fitness import check_batch
 from trainyard.networks.params import CnnParams
 from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_pytorch._batches import shifted
 from trainyard_pytorch._fitted import ImageClassifier
 from trainyard_pytorch._loop import lesson, train
-from trainyard_pytorch._networks import check_batch, convolutional
+from trainyard_pytorch._networks import convolutional
 
 
 @dataclass(frozen=True)

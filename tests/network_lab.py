@@ -1,6 +1,7 @@
-"""Trains in the PyTorch environment for tests that run in another: a job a line in, a result a line out."""
+"""Trains in the environment of a service for tests that run in another: a job a line in, a result a line out."""
 
 import json
+import os
 import resource
 import sys
 from dataclasses import replace
@@ -12,12 +13,11 @@ import pandas as pd
 from trainyard.contract import BuiltinData, Split, Task
 from trainyard.datasets import load
 from trainyard.evaluation import evaluate
+from trainyard.service import installed_service
 from trainyard.settings import DataAccess
-from trainyard.trainer import Data, Interrupted, Part, Training
-from trainyard_pytorch.cnn import cnn
-from trainyard_pytorch.mlp import mlp, mlp_regressor
+from trainyard.trainer import Data, Interrupted, Part, Training, load_catalogue
 
-TRAINERS = {each.name: each for each in (cnn, mlp, mlp_regressor)}
+TRAINERS = load_catalogue(installed_service().package, None).trainers
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
     training = Training(
         seed=job.get("seed", 0), threads=1, checkpoints=folder, report=report, checkpoint_due=lambda: False,
-        halve_batch=job.get("halve", False), note=result["notes"].append,
+        halvings=job.get("halvings", 0), note=result["notes"].append,
     )
     before = resource.getrlimit(resource.RLIMIT_AS)
     if "spare_mb" in job:
@@ -72,11 +72,11 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_of(name: str, trainer: Any) -> Data:
-    """A builtin, `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories."""
+    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories."""
     if name == "mixed":
         return mixed(trainer.task)
-    kinds = ("images",) if name in {"images", "tiny"} else trainer.data
-    access = DataAccess((), Path(), (), None)
+    kinds = ("images",) if name in {"images", "tiny", "mnist"} else trainer.data
+    access = DataAccess((), Path(os.environ.get("TRAINYARD_TEST_DATA", "")), (), None)
     builtin = BuiltinData(source="builtin", name="digits" if name in {"images", "tiny"} else name)
     data = load(builtin, Split(), task=trainer.task, access=access, kinds=kinds)
     if name == "tiny":

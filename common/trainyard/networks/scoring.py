@@ -4,6 +4,7 @@ Raw rows in, labels or values out; `params={"method": "predict_proba"}` gives a 
 Categories never seen in training count as missing, and so does a column that is not there.
 """
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,16 @@ import pandas as pd
 
 
 class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unused-ignore] # not exported by name
-    """Predicts from raw columns with a network exported by torch."""
+    """Predicts from raw columns with a network that torch exported or Keras saved."""
 
     network: Any
     about: dict[str, Any]
 
     def load_context(self, context: Any) -> None:
         """Read `preprocessing.json` and the network."""
-        import torch
-
         self.about = json.loads(Path(context.artifacts["preprocessing"]).read_text())
-        self.network = torch.export.load(context.artifacts["network"]).module()
+        path = context.artifacts["network"]
+        self.network = _by_keras(path) if path.endswith(".keras") else _by_torch(path)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Labels or float64 values of (n,); or a frame of (n, classes) for `predict_proba`."""
@@ -35,19 +35,13 @@ class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unus
         if method not in {"predict", "predict_proba"} or (method == "predict_proba" and classes is None):
             message = f"method is {method!r}; this model has predict" + (" and predict_proba" if classes else "")
             raise ValueError(message)
-        answers = self._answers(self._encode(model_input))
+        answers = self.network(self._encode(model_input)).astype(np.float64)
         if classes is None:
-            return answers
+            return answers.reshape(-1)
         if method == "predict_proba":
             return pd.DataFrame(answers, columns=[str(label) for label in classes], index=model_input.index)
         labels = np.array(classes, dtype=object if isinstance(classes[0], str) else None)
         return labels[answers.argmax(axis=1)]
-
-    def _answers(self, encoded: Any) -> Any:
-        import torch
-
-        with torch.inference_mode():
-            return self.network(torch.from_numpy(encoded)).numpy().astype(np.float64)
 
     def _encode(self, rows: pd.DataFrame) -> Any:
         parts = []
@@ -55,6 +49,22 @@ class Scoring(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc,unus
             values = rows[column["name"]] if column["name"] in rows.columns else pd.Series(np.nan, index=rows.index)
             parts.append(_one_hot(values, column) if column["kind"] == "category" else _scaled(values, column))
         return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def _by_torch(path: str) -> Any:
+    torch = importlib.import_module("torch")
+    network = torch.export.load(path).module()
+
+    def answers(encoded: Any) -> Any:
+        with torch.inference_mode():
+            return network(torch.from_numpy(encoded)).numpy()
+
+    return answers
+
+
+def _by_keras(path: str) -> Any:
+    network = importlib.import_module("keras").saving.load_model(path, compile=False)
+    return lambda encoded: network.predict(encoded, verbose=0)
 
 
 def _scaled(values: pd.Series, column: dict[str, Any]) -> Any:

@@ -1,0 +1,92 @@
+"""What the logged networks of both frameworks have in common: their examples, signatures and requirements."""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType
+
+from trainyard.networks.tables import CategoryColumn, TableEncoding
+
+SCORING = Path(__file__).with_name("scoring.py")
+EXAMPLE_ROWS = 5
+
+
+def image_example(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Bytes of (n, height, width, channels), or of (n, height, width) for grey; two images at least, so that n stays open."""
+    some = np.resize(images, (2, *images.shape[1:])) if len(images) == 1 else images[:EXAMPLE_ROWS]
+    return np.ascontiguousarray(some[..., 0] if images.shape[-1] == 1 else some)
+
+
+def image_model(example: npt.NDArray[np.uint8], classes: Sequence[Any]) -> dict[str, Any]:
+    """Arguments of a flavour's `log_model`: raw images in, float32 probabilities of (n, classes) out."""
+    return {
+        "signature": ModelSignature(
+            inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
+            outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classes)))]),
+        ),
+        "metadata": {"classes": [_plain(label) for label in classes]},
+    }
+
+
+def table_example(encoding: TableEncoding, rows: pd.DataFrame) -> pd.DataFrame:
+    """The first rows as callers send them: strings and doubles."""
+    rows = rows.head(EXAMPLE_ROWS).reset_index(drop=True)
+    return pd.DataFrame({
+        column.name: rows[column.name].astype(object).where(rows[column.name].notna(), None) if isinstance(column, CategoryColumn)
+        else rows[column.name].astype("float64")
+        for column in encoding.columns
+    })
+
+
+def table_model(encoding: TableEncoding, classes: Sequence[Any] | None, network: Path) -> dict[str, Any]:
+    """Arguments of `mlflow.pyfunc.log_model` for a network in a file: raw columns in, labels or values out.
+
+    Writes `preprocessing.json` beside the network; both become artifacts of the model, and `scoring.py` its code.
+    """
+    labels = None if classes is None else [_plain(label) for label in classes]
+    preprocessing = network.with_name("preprocessing.json")
+    encoding.write(preprocessing, classes=labels)
+    inputs: list[Any] = [ColSpec(AnyType(), column.name, required=False) for column in encoding.columns]
+    return {
+        "python_model": str(SCORING),
+        "artifacts": {"network": str(network), "preprocessing": str(preprocessing)},
+        "signature": ModelSignature(
+            inputs=Schema(inputs), outputs=Schema([ColSpec(_output_type(labels))]),
+            params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
+        ),
+    }
+
+
+def requirements(*framework: tuple[str, ...]) -> list[str]:
+    """What a logged model needs, pinned at the versions installed here: of each library the first of its names that is.
+
+    Which build it is stays out of it.
+    """
+    found = []
+    for names in (("mlflow", "mlflow-skinny"), ("numpy",), ("pandas",), *framework):
+        for name in names:
+            try:
+                found.append(f"{name}=={version(name).partition('+')[0]}")
+            except PackageNotFoundError:
+                continue
+            break
+    return found
+
+
+def _output_type(classes: list[Any] | None) -> DataType:
+    if classes is None:
+        return DataType.double
+    if all(isinstance(label, bool) for label in classes):
+        return DataType.boolean
+    return DataType.long if all(isinstance(label, int) for label in classes) else DataType.string
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label

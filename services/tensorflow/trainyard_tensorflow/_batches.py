@@ -1,0 +1,79 @@
+"""Training rows in memory, taken a batch at a time by slicing a permutation; no worker, no Python a row or a batch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import tensorflow as tf
+from trainyard.networks.fitness import steps_of
+
+SHIFT = 2
+"""Pixels that augmentation shifts by, at most, in each direction."""
+EVALUATED_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one part: images as bytes of (n, height, width, channels) or table rows as floats of (n, width)."""
+
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def steps(self, batch_size: int) -> int:
+        """Batches of an epoch."""
+        return steps_of(len(self), batch_size)
+
+    def shuffled(self, batch_size: int, *, seed: int, epoch: tf.Variable, augment: bool) -> tf.data.Dataset:
+        """All rows once, in `steps` batches whose sizes differ by one at most, in an order drawn from the seed and `epoch`.
+
+        `epoch`, int64 of (), is read when an iteration begins.
+        """
+        count, steps = len(self), self.steps(batch_size)
+        x, y, weight = self._tensors()
+
+        def batches(_: Any) -> Any:
+            order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), tf.stack([tf.constant(seed, tf.int64), epoch]))
+            return tf.data.Dataset.range(steps).map(lambda step: (step, order[step * count // steps : (step + 1) * count // steps]))
+
+        def rows(step: Any, chosen: Any) -> Any:
+            some = tf.gather(x, chosen)
+            if augment:
+                some = shifted(some, tf.stack([seed + epoch, step]))
+            return some, tf.gather(y, chosen), tf.gather(weight, chosen)
+
+        every = tf.data.Dataset.range(1).flat_map(batches).map(rows).prefetch(2)
+        return _quiet(every.apply(tf.data.experimental.assert_cardinality(steps)))
+
+    def in_order(self) -> tf.data.Dataset:
+        """All rows as they are, in large batches."""
+        return _quiet(tf.data.Dataset.from_tensor_slices(self._tensors()).batch(EVALUATED_AT_ONCE))
+
+    def _tensors(self) -> tuple[Any, Any, Any]:
+        with tf.device("CPU:0"):
+            return tf.convert_to_tensor(self.x), tf.convert_to_tensor(self.y), tf.convert_to_tensor(self.weight)
+
+
+def shifted(images: Any, seed: Any) -> Any:
+    """Each image of (n, height, width, channels) moved by up to `SHIFT` pixels of its own, with zeros coming in.
+
+    `seed`: int64 of (2,). Keras's random layers would do it in floats, by interpolation; this is one gathering.
+    """
+    shape = tf.shape(images)
+    count, height, width = shape[0], shape[1], shape[2]
+    padded = tf.pad(images, [[0, 0], [SHIFT, SHIFT], [SHIFT, SHIFT], [0, 0]])
+    moved = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * SHIFT + 1, tf.int32)
+    rows = tf.broadcast_to((moved[0] + tf.range(height))[:, :, tf.newaxis], (count, height, width))
+    columns = tf.broadcast_to((moved[1] + tf.range(width))[:, tf.newaxis, :], (count, height, width))
+    return tf.gather_nd(padded, tf.stack([rows, columns], axis=-1), batch_dims=1)
+
+
+def _quiet(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Without threads beside those that train."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    return dataset.with_options(options)

@@ -1,0 +1,5 @@
+"""The TensorFlow service: which package holds its models, where it listens."""
+
+from trainyard.service import Service
+
+SERVICE = Service(name="tensorflow", package="trainyard_tensorflow", port=8002)
