@@ -1,0 +1,30 @@
+"""Trainyard from Airflow: `TrainOperator`, which submits a training and waits without a worker slot.
+
+    from trainyard.airflow import TrainOperator
+
+Airflow reads `trainyard.airflow.provider` while it is still starting, so nothing is imported before it is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainyard.airflow.operator import TrainOperator
+    from trainyard.airflow.promotion import PromoteOperator
+    from trainyard.airflow.ready import ServiceReadySensor
+    from trainyard.airflow.trigger import SubmitTrigger, TrainTrigger
+
+__all__ = ["PromoteOperator", "ServiceReadySensor", "SubmitTrigger", "TrainOperator", "TrainTrigger"]
+
+HOMES = {
+    "PromoteOperator": "promotion", "ServiceReadySensor": "ready", "SubmitTrigger": "trigger",
+    "TrainOperator": "operator", "TrainTrigger": "trigger",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -1,0 +1,130 @@
+"""What waits in the triggerer: for a submit to be accepted, and for a run to end.
+
+Each yields one event and is then over. Both may be started again by another triggerer at any time: a submit
+has its Idempotency-Key, and a wait only reads.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from trainyard.airflow import waiting
+from trainyard.airflow.connection import find_async
+from trainyard.client import AsyncTrainyardClient
+from trainyard.contract import Run
+from trainyard.errors import TrainyardError
+
+CANCEL_PAUSE_SECONDS = 1.0
+
+
+class _ServiceTrigger(BaseTrigger):
+    """A trigger that talks to the service of a connection. The token stays in the connection."""
+
+    conn_id: str
+
+    async def _client(self) -> AsyncTrainyardClient:
+        url, token = await find_async(self.conn_id)
+        return AsyncTrainyardClient(url, token=token)
+
+    def _say(self, line: str) -> None:
+        self.log.info("%s", line)
+
+
+class TrainTrigger(_ServiceTrigger):
+    """Waits for a run's end, at most two questions a minute at the default `wait_seconds`.
+
+    Its event is `{"run": the Run}`, ended unless `deadline` came first, or `{"error": a sentence}` when the
+    service was silent for `patience_seconds` or does not know the run.
+    """
+
+    def __init__(  # noqa: PLR0913 - what `serialize` gives back
+        self, *, conn_id: str, run_id: str, wait_seconds: float, patience_seconds: float,
+        deadline: float | None = None, cancel_on_kill: bool = True,
+    ) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+        self.run_id = run_id
+        self.wait_seconds = wait_seconds
+        self.patience_seconds = patience_seconds
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How another triggerer makes the same one."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "conn_id": self.conn_id, "run_id": self.run_id, "wait_seconds": self.wait_seconds,
+            "patience_seconds": self.patience_seconds, "deadline": self.deadline, "cancel_on_kill": self.cancel_on_kill,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event."""
+        yield TriggerEvent(await self._event())
+
+    async def _event(self) -> dict[str, Any]:
+        try:
+            async with await self._client() as client:
+                run = await waiting.wait(
+                    client, self.run_id, wait_seconds=self.wait_seconds, patience_seconds=self.patience_seconds,
+                    deadline=self.deadline, say=self._say,
+                )
+        except TrainyardError as error:
+            return {"error": f"run {self.run_id} cannot be waited for: {error}"}
+        return ended_event(run)
+
+    async def on_kill(self) -> None:
+        """Cancel the run: a user cleared or marked the task. Airflow gives this half a minute."""
+        if not self.cancel_on_kill:
+            return
+        async with await self._client() as client:
+            while True:
+                try:
+                    await client.cancel(self.run_id)
+                except TrainyardError as error:
+                    if not waiting.may_pass(error):
+                        raise
+                    await asyncio.sleep(CANCEL_PAUSE_SECONDS)
+                else:
+                    self._say(f"Cancelled run {self.run_id}")
+                    return
+
+
+class SubmitTrigger(_ServiceTrigger):
+    """Submits for as long as the service is away or its queue full, so that no worker slot waits for it.
+
+    Its event is `{"run": the accepted Run}` or `{"error": a sentence}`.
+    """
+
+    def __init__(self, *, conn_id: str, request: dict[str, Any], key: str, give_up_at: float) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+        self.request = request
+        self.key = key
+        self.give_up_at = give_up_at
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How another triggerer makes the same one."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "conn_id": self.conn_id, "request": self.request, "key": self.key, "give_up_at": self.give_up_at,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event."""
+        yield TriggerEvent(await self._event())
+
+    async def _event(self) -> dict[str, Any]:
+        try:
+            async with await self._client() as client:
+                run = await waiting.submit(
+                    client, self.request, key=self.key, patience_seconds=self.give_up_at - time.time(), say=self._say
+                )
+        except TrainyardError as error:
+            return {"error": f"the training was not accepted: {error}"}
+        return ended_event(run)
+
+
+def ended_event(run: Run) -> dict[str, Any]:
+    """A run as the payload of an event: plain JSON."""
+    return {"run": run.model_dump(mode="json")}
