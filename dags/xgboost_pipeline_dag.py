@@ -1,8 +1,7 @@
 """XGBoost, daily: trained in the boosting service, registered, and promoted when it beats the champion."""
 
 from airflow.sdk import Param
-
-from pipeline import training_pipeline
+from trainyard.airflow import training_pipeline
 
 dag = training_pipeline(
     "xgboost_classification_pipeline",

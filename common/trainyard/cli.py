@@ -75,7 +75,7 @@ Alias = Annotated[str, typer.Option(help="The alias to move")]
 
 @app.command(epilog=EXIT_CODES)
 def train(  # noqa: PLR0913 - one option each
-    request: Annotated[str | None, typer.Argument(help="A file that holds the request as JSON, or - for standard input")] = None,
+    request: Annotated[str | None, typer.Argument(help="The request as JSON: itself, a file that holds it, or - for standard input")] = None,
     *,
     model: Annotated[str | None, typer.Option(help="The model, instead of the file's")] = None,
     data: Annotated[str | None, typer.Option(help="The data: a builtin's name, a table (with --target), or images")] = None,
@@ -227,7 +227,7 @@ def serve() -> None:
 
 @app.command("run", epilog=EXIT_CODES)
 def run_once(
-    request: Annotated[str, typer.Argument(help="A file that holds the request as JSON, or - for standard input")], *, as_json: AsJson = False
+    request: Annotated[str, typer.Argument(help="The request as JSON: itself, a file that holds it, or - for standard input")], *, as_json: AsJson = False
 ) -> None:
     """Train once in the foreground, without a server; an interrupt cancels. For a one-shot container."""
     try:
@@ -336,9 +336,15 @@ def _param(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def _text(source: str) -> bytes:
+    if source.lstrip().startswith("{"):
+        return source.encode()
+    return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+
+
 def _read(source: str) -> dict[str, Any]:
     try:
-        body = from_json(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes(), allow_inf_nan=False)
+        body = from_json(_text(source), allow_inf_nan=False)
     except (OSError, ValueError) as error:
         raise Malformed(f"{source} does not hold a request as JSON: {error}") from error
     if not isinstance(body, dict):

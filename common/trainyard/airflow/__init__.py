@@ -8,16 +8,17 @@ Airflow reads `trainyard.airflow.provider` while it is still starting, so nothin
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trainyard.airflow.champions import champion
     from trainyard.airflow.operator import TrainOperator
+    from trainyard.airflow.pipeline import champion_asset, training_pipeline
     from trainyard.airflow.promotion import PromoteOperator
     from trainyard.airflow.ready import ServiceReadySensor
-    from trainyard.airflow.trigger import SubmitTrigger, TrainTrigger
 
-__all__ = ["PromoteOperator", "ServiceReadySensor", "SubmitTrigger", "TrainOperator", "TrainTrigger"]
+__all__ = ["PromoteOperator", "ServiceReadySensor", "TrainOperator", "champion", "champion_asset", "training_pipeline"]
 
 HOMES = {
-    "PromoteOperator": "promotion", "ServiceReadySensor": "ready", "SubmitTrigger": "trigger",
-    "TrainOperator": "operator", "TrainTrigger": "trigger",
+    "PromoteOperator": "promotion", "ServiceReadySensor": "ready", "TrainOperator": "operator",
+    "champion": "champions", "champion_asset": "pipeline", "training_pipeline": "pipeline",
 }
 
 

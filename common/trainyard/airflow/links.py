@@ -24,7 +24,7 @@ def model_url(run: Run) -> str:
 class MlflowRunLink(BaseOperatorLink):
     """The run in MLflow; there as soon as the run was accepted."""
 
-    name: ClassVar[str] = "MLflow run"  # type: ignore[misc]
+    name: ClassVar[str] = "MLflow run"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
         """Asked for in the task's own process, after each part of it; Airflow keeps the answer."""
@@ -35,7 +35,7 @@ class MlflowRunLink(BaseOperatorLink):
 class RegisteredModelLink(BaseOperatorLink):
     """The version that the run registered, in MLflow."""
 
-    name: ClassVar[str] = "Registered model"  # type: ignore[misc]
+    name: ClassVar[str] = "Registered model"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
         """Asked for in the task's own process, after each part of it; Airflow keeps the answer."""

@@ -10,6 +10,7 @@ import httpx
 from trainyard.airflow.connection import Address
 
 API = "/api/2.0/mlflow"
+ARTIFACTS = "mlflow-artifacts:/"
 SECONDS = 30.0
 
 
@@ -46,6 +47,22 @@ class Registry:
         found = self._model().get("aliases", [])
         return next((str(each["version"]) for each in found if each["alias"] == alias), None)
 
+    def required_holder(self, alias: str) -> str:
+        """The version that holds the alias, which there has to be."""
+        found = self.holder(alias)
+        if found is None:
+            message = f"no version of {self._name} is {alias!r} yet"
+            raise MlflowRefused(message)
+        return found
+
+    def requirements(self, number: str) -> str:
+        """The `requirements.txt` of a version's model, from the artifacts that MLflow's server keeps."""
+        uri = self._ask("GET", "model-versions/get-download-uri", name=self._name, version=number)["artifact_uri"]
+        if not uri.startswith(ARTIFACTS):
+            message = f"the files of {self._name} version {number} are at {uri}, which MLflow's server does not hand out"
+            raise MlflowRefused(message)
+        return self._send("GET", f"/api/2.0/mlflow-artifacts/artifacts/{uri.removeprefix(ARTIFACTS).lstrip('/')}/requirements.txt").text
+
     def version(self, number: str) -> Version:
         """A version, with its run's last metrics and tags where the run is still there."""
         found = self._ask("GET", "model-versions/get", name=self._name, version=number)["model_version"]
@@ -75,18 +92,18 @@ class Registry:
         return found
 
     def _ask(self, method: str, call: str, **fields: str) -> dict[str, Any]:
-        sent = {"params": fields} if method == "GET" else {"json": fields}
-        try:
-            response = self._http.request(method, f"{API}/{call}", **sent)  # type: ignore[arg-type]
-            response.raise_for_status()
-            answer: dict[str, Any] = response.json()
-        except httpx.HTTPStatusError as error:
-            message = f"MLflow refused {call}: {error.response.status_code} {error.response.text[:500]}"
-            raise MlflowRefused(message) from error
-        except (httpx.HTTPError, ValueError) as error:
-            message = f"MLflow at {self._http.base_url} does not answer {call}: {error}"
-            raise MlflowRefused(message) from error
+        answer: dict[str, Any] = self._send(method, f"{API}/{call}", **{"params" if method == "GET" else "json": fields}).json()
         return answer
+
+    def _send(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **sent).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            message = f"MLflow refused {path}: {error.response.status_code} {error.response.text[:500]}"
+            raise MlflowRefused(message) from error
+        except httpx.HTTPError as error:
+            message = f"MLflow at {self._http.base_url} does not answer {path}: {error or type(error).__name__}"
+            raise MlflowRefused(message) from error
 
 
 def _tags(holder: dict[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from trainyard.airflow import waiting
 from trainyard.airflow.connection import find
 from trainyard.airflow.links import MlflowRunLink, RegisteredModelLink
 from trainyard.airflow.trigger import SubmitTrigger, TrainTrigger
-from trainyard.client import KEY, AsyncTrainyardClient, TrainyardClient
+from trainyard.client import KEY, AsyncTrainyardClient, TrainyardClient, may_pass
 from trainyard.complaints import complaints
 from trainyard.contract import Reason, Run, RunStatus, TrainRequest
 from trainyard.errors import KeyReused, RequestError, TrainyardError
@@ -73,7 +73,7 @@ class TrainOperator(BaseOperator):
         try:
             run = self._submit(context, patience_seconds=patience)
         except TrainyardError as error:
-            if not (self.deferrable and waiting.may_pass(error)):
+            if not (self.deferrable and may_pass(error)):
                 self._refuse(error)
             self.log.info("%s; the triggerer goes on trying", error)
             trigger = SubmitTrigger(
@@ -199,7 +199,7 @@ class TrainOperator(BaseOperator):
 
     def _refuse(self, error: TrainyardError) -> NoReturn:
         """End the task: what the service refuses, a retry cannot mend; what it could not answer, it may."""
-        if isinstance(error, RequestError) and not waiting.may_pass(error):
+        if isinstance(error, RequestError) and not may_pass(error):
             message = f"the service refused the request: {error}"
             raise AirflowFailException(message) from error
         message = f"the training was not accepted: {error}"
@@ -212,7 +212,7 @@ class TrainOperator(BaseOperator):
                 with self._client() as client:
                     client.cancel(run_id)
             except TrainyardError as error:
-                if not waiting.may_pass(error):
+                if not may_pass(error):
                     self.log.warning("Run %s was not cancelled: %s", run_id, error)
                     return
                 time.sleep(2.0**-(CANCEL_ATTEMPTS - attempt))

@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from trainyard.airflow import waiting
 from trainyard.airflow.connection import find_async
-from trainyard.client import AsyncTrainyardClient
+from trainyard.client import AsyncTrainyardClient, may_pass
 from trainyard.contract import Run
 from trainyard.errors import TrainyardError
 
@@ -83,7 +83,7 @@ class TrainTrigger(_ServiceTrigger):
                 try:
                     await client.cancel(self.run_id)
                 except TrainyardError as error:
-                    if not waiting.may_pass(error):
+                    if not may_pass(error):
                         raise
                     await asyncio.sleep(CANCEL_PAUSE_SECONDS)
                 else:

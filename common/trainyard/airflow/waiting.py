@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
@@ -23,7 +24,7 @@ async def submit(
     client: AsyncTrainyardClient, request: Mapping[str, Any], *, key: str, patience_seconds: float, say: Say
 ) -> Run:
     """The accepted run. Raises what the last attempt did, once the service was away for so long or refuses."""
-    return await _patiently(lambda: client.submit(request, idempotency_key=key), patience_seconds, say)
+    return await _patiently(partial(client.submit, request, idempotency_key=key), patience_seconds, say)
 
 
 async def wait(  # noqa: PLR0913 - each by name
@@ -40,7 +41,7 @@ async def wait(  # noqa: PLR0913 - each by name
         asked = time.monotonic()
         left = wait_seconds if deadline is None else min(wait_seconds, deadline - time.time())
         held = max(0.0, left)
-        run = await _patiently(lambda held=held: client.get(run_id, wait_seconds=held), patience_seconds, say)
+        run = await _patiently(partial(client.get, run_id, wait_seconds=held), patience_seconds, say)
         if run.status.ended or (deadline is not None and time.time() >= deadline):
             return run
         if (line := progress(run)) != told:
@@ -59,8 +60,10 @@ async def _patiently(ask: Callable[[], Awaitable[T]], patience_seconds: float, s
         retry=retry_if_exception(may_pass), stop=_Silence(patience_seconds),
         wait=wait_exponential_jitter(initial=0.5, max=LONGEST_PAUSE_SECONDS), before_sleep=on_failure, reraise=True,
     )
-    answer: T = await retrying(ask)
-    return answer
+    async for attempt in retrying:
+        with attempt:
+            return await ask()
+    raise AssertionError  # the last attempt gave an answer or raised
 
 
 class _Silence(stop_base):
