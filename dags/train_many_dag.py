@@ -35,7 +35,7 @@ with DAG(
                 "params": {"n_estimators": 50, "max_depth": depth},
                 "data": {"source": "builtin", "name": name},
                 "experiment": "train_many",
-                "run_name": f"{name}, depth {depth}",
+                "run_name": f"{name} depth {depth}",
             }
             for name, depth in product(params["datasets"], params["max_depths"])
         ]

@@ -64,6 +64,7 @@ class TrainTrigger(_ServiceTrigger):
         yield TriggerEvent(await self._event())
 
     async def _event(self) -> dict[str, Any]:
+        self._say(f"Waiting for run {self.run_id} in the triggerer")
         try:
             async with await self._client() as client:
                 run = await waiting.wait(

@@ -1,5 +1,6 @@
 """A real Airflow for the tests: an AIRFLOW_HOME of its own on SQLite, its parts as processes that can be killed."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -49,11 +50,15 @@ def settings(home: Path, port: int, dags: Path) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the tests, long enough to sign with",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # What is dead is noticed within seconds, where an installation waits for minutes.
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "8",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-        "AIRFLOW__CORE__TASK_INSTANCE_HEARTBEAT_SEC": "2",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
         "NO_PROXY": "127.0.0.1,localhost",
         "TMPDIR": str(home),
     }
@@ -92,7 +97,7 @@ class Airflow:
         for part in parts:
             log = (self.home / f"{part}.log").open("ab")
             self.parts[part] = subprocess.Popen(
-                [AIRFLOW, part], env=self.environment, cwd=self.home, stdout=log, stderr=log, start_new_session=True
+                [AIRFLOW, part, *(["--skip-serve-logs"] if part in {"scheduler", "triggerer"} else [])], env=self.environment, cwd=self.home, stdout=log, stderr=log, start_new_session=True
             )
             log.close()
         if "api-server" in parts:
@@ -110,7 +115,7 @@ class Airflow:
         process = self.parts.pop(part)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         for each in family:
-            if each.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 each.send_signal(number)
         process.wait(30)
         psutil.wait_procs(family[1:], timeout=30)
@@ -145,9 +150,14 @@ class Airflow:
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Trigger a DAG, once Airflow knows it; the id of the DAG run."""
-        assert self.http is not None
-        until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to be parsed\n{self.tail('dag-processor')}")
+        until(lambda: self._knows(dag_id), f"{dag_id} to be parsed")
         return str(self.ask("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})["dag_run_id"])
+
+    def _knows(self, dag_id: str) -> bool:
+        assert self.http is not None
+        broken = self.ask("GET", "/importErrors")["import_errors"]
+        assert not broken, broken
+        return self.http.get(f"/dags/{dag_id}").is_success
 
     def task(self, dag_id: str, run: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
         where = f"/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}"
@@ -160,12 +170,12 @@ class Airflow:
             return found if found["state"] in states else None
         return dict(until(there, f"{task_id} of {dag_id} to be {states}"))
 
-    def ended(self, dag_id: str, run: str) -> str:
+    def ended(self, dag_id: str, run: str, seconds: float = 90) -> str:
         """How a DAG run ended."""
         def over() -> str | None:
             state = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run}")["state"]
             return state if state in ENDED else None
-        return str(until(over, f"{dag_id} {run} to end"))
+        return str(until(over, f"{dag_id} {run} to end", seconds))
 
     def xcom(self, dag_id: str, run: str, task_id: str, key: str = "return_value") -> Any:
         where = f"/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/xcomEntries/{key}"
