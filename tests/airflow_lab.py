@@ -150,10 +150,10 @@ class Airflow:
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Trigger a DAG, once Airflow knows it; the id of the DAG run."""
-        until(lambda: self._knows(dag_id), f"{dag_id} to be parsed")
+        until(lambda: self.knows(dag_id), f"{dag_id} to be parsed")
         return str(self.ask("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})["dag_run_id"])
 
-    def _knows(self, dag_id: str) -> bool:
+    def knows(self, dag_id: str) -> bool:
         assert self.http is not None
         broken = self.ask("GET", "/importErrors")["import_errors"]
         assert not broken, broken

@@ -94,11 +94,11 @@ class TrainOperator(BaseOperator):
             self._refuse(error)
         return self._accepted(context, run)
 
-    def ended(self, context: Any, event: dict[str, Any], *, found: bool) -> dict[str, Any]:
+    def ended(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Give back the run as it ended, or raise what it failed with."""
         if "error" in event:
             raise AirflowException(event["error"])
-        return self._judge(context, _run_of(event), found=found)
+        return self._judge(context, _run_of(event), found=event["found"])
 
     def on_kill(self) -> None:
         """Cancel the run: the task was cleared, marked, killed or timed out while it was in a worker."""
@@ -155,8 +155,9 @@ class TrainOperator(BaseOperator):
             trigger = TrainTrigger(
                 conn_id=self.conn_id, run_id=run.run_id, wait_seconds=self.wait_seconds,
                 patience_seconds=self._checked().timeout_seconds, deadline=self._deadline(None), cancel_on_kill=self.cancel_on_kill,
+                found=found,
             )
-            self.defer(trigger=trigger, method_name="ended", kwargs={"found": found})
+            self.defer(trigger=trigger, method_name="ended")
         try:
             return self._judge(context, asyncio.run(self._wait(self._async_client(), run.run_id)), found=found)
         except TrainyardError as error:

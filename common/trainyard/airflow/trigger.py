@@ -37,12 +37,13 @@ class TrainTrigger(_ServiceTrigger):
     """Waits for a run's end, at most two questions a minute at the default `wait_seconds`.
 
     Its event is `{"run": the Run}`, ended unless `deadline` came first, or `{"error": a sentence}` when the
-    service was silent for `patience_seconds` or does not know the run.
+    service was silent for `patience_seconds` or does not know the run; and, as it was given, `found`: whether
+    an earlier try of the task had submitted the run.
     """
 
     def __init__(  # noqa: PLR0913 - what `serialize` gives back
         self, *, conn_id: str, run_id: str, wait_seconds: float, patience_seconds: float,
-        deadline: float | None = None, cancel_on_kill: bool = True,
+        deadline: float | None = None, cancel_on_kill: bool = True, found: bool = False,
     ) -> None:
         super().__init__()
         self.conn_id = conn_id
@@ -51,17 +52,20 @@ class TrainTrigger(_ServiceTrigger):
         self.patience_seconds = patience_seconds
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.found = found
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How another triggerer makes the same one."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "conn_id": self.conn_id, "run_id": self.run_id, "wait_seconds": self.wait_seconds,
             "patience_seconds": self.patience_seconds, "deadline": self.deadline, "cancel_on_kill": self.cancel_on_kill,
+            "found": self.found,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
-        yield TriggerEvent(await self._event())
+        # `airflow dags test` hands on nothing to the task but the event.
+        yield TriggerEvent({**await self._event(), "found": self.found})
 
     async def _event(self) -> dict[str, Any]:
         self._say(f"Waiting for run {self.run_id} in the triggerer")

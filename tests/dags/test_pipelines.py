@@ -1,0 +1,175 @@
+"""The DAGs that ship, run in a real Airflow against real services."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from airflow_lab import DAGS, Airflow
+from servers import ROOT, Server, Yard, open_yard, until
+from sklearn.datasets import load_digits
+
+BREAST_CANCER = {"source": "builtin", "name": "breast_cancer"}
+DIGITS = {"source": "images", "uri": "digits.npz"}
+PIPELINES = {
+    "xgboost_classification_pipeline": ("xgboost-classification", {"n_estimators": 30}),
+    "lightgbm_classification_pipeline": ("lightgbm-classification", {"n_estimators": 30}),
+    "tensorflow_mnist_mlp_pipeline": ("mnist-mlp-tensorflow", {"data": DIGITS, "epochs": 20, "batch_size": 32, "minimum": 0.8}),
+    "tensorflow_mnist_cnn_pipeline": ("mnist-cnn-tensorflow", {"data": DIGITS, "epochs": 8, "batch_size": 32, "conv_channels": [8, 16], "minimum": 0.8}),
+    "pytorch_mnist_mlp_pipeline": ("mnist-mlp-pytorch", {"data": DIGITS, "epochs": 20, "batch_size": 32, "minimum": 0.8}),
+    "pytorch_mnist_cnn_pipeline": ("mnist-cnn-pytorch", {"data": DIGITS, "epochs": 8, "batch_size": 32, "conv_channels": [8, 16], "minimum": 0.8}),
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with scikit-learn's digits as images."""
+    root = tmp_path_factory.mktemp("images")
+    digits = load_digits()
+    x, y = (digits.images * 15).astype(np.uint8), digits.target
+    np.savez(root / "digits.npz", x_train=x[:1400], y_train=y[:1400], x_test=x[1400:], y_test=y[1400:])
+    return root
+
+
+@pytest.fixture(scope="module")
+def yards(mlflow_server: Server, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Yard]]:
+    """The three services."""
+    opened = {
+        name: open_yard(mlflow_server, tmp_path_factory.mktemp(name), name, TRAINYARD_QUEUE="50", TRAINYARD_DATA_ROOTS=str(images))
+        for name in ("boosting", "tensorflow", "pytorch")
+    }
+    yield {name: next(each) for name, each in opened.items()}
+    for each in opened.values():
+        next(each, None)
+
+
+@pytest.fixture(scope="module")
+def addresses(yards: dict[str, Yard], mlflow_server: Server) -> dict[str, str]:
+    return {**{name: yard.service.url for name, yard in yards.items()}, "mlflow": mlflow_server.url}
+
+
+@pytest.fixture(scope="module")
+def home(addresses: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Airflow:
+    """An Airflow of which nothing runs but `airflow dags test`."""
+    return Airflow.make(tmp_path_factory.mktemp("home"), addresses)
+
+
+def xcom(home: Airflow, dag_id: str, task_id: str, key: str = "return_value") -> Any:
+    """What the newest run of a task gave, out of Airflow's database."""
+    query = "select value from xcom where dag_id = ? and task_id = ? and key = ? order by timestamp desc limit 1"
+    with sqlite3.connect(home.home / "airflow.db") as database:
+        [value] = database.execute(query, (dag_id, task_id, key)).fetchone()
+    return json.loads(json.loads(value)) if isinstance(json.loads(value), str) else json.loads(value)
+
+
+def mlflow(server: Server, call: str, **params: str) -> dict[str, Any]:
+    return dict(httpx.get(f"{server.url}/api/2.0/mlflow/{call}", params=params, timeout=30).raise_for_status().json())
+
+
+@pytest.mark.parametrize("dag_id", PIPELINES)
+def test_a_pipeline_trains_registers_and_moves_the_champion(home: Airflow, mlflow_server: Server, dag_id: str) -> None:
+    registered, conf = PIPELINES[dag_id]
+    done = home.run("dags", "test", dag_id, "--conf", json.dumps(conf))
+    said = done.stdout + done.stderr
+    assert "> successful" in said
+    trained = xcom(home, dag_id, "train")
+    assert set(trained) == {"run_id", "status", "model_uri", "registered", "metrics"}
+    assert xcom(home, dag_id, "train", "run_id") == trained["run_id"]
+    run = mlflow(mlflow_server, "runs/get", run_id=trained["run_id"])["run"]
+    assert run["info"]["status"] == "FINISHED"
+    assert {"key": "airflow.dag_id", "value": dag_id} in run["data"]["tags"]
+    champion = mlflow(mlflow_server, "registered-models/alias", name=registered, alias="champion")["model_version"]
+    assert champion["run_id"] == trained["run_id"]
+    assert trained["registered"]["version"] == int(champion["version"]) or trained["registered"]["version"] == champion["version"]
+    with sqlite3.connect(home.home / "airflow.db") as database:
+        query = "select event.extra from asset_event event join asset on asset.id = event.asset_id where asset.name = ? and event.source_task_id = 'promote'"
+        events = database.execute(query, (f"champion of {registered}",)).fetchall()
+    assert [json.loads(extra)["version"] for [extra] in events] == [str(champion["version"])]
+
+
+def test_a_model_below_the_gate_is_not_promoted(home: Airflow, mlflow_server: Server) -> None:
+    dag_id = "lightgbm_classification_pipeline"
+    before = mlflow(mlflow_server, "registered-models/get", name="lightgbm-classification")["registered_model"]["aliases"]
+    done = home.run("dags", "test", dag_id, "--conf", json.dumps({"n_estimators": 2, "minimum": 1.0}))
+    assert "is the least that may go on" in done.stdout + done.stderr
+    after = mlflow(mlflow_server, "registered-models/get", name="lightgbm-classification")["registered_model"]["aliases"]
+    assert [each for each in after if each["alias"] == "champion"] == [each for each in before if each["alias"] == "champion"]
+
+
+def test_the_winner_of_a_comparison_is_promoted(home: Airflow, mlflow_server: Server) -> None:
+    home.run("dags", "test", "compare_models", "--conf", json.dumps({"n_estimators": 30}))
+    runs = [xcom(home, "compare_models", name) for name in ("xgboost", "lightgbm")]
+    best = max(runs, key=lambda run: run["metrics"]["test_roc_auc"])
+    champion = mlflow(mlflow_server, "registered-models/alias", name="best-classifier", alias="champion")["model_version"]
+    assert champion["run_id"] == best["run_id"]
+
+
+def test_stock_operators_train_deferrable_and_not(home: Airflow, mlflow_server: Server) -> None:
+    home.run("dags", "test", "stock_http_operators")
+    run_ids = [xcom(home, "stock_http_operators", f"{group}.submit") for group in ("deferrable", "blocking")]
+    assert len(set(run_ids)) == 2
+    for run_id, group in zip(run_ids, ("deferrable", "blocking"), strict=True):
+        assert mlflow(mlflow_server, "runs/get", run_id=run_id)["run"]["info"]["status"] == "FINISHED"
+        assert xcom(home, "stock_http_operators", f"{group}.finished").startswith("models:/")
+
+
+def test_mapping_trains_one_run_for_each_pair(home: Airflow) -> None:
+    home.run("dags", "test", "train_many", "--conf", json.dumps({"datasets": ["wine", "iris"], "max_depths": [2, 3]}))
+    accuracies = xcom(home, "train_many", "summary")
+    assert len(accuracies) == 4
+    assert min(accuracies.values()) > 0.8
+
+
+@pytest.fixture(scope="module")
+def scheduled(addresses: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """An Airflow that schedules one pipeline and what comes after it."""
+    made_in = tmp_path_factory.mktemp("scheduled")
+    (made_in / "dags").mkdir()
+    for name in ("xgboost_pipeline_dag.py", "batch_scoring_dag.py"):
+        shutil.copy(DAGS / name, made_in / "dags")
+    # uv, where it is found, makes the environment of the scoring task.
+    path = f"{ROOT / '.venvs/uv/bin'}:/usr/local/bin:/usr/bin:/bin"
+    made = Airflow.make(made_in / "home", addresses, dags=made_in / "dags", PATH=path, TRAINYARD_VENVS=str(made_in / "venvs"))
+    made.start("api-server", "scheduler", "dag-processor", "triggerer")
+    yield made
+    made.stop()
+
+
+@pytest.mark.timeout(400)
+def test_a_new_champion_is_scored_with_and_no_other(scheduled: Airflow, mlflow_server: Server) -> None:
+    def newest(dag_id: str) -> Any:
+        runs = scheduled.ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-id"})["dag_runs"]
+        return runs[0] if runs else None
+
+    until(lambda: scheduled.knows("batch_scoring") and scheduled.knows("xgboost_classification_pipeline"), "both DAGs")
+    # Not paused, it is scheduled once for the day that is over.
+    first = until(lambda: newest("xgboost_classification_pipeline"), "the daily run")["dag_run_id"]
+    assert scheduled.ended("xgboost_classification_pipeline", first) == "success"
+    champion = scheduled.xcom("xgboost_classification_pipeline", first, "promote")
+    scoring = until(lambda: newest("batch_scoring"), "the champion's event to start the scoring")
+    assert scoring["run_type"] == "asset_triggered"
+    assert scheduled.ended("batch_scoring", scoring["dag_run_id"], 240) == "success"
+    scored = scheduled.xcom("batch_scoring", scoring["dag_run_id"], "score")
+    assert scored["version"] == champion["version"]
+    assert scored["rows"] > 0
+    files = mlflow(mlflow_server, "artifacts/list", run_id=scored["run_id"])["files"]
+    assert [each["path"] for each in files] == ["predictions.csv"]
+
+    weaker = scheduled.trigger("xgboost_classification_pipeline", n_estimators=1, max_depth=1)
+    assert scheduled.ended("xgboost_classification_pipeline", weaker) == "success"
+    assert scheduled.task("xgboost_classification_pipeline", weaker, "promote")["state"] == "skipped"
+    assert newest("batch_scoring")["dag_run_id"] == scoring["dag_run_id"]
+
+
+@pytest.mark.parametrize("conf, named", [({"max_depth": 65}, "max_depth"), ({"learning_rate": "fast"}, "learning_rate"), ({"n_estimators": 0}, "n_estimators")])
+def test_a_bad_param_is_refused_in_the_form_before_anything_runs(scheduled: Airflow, conf: dict[str, Any], named: str) -> None:
+    assert scheduled.http is not None
+    until(lambda: scheduled.knows("xgboost_classification_pipeline"), "the pipeline to be parsed")
+    answer = scheduled.http.post("/dags/xgboost_classification_pipeline/dagRuns", json={"logical_date": None, "conf": conf})
+    assert answer.status_code == 400
+    assert named in answer.text
