@@ -44,8 +44,12 @@ demo: .venvs/mlflow/.ready .venvs/boosting/.ready ## train XGBoost and LightGBM 
 serve: $(filter-out .venvs/dev/.ready .venvs/airflow/.ready,$(READY)) ## start MLflow and the trainers in the background; logs under .run/
 	@.venvs/boosting/bin/python scripts/serve.py start $(SERVICES)
 
+.PHONY: airflow
+airflow: .venvs/airflow/.ready .venvs/boosting/.ready ## start Airflow in the background, beside `make serve`, on port 8082 (admin/admin)
+	@.venvs/boosting/bin/python scripts/serve.py airflow
+
 .PHONY: stop
-stop: ## stop what `make serve` started
+stop: ## stop what `make serve` and `make airflow` started
 	@if [[ -x .venvs/boosting/bin/python ]]; then .venvs/boosting/bin/python scripts/serve.py stop; \
 	else echo "Nothing was started from here."; fi
 
@@ -106,6 +110,10 @@ bench: $(READY) ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
 	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
 
+.PHONY: screenshots
+screenshots: .venvs/screenshots/.ready ## take the pictures of docs/images from the running Airflow and MLflow, in headless Chromium
+	@.venvs/screenshots/bin/python scripts/screenshots.py docs/images
+
 .PHONY: check
 check: .venvs/dev/.ready ## lint, types, import rules, Dockerfiles, shell scripts, locks
 	@PATH="$(CURDIR)/.venvs/dev/bin:$$PATH" UV="$(UV)" scripts/check.sh $(SERVICES)
@@ -135,6 +143,9 @@ PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.vers
 
 .venvs/dev/.ready: .venvs/%/.ready: requirements/%.lock common/pyproject.toml services/boosting/pyproject.toml | .venvs/uv/.ready
 	$(call install,$<,common services/boosting)
+
+.venvs/screenshots/.ready: .venvs/%/.ready: requirements/%.lock | .venvs/uv/.ready
+	$(call install,$<)
 
 .venvs/mlflow/.ready: .venvs/%/.ready: services/%/requirements.lock | .venvs/uv/.ready
 	$(call install,$<)

@@ -38,6 +38,7 @@ lock() {
 
 lock requirements/dev.lock requirements/dev.in common/pyproject.toml --extra service
 lock requirements/build.lock requirements/build.in
+lock requirements/screenshots.lock requirements/screenshots.in
 lock services/mlflow/requirements.lock services/mlflow/requirements.in
 lock services/airflow/requirements.lock services/airflow/requirements.in common/pyproject.toml --extra airflow
 for service in "$@"; do

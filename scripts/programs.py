@@ -1,5 +1,6 @@
-"""MLflow and the trainers as programs on this machine, without Docker."""
+"""MLflow, the trainers and Airflow as programs on this machine, without Docker."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from background import Program
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".run"
 MLFLOW_PORT = int(os.environ.get("MLFLOW_PORT", "5000"))
+AIRFLOW_PORT = int(os.environ.get("AIRFLOW_PORT", "8082"))
 TRAINER_PORTS = {"boosting": 8001, "tensorflow": 8002, "pytorch": 8003}
 # Nothing here calls home, and a machine without a network loses no time over it.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet", "PYTHONUNBUFFERED": "1"}
@@ -55,3 +57,42 @@ def trainer(service: str, *, port: int, tracking_uri: str, name: str = "", **var
         port=port,
         ready_url=f"http://127.0.0.1:{port}/readyz",
     )
+
+
+def airflow(*, port: int, tracking_uri: str) -> Program:
+    """Airflow, all parts in one, on SQLite under .run/airflow: admin/admin, the DAGs of dags/, a connection a service."""
+    home = HOME / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    passwords = home / "passwords.json"
+    passwords.write_text('{"admin": "admin"}')
+    addresses = {name: f"http://127.0.0.1:{at}" for name, at in TRAINER_PORTS.items()} | {"mlflow": tracking_uri}
+    return Program(
+        name="airflow",
+        command=[ROOT / ".venvs/airflow/bin/airflow", "standalone"],
+        environment={
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+            **{f"AIRFLOW_CONN_TRAINYARD_{name.upper()}": _connection(name, url) for name, url in addresses.items()},
+            **os.environ,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+            "TRAINYARD_VENVS": str(home / "venvs"),
+        },
+        port=port,
+        ready_url=f"http://127.0.0.1:{port}/api/v2/version",
+    )
+
+
+def _connection(name: str, url: str) -> str:
+    """A service's connection, with the token that `make serve` gave it."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    token = os.environ.get("TRAINYARD_TOKEN") if name in TRAINER_PORTS else None
+    return json.dumps({"conn_type": "http", "schema": "http", "host": host, "port": int(port), "password": token})

@@ -1,29 +1,32 @@
-"""`make serve` and `make stop`: MLflow and the trainers on loopback, in the background."""
+"""`make serve`, `make airflow` and `make stop`: MLflow, the trainers and Airflow on loopback, in the background."""
 
 import sys
 
 from background import Program, Started, StartError, running, start, stop, wait_until_ready
-from programs import HOME, MLFLOW_PORT, TRAINER_PORTS, mlflow, trainer
+from programs import AIRFLOW_PORT, HOME, MLFLOW_PORT, TRAINER_PORTS, airflow, mlflow, trainer
+
+
+TRACKING_URI = f"http://127.0.0.1:{MLFLOW_PORT}"
 
 
 def main() -> None:
-    """`serve.py start SERVICE...` or `serve.py stop`."""
+    """`serve.py start SERVICE...`, `serve.py airflow` or `serve.py stop`."""
     match sys.argv[1:]:
         case ["start", *services]:
-            serve(services)
+            serve([
+                mlflow(port=MLFLOW_PORT),
+                *(trainer(name, port=TRAINER_PORTS[name], tracking_uri=TRACKING_URI) for name in services),
+            ])
+        case ["airflow"]:
+            serve([airflow(port=AIRFLOW_PORT, tracking_uri=TRACKING_URI)])
         case ["stop"]:
             stop_all()
         case _:
-            sys.exit("usage: serve.py start SERVICE... | serve.py stop")
+            sys.exit("usage: serve.py start SERVICE... | serve.py airflow | serve.py stop")
 
 
-def serve(services: list[str]) -> None:
+def serve(programs: list[Program]) -> None:
     """Start what does not run yet and wait until all of it is ready; on a failure stop what this call started."""
-    tracking_uri = f"http://127.0.0.1:{MLFLOW_PORT}"
-    programs = [
-        mlflow(port=MLFLOW_PORT),
-        *(trainer(name, port=TRAINER_PORTS[name], tracking_uri=tracking_uri) for name in services),
-    ]
     ours: dict[str, Started] = {}
     try:
         for program in programs:
@@ -45,8 +48,8 @@ def bring_up(program: Program, ours: dict[str, Started]) -> None:
 
 
 def stop_all() -> None:
-    """Stop the trainers, then MLflow, so that a run's last words still reach it."""
-    stopped = [name for name in (*TRAINER_PORTS, "mlflow") if stop(name, HOME)]
+    """Stop Airflow and the trainers, then MLflow, so that a run's last words still reach it."""
+    stopped = [name for name in ("airflow", *TRAINER_PORTS, "mlflow") if stop(name, HOME)]
     print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import Server, Yard, open_yard
-
 from airflow_lab import Airflow
+from servers import Server, Yard, open_yard
 
 FILES = Path(__file__).parent / "files"
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import Yard, until
-
 from airflow_lab import Airflow
+from servers import Yard, until
 
 IRIS = {"source": "builtin", "name": "iris"}
 

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_fifty_trainings_wait_in_one_triggerer_with_no_worker_and_all_end(
 
     until(lambda: len(asked()) == COUNT and min(map(len, asked().values())) >= 2, "each run to be asked for twice", 120)
     assert states() == ["deferred"] * COUNT
-    pauses = [later - earlier for times in asked().values() for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for times in asked().values() for earlier, later in pairwise(times)]
     assert min(pauses) > 29, "more than two questions a minute"
     assert sum(method == "POST" for _, method, _ in turnstile.requests) == COUNT
 

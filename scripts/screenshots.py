@@ -1,0 +1,99 @@
+"""Takes the pictures of the documentation from a running Airflow and MLflow: `screenshots.py FOLDER`.
+
+Where they are is said by AIRFLOW_URL, AIRFLOW_ADMIN_PASSWORD and MLFLOW_TRACKING_URI; CHROMIUM names the browser.
+Needs one finished run of the pipeline whose pictures are taken.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+AIRFLOW = os.environ.get("AIRFLOW_URL", "http://127.0.0.1:8082")
+PASSWORD = os.environ.get("AIRFLOW_ADMIN_PASSWORD", "admin")
+MLFLOW = os.environ.get("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+PIPELINE = "xgboost_classification_pipeline"
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]
+
+
+def main() -> None:
+    """Take them all."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.exit("no Chromium here: install it, or name it in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        airflow(browser, folder)
+        mlflow(browser, folder)
+        browser.close()
+
+
+def airflow(browser: Browser, folder: Path) -> None:
+    """The list of DAGs, a finished run's graph, the trigger form, and the buttons of a training."""
+    page = browser.new_page(viewport={"width": 1360, "height": 850})
+    page.goto(f"{AIRFLOW}/auth/login/")
+    page.locator("input[name=username]").fill("admin")
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("button[type=submit]").click()
+    page.wait_for_url(f"{AIRFLOW}/")
+    run = finished_run()
+    there = f"{AIRFLOW}/dags/{PIPELINE}"
+    take(page, f"{AIRFLOW}/dags", PIPELINE, folder / "airflow-dags.png")
+    take(page, f"{there}/runs/{quote(run)}", "promote", folder / "airflow-graph.png")
+    take(page, f"{there}/runs/{quote(run)}/tasks/train", "Registered model", folder / "airflow-links.png")
+    page.goto(there)
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_text("max_depth").first.wait_for()
+    page.screenshot(path=folder / "airflow-trigger.png")
+
+
+def mlflow(browser: Browser, folder: Path) -> None:
+    """The run that the pipeline trained, and the registered model."""
+    page = browser.new_page(viewport={"width": 1360, "height": 850})
+    version = ask(f"{MLFLOW}/api/2.0/mlflow/registered-models/alias?name=xgboost-classification&alias=champion")["model_version"]
+    run = ask(f"{MLFLOW}/api/2.0/mlflow/runs/get?run_id={version['run_id']}")["run"]["info"]
+    take(page, f"{MLFLOW}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}", "test_roc_auc", folder / "mlflow-run.png")
+    take(page, f"{MLFLOW}/#/models/xgboost-classification", "champion", folder / "mlflow-model.png")
+
+
+def take(page: Page, url: str, shows: str, file: Path) -> None:
+    """Open an address, and take the picture once the words are on the page and nothing is loaded any more."""
+    page.goto(url)
+    page.get_by_text(shows).first.wait_for()
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=file)
+    print(file)
+
+
+def finished_run() -> str:
+    """The newest run of the pipeline that succeeded."""
+    login = Request(  # noqa: S310 - always http
+        f"{AIRFLOW}/auth/token", json.dumps({"username": "admin", "password": PASSWORD}).encode(), {"Content-Type": "application/json"}
+    )
+    token = ask(login)["access_token"]
+    where = f"{AIRFLOW}/api/v2/dags/{PIPELINE}/dagRuns?state=success&order_by=-id&limit=1"
+    runs = ask(Request(where, headers={"Authorization": f"Bearer {token}"}))["dag_runs"]  # noqa: S310 - always http
+    if not runs:
+        sys.exit(f"no run of {PIPELINE} has succeeded yet; trigger it first")
+    return str(runs[0]["dag_run_id"])
+
+
+def ask(where: str | Request) -> Any:
+    """An answer's JSON."""
+    with urlopen(where, timeout=30) as answer:  # noqa: S310 - always http
+        return json.load(answer)
+
+
+if __name__ == "__main__":
+    main()
