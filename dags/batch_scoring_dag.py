@@ -31,6 +31,7 @@ with DAG(
 
     @task.virtualenv(
         requirements="{{ ti.xcom_pull(task_ids='champion')['requirements'] }}",
+        system_site_packages=False,
         venv_cache_path=os.environ.get("TRAINYARD_VENVS"),
     )
     def score(model: dict, rows: str, token: str) -> dict:

@@ -5,7 +5,6 @@ import sys
 from background import Program, Started, StartError, running, start, stop, wait_until_ready
 from programs import AIRFLOW_PORT, HOME, MLFLOW_PORT, TRAINER_PORTS, airflow, mlflow, trainer
 
-
 TRACKING_URI = f"http://127.0.0.1:{MLFLOW_PORT}"
 
 

@@ -1,6 +1,7 @@
 """The DAGs that ship, run in a real Airflow against real services."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -131,8 +132,8 @@ def scheduled(addresses: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     (made_in / "dags").mkdir()
     for name in ("xgboost_pipeline_dag.py", "batch_scoring_dag.py"):
         shutil.copy(DAGS / name, made_in / "dags")
-    # uv, where it is found, makes the environment of the scoring task.
-    path = f"{ROOT / '.venvs/uv/bin'}:/usr/local/bin:/usr/bin:/bin"
+    # uv, where it is found, makes the environment of the scoring task, with the Python that is found.
+    path = f"{ROOT / '.venvs/uv/bin'}:{ROOT / '.venvs/airflow/bin'}:{os.environ['PATH']}"
     made = Airflow.make(made_in / "home", addresses, dags=made_in / "dags", PATH=path, TRAINYARD_VENVS=str(made_in / "venvs"))
     made.start("api-server", "scheduler", "dag-processor", "triggerer")
     yield made
