@@ -35,6 +35,13 @@ def container(service: str) -> str:
     return f"trainyard-{service}-1"
 
 
+def request_for(service: str, rounds: int, **changes: Any) -> dict[str, Any]:
+    """A request for a training of so many rounds or epochs; each takes some hundredths of a second."""
+    params = {"n_estimators": rounds, "learning_rate": 0.02} if service == "boosting" else {"epochs": rounds, "hidden_units": [256]}
+    model = "xgboost_classifier" if service == "boosting" else "mlp"
+    return {"model": model, "params": params, "data": {"source": "builtin", "name": "digits"}, "experiment": "stack", **changes}
+
+
 def command(*words: str, **variables: str) -> str:
     """What a command of the repository's root prints; fails the test when it fails."""
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient, set_tracking_uri
@@ -12,6 +13,7 @@ from stack_access import (
     address,
     container,
     docker,
+    request_for,
     setting,
     until_healthy,
 )
@@ -59,6 +61,18 @@ def service(request: pytest.FixtureRequest) -> str:
 def trainer(service: str, trainers: Mapping[str, TrainyardClient]) -> TrainyardClient:
     """Its client."""
     return trainers[service]
+
+
+@pytest.fixture
+def quick(service: str) -> dict[str, Any]:
+    """A request that is soon trained."""
+    return request_for(service, 5)
+
+
+@pytest.fixture
+def slow(service: str) -> dict[str, Any]:
+    """A request that trains for hours, to be cancelled."""
+    return request_for(service, 10_000)
 
 
 @pytest.fixture(scope="session")
