@@ -31,7 +31,7 @@ export UV_NO_PROGRESS ?= 1
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+(\/?%)?:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+(\/?%)?:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(READY) ## make every environment under .venvs/ (the others do it as they need)
@@ -105,6 +105,10 @@ test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest
 bench: $(READY) ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
 	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
+
+.PHONY: bench-isolation
+bench-isolation: .venvs/dev/.ready ## measure the images beside one that holds every framework (needs Docker and 15 GB)
+	@.venvs/dev/bin/python bench/isolation.py
 
 .PHONY: check
 check: .venvs/dev/.ready ## lint, types, import rules, Dockerfiles, shell scripts, locks
