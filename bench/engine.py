@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +66,10 @@ def remove(container: str) -> None:
     """Stop it as Compose does, and take it away."""
     docker("stop", "--time=60", container)
     docker("rm", container)
+
+
+def forget(image: str) -> None:
+    """Take an image away unless it has a name or somebody uses it; its layers stay in the build cache."""
+    with suppress(RuntimeError):
+        if docker("image", "inspect", "--format", "{{.RepoTags}}", image) == "[]":
+            docker("image", "rm", image)

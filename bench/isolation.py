@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import build, docker, network, python, remove, size_mb, start, wait_until_healthy
+from engine import build, docker, forget, network, python, remove, size_mb, start, wait_until_healthy
 from report import write
 from resolver import lock, pins_in, resolve
 from rich.console import Console
@@ -99,11 +99,10 @@ class Copy:
 
     def change_dependency(self, kind: Kind) -> None:
         """LightGBM to the version before; a comment keeps an earlier bench's layer from being taken."""
-        path = self.folder / kind.lock
+        source, path = self.folder / kind.source, self.folder / kind.lock
         before = pins_in(path.read_text())
-        lower = self.folder / "lower.txt"
-        lower.write_text(f"lightgbm<{before['lightgbm']}\n")
-        lock(self.folder / kind.source, path, f"--constraints={lower}", "--upgrade-package=lightgbm")
+        source.write_text(re.sub(r"\blightgbm\b(>=[\d.]+)?", f"lightgbm<{before['lightgbm']}", source.read_text(), count=1))
+        lock(source, path)
         changed = {name for name, version in pins_in(path.read_text()).items() if before.get(name) != version}
         if changed != {"lightgbm"}:
             raise RuntimeError(f"expected LightGBM alone to change, not {changed}")
@@ -117,6 +116,7 @@ class Bench:
         self.copy = copy
         self.images = {name: build(copy.folder, f"services/{name}/Dockerfile") for name in GOALS_MB}
         self.images[ONE] = build(copy.folder, KINDS[1].dockerfile)
+        self.built = set(self.images.values())
         self.running: dict[str, str] = {}
 
     def sizes(self) -> dict[str, Any]:
@@ -152,6 +152,7 @@ class Bench:
                 change(kind)
                 started = time.perf_counter()
                 self.images[kind.name] = build(self.copy.folder, kind.dockerfile)
+                self.built.add(self.images[kind.name])
                 builds[kind.name].append(time.perf_counter() - started)
                 self.replace(kind)
                 whole[kind.name].append(time.perf_counter() - started)
@@ -233,6 +234,8 @@ def main() -> None:
         with bench.containers():
             note(bench.code())
             note(bench.dependency())
+        for image in bench.built:
+            forget(image)
     Console(width=140).print(table(results))
 
 
