@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import build, docker, forget, network, python, remove, size_mb, start, wait_until_healthy
+from engine import (
+    build,
+    docker,
+    forget,
+    network,
+    python,
+    remove,
+    size_mb,
+    start,
+    wait_until_healthy,
+)
 from report import write
 from resolver import lock, pins_in, resolve
 from rich.console import Console
