@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# docker compose with the stack's files; images built by it carry the last commit that touched what is in them.
+# docker compose with the stack's files; images built by it carry the last commit that touched what is in them,
+# or what BOOSTING_COMMIT and the like say.
 #   [GPU=1] [DOCKER_SOCKET=1] scripts/compose.sh COMMAND...
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,7 +29,8 @@ if [[ ${1:-} == build ]]; then
         if [[ $service != mlflow ]]; then
             paths+=(common)
         fi
-        export "${service^^}_COMMIT=$(commit "${paths[@]}")"
+        name=${service^^}_COMMIT
+        export "$name=${!name:-$(commit "${paths[@]}")}"
     done
 fi
 exec docker compose "${files[@]}" "$@"

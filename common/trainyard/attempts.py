@@ -13,7 +13,8 @@ from trainyard.folder import Outcome
 from trainyard.launcher import Launcher, Process
 from trainyard.live import LiveRun
 
-CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
+CGROUP_EVENTS = (Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"))
+"""Where the kernel counts, in version 2 and in version 1 of its control groups."""
 
 
 async def attempt(live: LiveRun, *, launcher: Launcher, job: dict[str, Any], grace_seconds: float) -> Outcome | None:
@@ -36,11 +37,10 @@ async def attempt(live: LiveRun, *, launcher: Launcher, job: dict[str, Any], gra
 
 def oom_kills() -> int:
     """Processes of this container that the kernel killed for memory so far; 0 where it does not say."""
-    with suppress(OSError, ValueError):
-        for line in CGROUP_EVENTS.read_text().splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
+    for events in CGROUP_EVENTS:
+        with suppress(OSError, KeyError, ValueError):
+            counts = dict(line.split() for line in events.read_text().splitlines())
+            return int(counts["oom_kill"])
     return 0
 
 

@@ -118,6 +118,19 @@ def test_run_trains_once_without_a_server(mlflow_server: Server, tmp_path: Path,
     assert trainyard("run", "-", url="", stdin={**quick, "model": "none"}, **settings).returncode == 2
 
 
+def test_run_leaves_alone_what_its_service_trains(yard: Yard, trainyard: Trainyard, quick: dict[str, Any]) -> None:
+    under_way = yard.submit(ticking())["run_id"]
+    yard.in_phase(under_way, "training")
+    settings = {"TRAINYARD_WORK_DIR": str(yard.work_dir), "MLFLOW_TRACKING_URI": yard.mlflow.url}
+    before = set(yard.work_dir.iterdir())
+    done = trainyard("run", "-", "--json", url="", stdin=quick, **settings)
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "FINISHED")
+    assert (yard.get(under_way)["status"], yard.in_mlflow(under_way)) == ("RUNNING", "RUNNING")
+    assert set(yard.work_dir.iterdir()) == before
+    yard.cancel(under_way)
+
+
+
 def test_serving_to_others_without_a_token_is_refused(trainyard: Trainyard) -> None:
     done = trainyard("serve", url="", TRAINYARD_HOST="0.0.0.0")
     assert (done.returncode, "TRAINYARD_TOKEN" in done.stderr) == (2, True)

@@ -1,12 +1,16 @@
 """One training without HTTP."""
 
 import asyncio
+import shutil
 import signal
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from trainyard.api.protocol import Runs
 from trainyard.contract import Run, TrainRequest
 from trainyard.errors import Unavailable
+from trainyard.folder import run_folders
 from trainyard.service import Service
 from trainyard.settings import Settings
 
@@ -24,7 +28,24 @@ def run_once(
     """
     from trainyard.supervisor import Supervisor
 
-    return asyncio.run(train_once(Supervisor(service, settings), request, on_change=on_change))
+    with _of_its_own(service, settings) as own:
+        return asyncio.run(train_once(Supervisor(service, own), request, on_change=on_change))
+
+
+@contextmanager
+def _of_its_own(service: Service, settings: Settings) -> Iterator[Settings]:
+    """The settings with an instance and a work directory that are no service's, unless an instance is named.
+
+    Under its service's name it would take up, or fail, what the service trains at this moment.
+    """
+    if settings.instance:
+        yield settings
+        return
+    name = f"{service.name}-once-{uuid.uuid4().hex[:12]}"
+    folder = settings.work_dir.resolve() / name
+    yield settings.model_copy(update={"instance": name, "work_dir": folder, "locks_dir": settings.locks})
+    if all(run.closed for run in run_folders(folder / "runs")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def train_once(supervisor: Runs, request: TrainRequest, *, on_change: Callable[[Run], None]) -> Run:

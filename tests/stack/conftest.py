@@ -1,0 +1,96 @@
+"""The tests of the stack that `make up` brought up: nothing is started here, and no other stack is made up for them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient, set_tracking_uri
+from stack_access import (
+    STACK,
+    TRAINERS,
+    Airflow,
+    address,
+    container,
+    docker,
+    request_for,
+    setting,
+    until_healthy,
+)
+from trainyard.client import TrainyardClient
+
+RESTARTS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two minutes are little where containers restart: each test waits by deadlines of its own."""
+    for item in items:
+        if "tests/stack/" in str(item.path) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(RESTARTS))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _stack() -> None:
+    running = set(docker("ps", "--format", "{{.Names}}").splitlines())
+    missing = [service for service in STACK if container(service) not in running]
+    if missing:
+        pytest.exit(f"{', '.join(missing)} not running: `make up` first", returncode=1)
+    until_healthy(*STACK)
+
+
+@pytest.fixture(scope="session")
+def token() -> str:
+    """What the trainers ask for."""
+    return setting("TRAINYARD_TOKEN")
+
+
+@pytest.fixture
+def trainers(token: str) -> Iterator[Mapping[str, TrainyardClient]]:
+    """A client for each trainer; it waits through restarts of its service."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(TrainyardClient(address(name), token=token)) for name in TRAINERS}
+
+
+@pytest.fixture(params=TRAINERS)
+def service(request: pytest.FixtureRequest) -> str:
+    """The name of each trainer, one a test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def trainer(service: str, trainers: Mapping[str, TrainyardClient]) -> TrainyardClient:
+    """Its client."""
+    return trainers[service]
+
+
+@pytest.fixture
+def quick(service: str) -> dict[str, Any]:
+    """A request that is soon trained."""
+    return request_for(service, 5)
+
+
+@pytest.fixture
+def slow(service: str) -> dict[str, Any]:
+    """A request that trains for hours, to be cancelled."""
+    return request_for(service, 10_000)
+
+
+@pytest.fixture(scope="session")
+def mlflow() -> MlflowClient:
+    """MLflow, as somebody on this machine reaches it."""
+    set_tracking_uri(address("mlflow"))
+    return MlflowClient()
+
+
+@pytest.fixture(scope="session")
+def open_airflow() -> Callable[[], Airflow]:
+    """Logs in to Airflow: again after its API server restarted with other secrets."""
+    return lambda: Airflow(address("airflow-api-server"))
+
+
+@pytest.fixture
+def airflow(open_airflow: Callable[[], Airflow]) -> Iterator[Airflow]:
+    """Airflow's REST API, as the admin: `trigger`, `ended`, `xcom`, `task_states`, `log`."""
+    found = open_airflow()
+    yield found
+    found.http.close()
