@@ -110,7 +110,6 @@ bench: $(READY) ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
 	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
 
-
 .PHONY: bench-isolation
 bench-isolation: .venvs/dev/.ready ## measure the images beside one that holds every framework (needs Docker and 15 GB)
 	@.venvs/dev/bin/python bench/isolation.py
