@@ -6,6 +6,7 @@ environment for the next time.
 """
 
 import os
+from typing import Any
 
 from airflow.sdk import DAG, Param, task
 from trainyard.airflow import champion, champion_asset
@@ -34,7 +35,7 @@ with DAG(
         system_site_packages=False,
         venv_cache_path=os.environ.get("TRAINYARD_VENVS"),
     )
-    def score(model: dict, rows: str, token: str) -> dict:
+    def score(model: dict[str, Any], rows: str, token: str) -> dict[str, Any]:
         """Predict every row, and keep the predictions in MLflow."""
         import os
 

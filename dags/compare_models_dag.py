@@ -1,5 +1,7 @@
 """XGBoost and LightGBM in parallel on one table; the better one is promoted if it beats the champion."""
 
+from typing import Any
+
 from airflow.sdk import DAG, Param, task
 from trainyard.airflow import PromoteOperator, TrainOperator, champion_asset
 from trainyard.airflow.pipeline import DEFAULT_ARGS
@@ -37,7 +39,7 @@ with DAG(
     }
 
     @task
-    def winner(runs: dict[str, dict]) -> dict:
+    def winner(runs: dict[str, dict[str, Any]]) -> Any:
         """The version with the best metric."""
         name, run = max(runs.items(), key=lambda each: each[1]["metrics"][METRIC])
         print({each: found["metrics"][METRIC] for each, found in runs.items()}, name)  # noqa: T201 - the task's log

@@ -7,6 +7,7 @@ TRAINYARD_ONE_SHOT_IMAGE, _NETWORK, _DATA (a folder of the host), _CPUS, _MEMORY
 
 import json
 import os
+from typing import Any
 
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import DAG, Param, task
@@ -54,7 +55,7 @@ with DAG(
     )
 
     @task
-    def result(run: str) -> dict:
+    def result(run: str) -> dict[str, Any]:
         """What TrainOperator gives, out of the last line that the container printed."""
         found = json.loads(run)
         return {name: found[name] for name in ("run_id", "status", "model_uri", "registered", "metrics")}

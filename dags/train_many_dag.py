@@ -1,6 +1,7 @@
 """One training for each data set and each depth of the trees, by task mapping; the service takes them in turn."""
 
 from itertools import product
+from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 from trainyard.airflow import TrainOperator
@@ -26,7 +27,7 @@ with DAG(
 ) as dag:
 
     @task
-    def requests() -> list[dict]:
+    def requests() -> list[dict[str, Any]]:
         """A request for each pair."""
         params = get_current_context()["params"]
         return [
@@ -41,7 +42,7 @@ with DAG(
         ]
 
     @task
-    def summary(runs: list[dict]) -> dict[str, float]:
+    def summary(runs: list[dict[str, Any]]) -> dict[str, float]:
         """The accuracy of each run."""
         return {run["run_id"]: run["metrics"]["test_accuracy"] for run in runs}
 

@@ -50,12 +50,15 @@ def airflow(browser: Browser, folder: Path) -> None:
     run = finished_run()
     there = f"{AIRFLOW}/dags/{PIPELINE}"
     take(page, f"{AIRFLOW}/dags", PIPELINE, folder / "airflow-dags.png")
-    take(page, f"{there}/runs/{quote(run)}", "promote", folder / "airflow-graph.png")
-    take(page, f"{there}/runs/{quote(run)}/tasks/train", "Registered model", folder / "airflow-links.png")
+    take(page, f"{there}/runs/{quote(run)}", "PromoteOperator", folder / "airflow-run.png")
+    take(page, f"{there}/runs/{quote(run)}/tasks/train/details", "Registered model", folder / "airflow-links.png")
     page.goto(there)
-    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_role("button", name="Show Graph").click()
+    page.get_by_test_id("rf__wrapper").get_by_text("PromoteOperator").wait_for()
+    shoot(page, folder / "airflow-graph.png")
+    page.get_by_role("button", name="Trigger Dag").click()
     page.get_by_text("max_depth").first.wait_for()
-    page.screenshot(path=folder / "airflow-trigger.png")
+    shoot(page, folder / "airflow-trigger.png")
 
 
 def mlflow(browser: Browser, folder: Path) -> None:
@@ -68,11 +71,16 @@ def mlflow(browser: Browser, folder: Path) -> None:
 
 
 def take(page: Page, url: str, shows: str, file: Path) -> None:
-    """Open an address, and take the picture once the words are on the page and nothing is loaded any more."""
+    """Open an address, and take the picture once the words are on the page."""
     page.goto(url)
     page.get_by_text(shows).first.wait_for()
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=file)
+    shoot(page, file)
+
+
+def shoot(page: Page, file: Path) -> None:
+    """Take the picture of what is there, once all that it shows was loaded."""
+    page.wait_for_function("[...document.images].every(each => each.complete)")
+    page.screenshot(path=file, animations="disabled")
     print(file)
 
 

@@ -1,5 +1,6 @@
 """What ships for Airflow: the files read quickly and alone, the pipelines are what they are said to be, the environment is light."""
 
+import ast
 import json
 import os
 import subprocess
@@ -80,3 +81,15 @@ def test_airflows_environment_holds_no_framework() -> None:
     assert "apache-airflow" in installed
     heavy = {"xgboost", "xgboost-cpu", "lightgbm", "tensorflow", "tensorflow-cpu", "keras", "torch", "torchvision", "mlflow", "mlflow-skinny", "scikit-learn", "pandas", "numpy"}
     assert not installed & heavy
+
+
+def test_dags_import_nothing_of_ours_but_the_airflow_package_and_the_contract() -> None:
+    imported = {
+        (file.name, name)
+        for file in DAGS.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names] if isinstance(node, ast.Import) else [])
+        if name.startswith("trainyard")
+    }
+    assert imported
+    assert {name for _, name in imported if not name.startswith(("trainyard.airflow", "trainyard.contract"))} == set()

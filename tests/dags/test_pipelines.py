@@ -9,31 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from airflow_lab import DAGS, Airflow
+from pipelines import PIPELINES, write_digits
 from servers import ROOT, Server, Yard, open_yard, until
-from sklearn.datasets import load_digits
-
-BREAST_CANCER = {"source": "builtin", "name": "breast_cancer"}
-DIGITS = {"source": "images", "uri": "digits.npz"}
-PIPELINES = {
-    "xgboost_classification_pipeline": ("xgboost-classification", {"n_estimators": 30}),
-    "lightgbm_classification_pipeline": ("lightgbm-classification", {"n_estimators": 30}),
-    "tensorflow_mnist_mlp_pipeline": ("mnist-mlp-tensorflow", {"data": DIGITS, "epochs": 20, "batch_size": 32, "minimum": 0.8}),
-    "tensorflow_mnist_cnn_pipeline": ("mnist-cnn-tensorflow", {"data": DIGITS, "epochs": 8, "batch_size": 32, "conv_channels": [8, 16], "minimum": 0.8}),
-    "pytorch_mnist_mlp_pipeline": ("mnist-mlp-pytorch", {"data": DIGITS, "epochs": 20, "batch_size": 32, "minimum": 0.8}),
-    "pytorch_mnist_cnn_pipeline": ("mnist-cnn-pytorch", {"data": DIGITS, "epochs": 8, "batch_size": 32, "conv_channels": [8, 16], "minimum": 0.8}),
-}
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with scikit-learn's digits as images."""
     root = tmp_path_factory.mktemp("images")
-    digits = load_digits()
-    x, y = (digits.images * 15).astype(np.uint8), digits.target
-    np.savez(root / "digits.npz", x_train=x[:1400], y_train=y[:1400], x_test=x[1400:], y_test=y[1400:])
+    write_digits(root)
     return root
 
 
