@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from background import Program
@@ -68,13 +69,15 @@ def airflow(*, port: int, tracking_uri: str) -> Program:
     addresses = {name: f"http://127.0.0.1:{at}" for name, at in TRAINER_PORTS.items()} | {"mlflow": tracking_uri}
     return Program(
         name="airflow",
-        command=[ROOT / ".venvs/airflow/bin/airflow", "standalone"],
+        command=[sys.executable, ROOT / "scripts/airflow.py", ROOT / ".venvs/airflow/bin/airflow"],
         environment={
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
             **{f"AIRFLOW_CONN_TRAINYARD_{name.upper()}": _connection(name, url) for name, url in addresses.items()},
             **os.environ,
+            # Where the environments of scored models are made with the Python that is found first.
+            "PATH": f"{ROOT / '.venvs/airflow/bin'}:{os.environ['PATH']}",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
