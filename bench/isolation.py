@@ -154,7 +154,7 @@ class Bench:
         return {"one dependency changed, to a healthy boosting service": self.rebuilds(self.copy.change_dependency, 1)}
 
     def rebuilds(self, change: Callable[[Kind], None], times: int) -> dict[str, Any]:
-        """Both in turn; the median of each, and of the build in it."""
+        """Both in turn; the median of each and of the build in it, and each one's every time."""
         whole: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
         builds: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
         for _ in range(times):
@@ -167,7 +167,8 @@ class Bench:
                 self.replace(kind)
                 whole[kind.name].append(time.perf_counter() - started)
         found = {f"{_key(name)}_s": round(statistics.median(seconds), 1) for name, seconds in whole.items()}
-        return found | {f"{_key(name)}_build_s": round(statistics.median(seconds), 1) for name, seconds in builds.items()}
+        found |= {f"{_key(name)}_build_s": round(statistics.median(seconds), 1) for name, seconds in builds.items()}
+        return found | {f"{_key(name)}_each_s": [round(each, 1) for each in seconds] for name, seconds in whole.items()}
 
     def replace(self, kind: Kind) -> None:
         """Stop the container there is, start one of the newest image, wait until it is healthy."""
