@@ -242,13 +242,15 @@ def main() -> None:
         copy = Copy(Path(folder))
         note(dict(resolutions(copy)))
         bench = Bench(copy)
-        note(bench.sizes())
-        note(bench.memory())
-        with bench.containers():
-            note(bench.code())
-            note(bench.dependency())
-        for image in bench.built:
-            forget(image)
+        try:
+            note(bench.sizes())
+            note(bench.memory())
+            with bench.containers():
+                note(bench.code())
+                note(bench.dependency())
+        finally:
+            for image in bench.built:
+                forget(image)
     Console(width=140).print(table(results))
 
 
