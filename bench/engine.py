@@ -59,7 +59,7 @@ def wait_until_healthy(container: str) -> None:
     while (state := docker("inspect", "--format", "{{.State.Health.Status}} {{.State.Status}}", container)) != "healthy running":
         if time.monotonic() > deadline or "exited" in state:
             raise RuntimeError(f"{state}: {docker('logs', '--tail=20', container)}")
-        time.sleep(0.1)
+        time.sleep(0.5)  # asking costs a process
 
 
 def remove(container: str) -> None:

@@ -154,7 +154,7 @@ class Bench:
         return {"one dependency changed, to a healthy boosting service": self.rebuilds(self.copy.change_dependency, 1)}
 
     def rebuilds(self, change: Callable[[Kind], None], times: int) -> dict[str, Any]:
-        """Both in turn; the median of each, and of the build in it."""
+        """Both in turn; the median of each and of the build in it, and each one's every time."""
         whole: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
         builds: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
         for _ in range(times):
@@ -167,7 +167,8 @@ class Bench:
                 self.replace(kind)
                 whole[kind.name].append(time.perf_counter() - started)
         found = {f"{_key(name)}_s": round(statistics.median(seconds), 1) for name, seconds in whole.items()}
-        return found | {f"{_key(name)}_build_s": round(statistics.median(seconds), 1) for name, seconds in builds.items()}
+        found |= {f"{_key(name)}_build_s": round(statistics.median(seconds), 1) for name, seconds in builds.items()}
+        return found | {f"{_key(name)}_each_s": [round(each, 1) for each in seconds] for name, seconds in whole.items()}
 
     def replace(self, kind: Kind) -> None:
         """Stop the container there is, start one of the newest image, wait until it is healthy."""
@@ -227,10 +228,12 @@ def table(results: dict[str, Any]) -> Table:
 def main() -> None:
     """Build, measure, write, and leave nothing but the build cache."""
     results: dict[str, Any] = {}
+    busy: list[float] = []
 
     def note(found: dict[str, Any]) -> None:
         results.update(found)
-        write("isolation", results)
+        busy.append(round(os.getloadavg()[0], 1))
+        write("isolation", results | {"load average of the machine": {"after_each_figure": busy}})
         for name, value in found.items():
             print(f"{name}: {json.dumps(value)}", flush=True)
 
@@ -239,13 +242,15 @@ def main() -> None:
         copy = Copy(Path(folder))
         note(dict(resolutions(copy)))
         bench = Bench(copy)
-        note(bench.sizes())
-        note(bench.memory())
-        with bench.containers():
-            note(bench.code())
-            note(bench.dependency())
-        for image in bench.built:
-            forget(image)
+        try:
+            note(bench.sizes())
+            note(bench.memory())
+            with bench.containers():
+                note(bench.code())
+                note(bench.dependency())
+        finally:
+            for image in bench.built:
+                forget(image)
     Console(width=140).print(table(results))
 
 
