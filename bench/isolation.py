@@ -6,7 +6,9 @@ it changes to rebuild, it changes in a copy of the repository. Writes results/is
 
 import json
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -166,6 +168,7 @@ def main() -> None:
             print(f"{name}: {json.dumps(value)}", flush=True)
 
     docker("info")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that containers are taken away then too
     with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
         copy = Copy(Path(folder))
         note(dict(resolutions(copy)))
