@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 HEALTHY_SECONDS = 180.0
+BASE = os.environ.get("PYTHON_IMAGE", "python:3.11-slim-bookworm")
 NAME = f"trainyard-bench-{os.getpid()}"
 
 
@@ -22,7 +23,7 @@ def docker(*arguments: Any, stdin: str | None = None) -> str:
 
 def build(context: Path, dockerfile: str) -> str:
     """The id of the image built from a Dockerfile in the context."""
-    return docker("build", "--quiet", "--file", context / dockerfile, context)
+    return docker("build", "--quiet", f"--build-arg=PYTHON_IMAGE={BASE}", "--file", context / dockerfile, context)
 
 
 def size_mb(image: str) -> float:
