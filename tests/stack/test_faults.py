@@ -1,0 +1,177 @@
+"""What stops, dies or is replaced while trainings run; every run still ends, once, and nothing is lost."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from servers import until
+from stack_access import (
+    STACK,
+    TRAINERS,
+    Airflow,
+    command,
+    container,
+    docker,
+    inspected,
+    request_for,
+    until_healthy,
+)
+from trainyard.client import TrainyardClient
+from trainyard.contract import Run
+from trainyard.errors import Unavailable
+
+Trainers = Mapping[str, TrainyardClient]
+ROUNDS = {"boosting": 600, "tensorflow": 120, "pytorch": 800}
+END_SECONDS = 300.0
+
+
+@pytest.fixture
+def experiment() -> str:
+    """One of the test's own, so that its runs can be counted."""
+    return f"stack-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(autouse=True)
+def _left_healthy() -> Iterator[None]:
+    yield
+    until_healthy(*STACK)
+
+
+@pytest.mark.parametrize("manner", ["its process is killed", "docker kill"])
+def test_trainers_that_die_finish_what_they_trained(manner: str, trainers: Trainers, mlflow: MlflowClient, experiment: str) -> None:
+    runs = {name: started(trainers[name], name, experiment, max_attempts=3) for name in TRAINERS}
+    restarts = {name: inspected(name)["RestartCount"] for name in TRAINERS}
+    for name in TRAINERS:
+        die(name) if manner == "its process is killed" else docker("kill", container(name))
+    if manner == "docker kill":
+        # Docker takes that for an operator's wish, and leaves the container as it is.
+        assert [inspected(name)["State"]["Status"] for name in TRAINERS] == ["exited"] * 3
+        docker("start", *map(container, TRAINERS))
+    else:
+        for name in TRAINERS:
+            until(lambda name=name: inspected(name)["RestartCount"] == restarts[name] + 1, f"{name} to be started again")
+    for name, run in runs.items():
+        assert finished(trainers[name], run, mlflow).attempt == 2
+    assert kept(mlflow, experiment) == {run.run_id: "FINISHED" for run in runs.values()}
+
+
+def test_a_training_outlasts_postgres_and_its_metrics_are_all_there(trainers: Trainers, mlflow: MlflowClient, experiment: str) -> None:
+    run = started(trainers["boosting"], "boosting", experiment)
+    docker("restart", container("postgres"))
+    assert finished(trainers["boosting"], run, mlflow).attempt == 1
+    assert kept(mlflow, experiment) == {run.run_id: "FINISHED"}
+
+
+def test_a_training_outlasts_mlflow_which_a_submit_waits_for(trainers: Trainers, mlflow: MlflowClient, experiment: str) -> None:
+    run = started(trainers["pytorch"], "pytorch", experiment)
+    docker("kill", container("mlflow"))
+    with pytest.raises(Unavailable, match="MLflow at http://mlflow:5000 does not answer"):
+        trainers["pytorch"].submit(request_for("pytorch", 5, experiment=experiment))
+    docker("start", container("mlflow"))
+    until_healthy("mlflow")
+    assert finished(trainers["pytorch"], run, mlflow).attempt == 1
+    assert kept(mlflow, experiment) == {run.run_id: "FINISHED"}
+
+
+def test_a_rebuilt_trainer_goes_on_with_its_run_and_the_others_keep_their_containers(
+    trainers: Trainers, mlflow: MlflowClient, experiment: str, request: pytest.FixtureRequest
+) -> None:
+    run = started(trainers["boosting"], "boosting", experiment)
+    before = containers()
+    request.addfinalizer(lambda: command("make", "rebuild-boosting"))
+    command("make", "rebuild-boosting", BOOSTING_COMMIT=uuid.uuid4().hex[:7])
+    after = containers()
+    assert {name for name in before if before[name] != after[name]} == {"boosting"}
+    assert finished(trainers["boosting"], run, mlflow).attempt == 1
+    assert kept(mlflow, experiment) == {run.run_id: "FINISHED"}
+
+
+def test_a_run_that_hits_the_containers_limit_ends_out_of_memory_and_its_service_goes_on(
+    trainers: Trainers, limited: Callable[[str, str], None], mlflow: MlflowClient
+) -> None:
+    limited("pytorch", "2g")
+    since = inspected("pytorch")["State"]["StartedAt"]
+    request = request_for("pytorch", 2)
+    greedy = {**request, "params": {"hidden_units": [16384, 16384, 16384], "epochs": 2}}
+    run = trainers["pytorch"].submit(greedy)
+    ended = trainers["pytorch"].wait(run.run_id, timeout_seconds=END_SECONDS)
+    assert (ended.status, ended.reason, ended.retryable) == ("FAILED", "out_of_memory", True)
+    assert "give the service more" in (ended.message or "")
+    finished(trainers["pytorch"], trainers["pytorch"].submit(request), mlflow)
+    assert inspected("pytorch")["State"]["StartedAt"] == since
+
+
+@pytest.fixture
+def limited(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Gives a container less memory for one test."""
+    def limit(name: str, memory: str) -> None:
+        host = inspected(name)["HostConfig"]
+        given = (f"--memory={host['Memory']}", f"--memory-swap={host['MemorySwap']}")
+        request.addfinalizer(lambda: docker("update", *given, container(name)))
+        docker("update", f"--memory={memory}", f"--memory-swap={memory}", container(name))
+    return limit
+
+
+def test_down_and_up_lose_nothing_and_up_again_changes_nothing(
+    trainers: Trainers, mlflow: MlflowClient, experiment: str, open_airflow: Callable[[], Airflow]
+) -> None:
+    name = f"kept-{uuid.uuid4().hex[:8]}"
+    registered = request_for("pytorch", 5, experiment=experiment, register={"name": name, "alias": "champion"})
+    first = finished(trainers["pytorch"], trainers["pytorch"].submit(registered), mlflow)
+    under_way = started(trainers["boosting"], "boosting", experiment)
+    dags = open_airflow().dag_ids()
+    command("make", "down")
+    assert docker("ps", "--quiet", "--filter", "label=com.docker.compose.project=trainyard") == ""
+    command("make", "up")
+    assert finished(trainers["boosting"], under_way, mlflow).attempt == 1
+    assert trainers["pytorch"].get(first.run_id).metrics == first.metrics
+    assert mlflow.get_model_version_by_alias(name, "champion").run_id == first.run_id
+    assert kept(mlflow, experiment) == {first.run_id: "FINISHED", under_way.run_id: "FINISHED"}
+    assert open_airflow().dag_ids() == dags
+    before = containers()
+    command("make", "up")
+    assert containers() == before
+
+
+def started(client: TrainyardClient, name: str, experiment: str, **changes: Any) -> Run:
+    """A run that has trained for some rounds, with most of them to come."""
+    run = client.submit(request_for(name, ROUNDS[name], experiment=experiment, **changes))
+
+    def trains() -> Run | None:
+        found = client.get(run.run_id)
+        assert not found.status.ended, found
+        return found if found.progress and found.progress.done >= ROUNDS[name] // 20 else None
+
+    found = until(trains, f"{name} to train")
+    assert isinstance(found, Run)
+    return found
+
+
+def finished(client: TrainyardClient, run: Run, mlflow: MlflowClient) -> Run:
+    """The run as it ended, with every round's metric in MLflow."""
+    ended = client.wait(run.run_id, timeout_seconds=END_SECONDS)
+    assert ended.status == "FINISHED", (ended.status, ended.reason, ended.message)
+    assert ended.progress is not None
+    until(lambda: mlflow.get_run(run.run_id).info.status == "FINISHED", "MLflow to say so")
+    steps = {each.step for each in mlflow.get_metric_history(run.run_id, "train_log_loss")}
+    assert steps == set(range(1, ended.progress.total + 1))
+    return ended
+
+
+def kept(mlflow: MlflowClient, experiment: str) -> dict[str, str]:
+    """The status of each run of the experiment, as MLflow has it."""
+    found = mlflow.get_experiment_by_name(experiment)
+    return {run.info.run_id: run.info.status for run in mlflow.search_runs([found.experiment_id])}
+
+
+def die(name: str) -> None:
+    """Kill the service's process, the one that Docker's init started, as the kernel would."""
+    docker("exec", container(name), "sh", "-c", "kill -KILL $(cat /proc/1/task/1/children)")
+
+
+def containers() -> dict[str, tuple[str, str]]:
+    """The id of each container, and since when it runs."""
+    found = {name: inspected(name) for name in STACK}
+    return {name: (each["Id"], each["State"]["StartedAt"]) for name, each in found.items()}
