@@ -81,6 +81,8 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
                 "experiment": dag_id,
                 "tags": {"airflow.dag_id": dag_id, "airflow.run_id": "{{ run_id }}"},
                 "register": {"name": registered, "alias": "challenger"},
+                # A service that dies goes on from the checkpoint by itself; the task's retry is for what fails.
+                "max_attempts": 3,
             },
         )
         passed = gate(train.output["metrics"], metric=metric, minimum=dag.param("minimum"))
