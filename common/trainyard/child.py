@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 from trainyard.contract import Phase, Reason
 from trainyard.errors import DiskFull, Diverged, OutOfMemory, RunError
 from trainyard.folder import Outcome, RunFolder
+from trainyard.journal import Journal, Measured
 from trainyard.settings import DataAccess
 from trainyard.trainer import Interrupted, Trainer, Training
 
@@ -79,9 +80,10 @@ class Channel:
 class Progress:
     """The run's phase, progress and metrics: to the service at once, to MLflow by the step."""
 
-    def __init__(self, channel: Channel, run_id: str, first: Phase = Phase.STARTING) -> None:
+    def __init__(self, channel: Channel, run_id: str, journal: Journal, first: Phase = Phase.STARTING) -> None:
         self._channel = channel
         self._run_id = run_id
+        self._journal = journal
         self.phase = first
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.stopping = False
@@ -105,8 +107,10 @@ class Progress:
             if not _finite(value):
                 message = f"{name} became {value} at {unit} {done}"
                 raise Diverged(message)
-            self.history.setdefault(name, []).append((done, float(value)))
-        self._log(metrics, done)
+        measured = Measured(done, int(time.time() * 1000), {name: float(value) for name, value in metrics.items()})
+        self._journal.write(measured)
+        for each in (*self._journal.before(done), measured):
+            self._keep(each)
         now = time.monotonic()
         self._started = self._started or (now, done)
         if now - self._told >= 0.1 or done >= total:  # noqa: PLR2004 - ten times a second is live
@@ -139,12 +143,16 @@ class Progress:
             return None
         return round((now - self._started[0]) / (done - self._started[1]) * (total - done), 1)
 
-    def _log(self, metrics: Mapping[str, float], step: int) -> None:
+    def _keep(self, measured: Measured) -> None:
         from mlflow import MlflowClient
         from mlflow.entities import Metric
 
-        at = int(time.time() * 1000)
-        MlflowClient().log_batch(self._run_id, [Metric(name, float(value), at, step) for name, value in metrics.items()])
+        for name, value in measured.metrics.items():
+            self.history.setdefault(name, []).append((measured.step, value))
+        # MLflow takes what it has already as the same.
+        MlflowClient().log_batch(
+            self._run_id, [Metric(name, value, measured.at, measured.step) for name, value in measured.metrics.items()]
+        )
 
     def _asked_to_stop(self, *_: object) -> None:
         self.stopping = True
@@ -161,7 +169,7 @@ def main(job: Job, trainer: Trainer, pools: ThreadpoolController) -> NoReturn:
     code = 0
     try:
         channel = Channel(job.socket, submission.run_id)
-        progress = Progress(channel, submission.run_id)
+        progress = Progress(channel, submission.run_id, Journal(folder.metrics))
         try:
             from trainyard.steps import train_and_log
 

@@ -1,7 +1,7 @@
 """A run's work directory: what must outlive every process, written atomically.
 
 `request.json` is the submission, `state.json` how often it was started, `training.log` what the run
-printed, `checkpoints/` where it goes on, `outcome.json` how it ended, `closed` that MLflow knows.
+printed, `metrics.jsonl` what each round measured, `checkpoints/` where it goes on, `outcome.json` how it ended, `closed` that MLflow knows.
 """
 
 import os
@@ -74,6 +74,11 @@ class RunFolder:
     def request(self) -> Path:
         """The submission's file."""
         return self.path / "request.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Each round's metrics, a line each."""
+        return self.path / "metrics.jsonl"
 
     @property
     def checkpoints(self) -> Path:

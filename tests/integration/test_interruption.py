@@ -4,7 +4,7 @@ import signal
 from typing import Any
 
 import httpx
-from servers import Yard, until
+from servers import Yard, ticking, until
 
 ROUNDS = 600
 LONG = {
@@ -46,3 +46,18 @@ def test_a_run_is_not_stopped_between_its_question_for_a_checkpoint_and_its_repo
     run = shared_yard.ended(shared_yard.submit(request)["run_id"])
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
     assert steps(shared_yard, run["run_id"], "train_log_loss") == [1, 2, 3, 4]
+
+
+def test_what_a_killed_service_had_not_sent_yet_is_in_mlflow_in_the_end(shared_yard: Yard) -> None:
+    """It is killed within a moment of the checkpoint that the next process goes on from."""
+    run_id = shared_yard.submit(ticking(max_attempts=2))["run_id"]
+    saved = shared_yard.folder(run_id) / "checkpoints/round"
+    until(lambda: saved.exists() and saved.read_text(), "a checkpoint")
+    shared_yard.service.kill(signal.SIGKILL)
+    goes_on = int(saved.read_text()) + 1
+    shared_yard.service.start()
+    until(lambda: (shared_yard.get(run_id)["progress"] or {}).get("done", 0) > goes_on + 5, "rounds after the checkpoint")
+    assert shared_yard.cancel(run_id)["attempt"] == 2
+    found = sorted(set(steps(shared_yard, run_id, "train_log_loss")))
+    assert found == list(range(1, found[-1] + 1))
+    assert found[-1] > goes_on
