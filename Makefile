@@ -113,3 +113,59 @@ bench: $(READY) ## measure against the plain scripts; writes bench/results/
 .PHONY: bench-isolation
 bench-isolation: .venvs/dev/.ready ## measure the images beside one that holds every framework (needs Docker and 15 GB)
 	@.venvs/dev/bin/python bench/isolation.py
+
+.PHONY: screenshots
+screenshots: .venvs/screenshots/.ready ## take the pictures of docs/images from the running Airflow and MLflow, in headless Chromium
+	@.venvs/screenshots/bin/python scripts/screenshots.py docs/images
+
+.PHONY: check
+check: .venvs/dev/.ready ## lint, types, import rules, Dockerfiles, shell scripts, locks
+	@PATH="$(CURDIR)/.venvs/dev/bin:$$PATH" UV="$(UV)" scripts/check.sh $(SERVICES)
+
+.PHONY: format
+format: .venvs/dev/.ready ## let ruff mend what it can
+	@.venvs/dev/bin/ruff check --fix --quiet . || true
+
+.PHONY: lock
+lock: .venvs/uv/.ready ## make every lock (UPGRADE=1 takes the newest versions)
+	@UV="$(UV)" scripts/lock.sh make $(SERVICES)
+
+.PHONY: clean
+clean: stop ## stop the services, remove environments and caches (.run/, with its runs, stays)
+	@rm -rf .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# An environment holds exactly its lock, and the project's own packages by their source.
+define install
+	@echo "Setting up .venvs/$*"
+	@test -x .venvs/$*/bin/python || $(UV) venv --quiet --python "$(PYTHON_3_11)" .venvs/$*
+	@$(UV) pip sync --quiet --python .venvs/$* --require-hashes --compile-bytecode $(1)
+	$(if $(2),@$(UV) pip install --quiet --python .venvs/$* --no-deps $(2:%=--editable %))
+	$(if $(wildcard services/$*/torch.txt),@UV="$(UV)" scripts/torch.sh .venvs/$* services/$*/torch.txt "$(TORCH_BACKEND)")
+	@touch $@
+endef
+PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.version_info[:2] == (3, 11) else "3.11")')
+
+.venvs/dev/.ready: .venvs/%/.ready: requirements/%.lock common/pyproject.toml services/boosting/pyproject.toml | .venvs/uv/.ready
+	$(call install,$<,common services/boosting)
+
+.venvs/screenshots/.ready: .venvs/%/.ready: requirements/%.lock | .venvs/uv/.ready
+	$(call install,$<)
+
+.venvs/mlflow/.ready: .venvs/%/.ready: services/%/requirements.lock | .venvs/uv/.ready
+	$(call install,$<)
+
+# Airflow's own dependencies, and trainyard without the service's.
+.venvs/airflow/.ready: .venvs/%/.ready: services/%/requirements.lock common/pyproject.toml | .venvs/uv/.ready
+	$(call install,$<,common)
+
+$(SERVICES:%=.venvs/%/.ready): .venvs/%/.ready: services/%/requirements.lock services/%/pyproject.toml common/pyproject.toml | .venvs/uv/.ready
+	$(call install,$<,common services/$*)
+
+.venvs/pytorch/.ready: services/pytorch/torch.txt
+
+.venvs/uv/.ready:
+	@test -n "$(PYTHON)" || { echo "Trainyard needs Python 3.11: install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up uv $(UV_VERSION) with $(PYTHON)"
+	@"$(PYTHON)" -m venv .venvs/uv || { echo "$(PYTHON) cannot make environments: install its venv package (python3.11-venv on Debian and Ubuntu)" >&2; exit 1; }
+	@.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@touch $@
