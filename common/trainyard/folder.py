@@ -135,6 +135,7 @@ class RunFolder:
     def close(self) -> None:
         """Note that MLflow knows, and drop what only a run under way needs."""
         (self.path / "closed").touch()
+        self.metrics.unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         shutil.rmtree(self.artifacts, ignore_errors=True)
 
