@@ -3,21 +3,19 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
-from servers import ROOT, Server, free_port, until
+from airflow_api import AirflowApi, logged_in
+from servers import ROOT, free_port, until
 
 AIRFLOW = ROOT / ".venvs/airflow/bin/airflow"
 DAGS = ROOT / "dags"
-ENDED = frozenset({"success", "failed"})
 
 
 def connections(addresses: Mapping[str, str]) -> dict[str, str]:
@@ -72,7 +70,7 @@ class Airflow:
     environment: dict[str, str]
     port: int
     parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    http: httpx.Client | None = None
+    api: AirflowApi | None = None
 
     @classmethod
     def make(cls, home: Path, addresses: Mapping[str, str], *, dags: Path = DAGS, **variables: str) -> "Airflow":
@@ -102,7 +100,7 @@ class Airflow:
             )
             log.close()
         if "api-server" in parts:
-            self.http = until(self._logged_in, f"the API server\n{self.tail('api-server')}")
+            self.api = until(self._logged_in, f"the API server\n{self.tail('api-server')}")
         for part in parts:
             until(lambda part=part: self.at_work(part), f"{part}\n{self.tail(part)}")
 
@@ -124,85 +122,14 @@ class Airflow:
     def stop(self) -> None:
         for part in [*self.parts]:
             self.kill(part)
-        if self.http:
-            self.http.close()
+        if self.api:
+            self.api.http.close()
 
     def tail(self, part: str) -> str:
         file = self.home / f"{part}.log"
         return file.read_text(errors="replace")[-3000:] if file.exists() else ""
 
-    def _logged_in(self) -> httpx.Client | None:
-        url = f"http://127.0.0.1:{self.port}"
-        try:
-            answer = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": "admin"}, timeout=10)
-        except httpx.HTTPError:
-            return None
-        if answer.is_error:
-            return None
-        return httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {answer.json()['access_token']}"}, timeout=30)
-
-    # What a user does over the REST API
-
-    def ask(self, method: str, path: str, **sent: Any) -> Any:
-        assert self.http is not None
-        answer = self.http.request(method, path, **sent)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
-
-    def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Trigger a DAG, once Airflow knows it; the id of the DAG run."""
-        until(lambda: self.knows(dag_id), f"{dag_id} to be parsed")
-        return str(self.ask("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})["dag_run_id"])
-
-    def knows(self, dag_id: str) -> bool:
-        assert self.http is not None
-        broken = self.ask("GET", "/importErrors")["import_errors"]
-        assert not broken, broken
-        return self.http.get(f"/dags/{dag_id}").is_success
-
-    def task(self, dag_id: str, run: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
-        where = f"/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}"
-        return dict(self.ask("GET", where if map_index < 0 else f"{where}/{map_index}"))
-
-    def in_state(self, dag_id: str, run: str, task_id: str, *states: str | None) -> dict[str, Any]:
-        """The task once it is in one of the states."""
-        def there() -> dict[str, Any] | None:
-            found = self.task(dag_id, run, task_id)
-            return found if found["state"] in states else None
-        return dict(until(there, f"{task_id} of {dag_id} to be {states}"))
-
-    def ended(self, dag_id: str, run: str, seconds: float = 90) -> str:
-        """How a DAG run ended."""
-        def over() -> str | None:
-            state = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run}")["state"]
-            return state if state in ENDED else None
-        return str(until(over, f"{dag_id} {run} to end", seconds))
-
-    def xcom(self, dag_id: str, run: str, task_id: str, key: str = "return_value") -> Any:
-        where = f"/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/xcomEntries/{key}"
-        return self.ask("GET", where, params={"deserialize": True})["value"]
-
-    def log(self, dag_id: str, run: str, task_id: str, attempt: int = 1) -> str:
-        where = f"/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/logs/{attempt}"
-        lines = self.ask("GET", where, params={"full_content": True})["content"]
-        return "\n".join(each if isinstance(each, str) else f"{each.get('event', '')} {json.dumps(each)}" for each in lines)
-
-    def mark(self, dag_id: str, run: str, task_id: str, state: str) -> None:
-        self.ask("PATCH", f"/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}", json={"new_state": state})
-
-    def clear(self, dag_id: str, run: str, *task_ids: str) -> None:
-        body = {"dry_run": False, "dag_run_id": run, "task_ids": task_ids, "only_failed": False, "reset_dag_runs": True}
-        self.ask("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
-
-
-def copied(dags: Path, *names: str, replacing: Callable[[str], str] = str) -> Path:
-    """A folder of DAGs of the project's, changed as a test needs them."""
-    dags.mkdir()
-    for name in names:
-        shutil.copy(DAGS / name, dags)
-        file = dags / name
-        file.write_text(replacing(file.read_text()))
-    return dags
-
-
-__all__ = ["AIRFLOW", "DAGS", "Airflow", "Server", "connections", "copied"]
+    def _logged_in(self) -> AirflowApi | None:
+        with contextlib.suppress(httpx.HTTPError):
+            return AirflowApi(logged_in(f"http://127.0.0.1:{self.port}", "admin"), patience_seconds=90)
+        return None

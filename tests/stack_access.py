@@ -3,11 +3,9 @@
 import json
 import os
 import subprocess
-import uuid
-from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+from airflow_api import AirflowApi, logged_in
 from dotenv import dotenv_values
 from servers import ROOT, until
 
@@ -73,59 +71,7 @@ def until_healthy(*services: str, seconds: float = 180) -> None:
         until(lambda service=service: healthy(service), f"{service} to be healthy", seconds)
 
 
-@dataclass
-class Airflow:
+def airflow_api() -> AirflowApi:
     """Airflow's REST API, as the admin."""
-
-    url: str
-    http: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        login = {"username": "admin", "password": setting("AIRFLOW_ADMIN_PASSWORD")}
-        token = httpx.post(f"{self.url}/auth/token", json=login, timeout=60).raise_for_status().json()["access_token"]
-        self.http = httpx.Client(base_url=f"{self.url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
-
-    def get(self, path: str, **params: Any) -> dict[str, Any]:
-        return dict(self.http.get(path, params=params).raise_for_status().json())
-
-    def dag_ids(self) -> set[str]:
-        return {dag["dag_id"] for dag in self.get("/dags", limit=100, exclude_stale=True)["dags"]}
-
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a run of the DAG, which is turned on first where it is paused; the run's id."""
-        until(lambda: dag_id in self.dag_ids(), f"Airflow to have read {dag_id}")
-        self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
-        wanted = {"dag_run_id": f"test-{uuid.uuid4()}", "logical_date": None, "conf": conf or {}}
-        answer = self.http.post(f"/dags/{dag_id}/dagRuns", json=wanted)
-        assert answer.is_success, answer.text
-        return str(answer.json()["dag_run_id"])
-
-    def state(self, dag_id: str, run_id: str) -> str:
-        """Such as queued, running, success or failed."""
-        return str(self.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
-
-    def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
-        found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)["task_instances"]
-        return {task["task_id"]: task["state"] for task in found}
-
-    def ended(self, dag_id: str, run_id: str, seconds: float = DAG_SECONDS) -> str:
-        """`success` or `failed`, once the run of the DAG came to it; an API server that restarts is waited for."""
-        def end() -> str | None:
-            try:
-                state = self.state(dag_id, run_id)
-            except httpx.TransportError:
-                return None
-            return state if state in {"success", "failed"} else None
-        return str(until(end, f"{dag_id} {run_id} to end", seconds))
-
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
-        """What a task left for others."""
-        return self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}")["value"]
-
-    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """What a task printed, to be shown where a test fails."""
-        answer = self.http.get(
-            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}",
-            params={"full_content": True}, headers={"Accept": "application/x-ndjson"},
-        )
-        return answer.text
+    http = logged_in(address("airflow-api-server"), setting("AIRFLOW_ADMIN_PASSWORD"))
+    return AirflowApi(http, patience_seconds=DAG_SECONDS)

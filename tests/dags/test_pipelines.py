@@ -128,34 +128,29 @@ def scheduled(addresses: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.timeout(400)
 def test_a_new_champion_is_scored_with_and_no_other(scheduled: Airflow, mlflow_server: Server) -> None:
-    def newest(dag_id: str) -> Any:
-        runs = scheduled.ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-id"})["dag_runs"]
-        return runs[0] if runs else None
-
-    until(lambda: scheduled.knows("batch_scoring") and scheduled.knows("xgboost_classification_pipeline"), "both DAGs")
+    scheduled.api.until_read("batch_scoring", "xgboost_classification_pipeline")
     # Not paused, it is scheduled once for the day that is over.
-    first = until(lambda: newest("xgboost_classification_pipeline"), "the daily run")["dag_run_id"]
-    assert scheduled.ended("xgboost_classification_pipeline", first) == "success"
-    champion = scheduled.xcom("xgboost_classification_pipeline", first, "promote")
-    scoring = until(lambda: newest("batch_scoring"), "the champion's event to start the scoring")
+    first = until(lambda: scheduled.api.newest("xgboost_classification_pipeline"), "the daily run")["dag_run_id"]
+    assert scheduled.api.ended("xgboost_classification_pipeline", first) == "success"
+    champion = scheduled.api.xcom("xgboost_classification_pipeline", first, "promote")
+    scoring = until(lambda: scheduled.api.newest("batch_scoring"), "the champion's event to start the scoring")
     assert scoring["run_type"] == "asset_triggered"
-    assert scheduled.ended("batch_scoring", scoring["dag_run_id"], 240) == "success"
-    scored = scheduled.xcom("batch_scoring", scoring["dag_run_id"], "score")
+    assert scheduled.api.ended("batch_scoring", scoring["dag_run_id"], 240) == "success"
+    scored = scheduled.api.xcom("batch_scoring", scoring["dag_run_id"], "score")
     assert scored["version"] == champion["version"]
     assert scored["rows"] > 0
     files = mlflow(mlflow_server, "artifacts/list", run_id=scored["run_id"])["files"]
     assert [each["path"] for each in files] == ["predictions.csv"]
 
-    weaker = scheduled.trigger("xgboost_classification_pipeline", n_estimators=1, max_depth=1)
-    assert scheduled.ended("xgboost_classification_pipeline", weaker) == "success"
-    assert scheduled.task("xgboost_classification_pipeline", weaker, "promote")["state"] == "skipped"
-    assert newest("batch_scoring")["dag_run_id"] == scoring["dag_run_id"]
+    weaker = scheduled.api.trigger("xgboost_classification_pipeline", n_estimators=1, max_depth=1)
+    assert scheduled.api.ended("xgboost_classification_pipeline", weaker) == "success"
+    assert scheduled.api.task("xgboost_classification_pipeline", weaker, "promote")["state"] == "skipped"
+    assert scheduled.api.newest("batch_scoring")["dag_run_id"] == scoring["dag_run_id"]
 
 
 @pytest.mark.parametrize("conf, named", [({"max_depth": 65}, "max_depth"), ({"learning_rate": "fast"}, "learning_rate"), ({"n_estimators": 0}, "n_estimators")])
 def test_a_bad_param_is_refused_in_the_form_before_anything_runs(scheduled: Airflow, conf: dict[str, Any], named: str) -> None:
-    assert scheduled.http is not None
-    until(lambda: scheduled.knows("xgboost_classification_pipeline"), "the pipeline to be parsed")
-    answer = scheduled.http.post("/dags/xgboost_classification_pipeline/dagRuns", json={"logical_date": None, "conf": conf})
+    scheduled.api.until_read("xgboost_classification_pipeline")
+    answer = scheduled.api.http.post("/dags/xgboost_classification_pipeline/dagRuns", json={"logical_date": None, "conf": conf})
     assert answer.status_code == 400
     assert named in answer.text

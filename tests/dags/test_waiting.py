@@ -75,11 +75,10 @@ def test_fifty_trainings_wait_in_one_triggerer_with_no_worker_and_all_end(
     held = {"model": "troubled", "params": {"hold": "train"}, "data": IRIS, "experiment": "fifty"}
     quick = {"model": "xgboost_classifier", "params": {"n_estimators": 2}, "data": IRIS, "experiment": "fifty"}
     first = trainers.submit(held)["run_id"]
-    dag_run = counted.trigger("fifty", requests=[quick] * COUNT)
+    dag_run = counted.api.trigger("fifty", requests=[quick] * COUNT)
 
-    def states() -> list[str]:
-        found = counted.ask("GET", f"/dags/fifty/dagRuns/{dag_run}/taskInstances", params={"limit": 100})["task_instances"]
-        return [each["state"] for each in found if each["task_id"] == "train"]
+    def states() -> list[str | None]:
+        return counted.api.task_states("fifty", dag_run, "train")
 
     until(lambda: states() == ["deferred"] * COUNT, "all to wait, and none in a worker", 180)
 
@@ -97,8 +96,8 @@ def test_fifty_trainings_wait_in_one_triggerer_with_no_worker_and_all_end(
     assert sum(method == "POST" for _, method, _ in turnstile.requests) == COUNT
 
     (trainers.folder(first) / "checkpoints/go").touch()
-    assert counted.ended("fifty", dag_run, 240) == "success"
-    runs = [counted.task("fifty", dag_run, "train", index)["state"] for index in range(COUNT)]
+    assert counted.api.ended("fifty", dag_run, 240) == "success"
+    runs = [counted.api.task("fifty", dag_run, "train", index)["state"] for index in range(COUNT)]
     assert runs == ["success"] * COUNT
     page = trainers.http.get("/train", params={"experiment": "fifty", "limit": 100}).json()["runs"]
     assert [run["status"] for run in page] == ["FINISHED"] * (COUNT + 1)

@@ -5,12 +5,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from airflow_api import AirflowApi
 from mlflow import MlflowClient, set_tracking_uri
 from stack_access import (
     STACK,
     TRAINERS,
-    Airflow,
     address,
+    airflow_api,
     container,
     docker,
     request_for,
@@ -83,14 +84,14 @@ def mlflow() -> MlflowClient:
 
 
 @pytest.fixture(scope="session")
-def open_airflow() -> Callable[[], Airflow]:
+def open_airflow() -> Callable[[], AirflowApi]:
     """Logs in to Airflow: again after its API server restarted with other secrets."""
-    return lambda: Airflow(address("airflow-api-server"))
+    return airflow_api
 
 
 @pytest.fixture
-def airflow(open_airflow: Callable[[], Airflow]) -> Iterator[Airflow]:
-    """Airflow's REST API, as the admin: `trigger`, `ended`, `xcom`, `task_states`, `log`."""
+def airflow(open_airflow: Callable[[], AirflowApi]) -> Iterator[AirflowApi]:
+    """Airflow's REST API, as the admin: `trigger`, `ended`, `xcom`, `task_states`, `log` and more."""
     found = open_airflow()
     yield found
     found.http.close()

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from airflow_api import AirflowApi
 from mlflow import MlflowClient
 from servers import until
 from stack_access import (
     STACK,
     TRAINERS,
-    Airflow,
     command,
     container,
     docker,
@@ -115,7 +115,7 @@ def limited(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 def test_down_and_up_lose_nothing_and_up_again_changes_nothing(
-    trainers: Trainers, mlflow: MlflowClient, experiment: str, open_airflow: Callable[[], Airflow]
+    trainers: Trainers, mlflow: MlflowClient, experiment: str, open_airflow: Callable[[], AirflowApi]
 ) -> None:
     name = f"kept-{uuid.uuid4().hex[:8]}"
     registered = request_for("pytorch", 5, experiment=experiment, register={"name": name, "alias": "champion"})

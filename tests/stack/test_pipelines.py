@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from airflow_api import AirflowApi
 from mlflow import MlflowClient
 from pipelines import PIPELINES, write_digits
 from servers import ROOT, until
-from stack_access import STACK, Airflow, container, docker, setting, until_healthy
+from stack_access import STACK, container, docker, setting, until_healthy
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +27,14 @@ def _digits() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def triggered(_digits: None, open_airflow: Callable[[], Airflow]) -> dict[str, str]:
+def triggered(_digits: None, open_airflow: Callable[[], AirflowApi]) -> dict[str, str]:
     """All six, in flight at the same time; the id of each one's DAG run."""
     airflow = open_airflow()
-    return {dag_id: airflow.trigger(dag_id, conf) for dag_id, (_, conf) in PIPELINES.items()}
+    return {dag_id: airflow.trigger(dag_id, **conf) for dag_id, (_, conf) in PIPELINES.items()}
 
 
 @pytest.mark.parametrize("dag_id", PIPELINES)
-def test_a_pipeline_finishes_and_mlflow_holds_what_it_trained(airflow: Airflow, mlflow: MlflowClient, triggered: dict[str, str], dag_id: str) -> None:
+def test_a_pipeline_finishes_and_mlflow_holds_what_it_trained(airflow: AirflowApi, mlflow: MlflowClient, triggered: dict[str, str], dag_id: str) -> None:
     registered, conf = PIPELINES[dag_id]
     dag_run = triggered[dag_id]
     assert airflow.ended(dag_id, dag_run) == "success", airflow.log(dag_id, dag_run, "train")
@@ -53,7 +54,7 @@ def test_a_pipeline_finishes_and_mlflow_holds_what_it_trained(airflow: Airflow, 
     assert mlflow.get_model_version_by_alias(registered, "champion")
 
 
-def test_stock_operators_train(airflow: Airflow, mlflow: MlflowClient) -> None:
+def test_stock_operators_train(airflow: AirflowApi, mlflow: MlflowClient) -> None:
     dag_run = airflow.trigger("stock_http_operators")
     assert airflow.ended("stock_http_operators", dag_run) == "success"
     for group in ("deferrable", "blocking"):
@@ -61,7 +62,7 @@ def test_stock_operators_train(airflow: Airflow, mlflow: MlflowClient) -> None:
         assert mlflow.get_run(run_id).info.status == "FINISHED"
 
 
-def test_the_one_shot_container_trains(airflow: Airflow, mlflow: MlflowClient) -> None:
+def test_the_one_shot_container_trains(airflow: AirflowApi, mlflow: MlflowClient) -> None:
     if os.environ.get("DOCKER_SOCKET") != "1":
         pytest.skip("the worker reaches no Docker engine: make up DOCKER_SOCKET=1, and the same for these tests")
     dag_run = airflow.trigger("docker_one_shot")
@@ -70,7 +71,7 @@ def test_the_one_shot_container_trains(airflow: Airflow, mlflow: MlflowClient) -
     assert mlflow.get_run(result["run_id"]).info.status == "FINISHED"
 
 
-def test_a_new_champion_is_scored_with(airflow: Airflow, triggered: dict[str, str]) -> None:
+def test_a_new_champion_is_scored_with(airflow: AirflowApi, triggered: dict[str, str]) -> None:
     """The pipeline's first champion in this stack starts the scoring; where there was one before, it is started by hand."""
     assert airflow.ended("xgboost_classification_pipeline", triggered["xgboost_classification_pipeline"]) == "success"
     dag_run = airflow.trigger("batch_scoring")
@@ -78,7 +79,7 @@ def test_a_new_champion_is_scored_with(airflow: Airflow, triggered: dict[str, st
     assert airflow.xcom("batch_scoring", dag_run, "score")["rows"] > 0
 
 
-def test_the_worker_waits_for_no_training(airflow: Airflow, triggered: dict[str, str]) -> None:
+def test_the_worker_waits_for_no_training(airflow: AirflowApi, triggered: dict[str, str]) -> None:
     dag_id = "pytorch_mnist_cnn_pipeline"
     assert airflow.ended(dag_id, triggered[dag_id]) == "success"
     assert until(lambda: "in the triggerer" in airflow.log(dag_id, triggered[dag_id], "train"), "the task's log")
@@ -97,12 +98,12 @@ LONG = {
 @pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("_digits")
 def test_every_container_killed_in_turn_while_six_pipelines_train_costs_no_run_and_makes_none(
-    open_airflow: Callable[[], Airflow], mlflow: MlflowClient
+    open_airflow: Callable[[], AirflowApi], mlflow: MlflowClient
 ) -> None:
     airflow = open_airflow()
-    dag_runs = {dag_id: airflow.trigger(dag_id, {**conf, **LONG[dag_id]}) for dag_id, (_, conf) in PIPELINES.items()}
+    dag_runs = {dag_id: airflow.trigger(dag_id, **{**conf, **LONG[dag_id]}) for dag_id, (_, conf) in PIPELINES.items()}
     for dag_id, dag_run in dag_runs.items():
-        until(lambda dag_id=dag_id, dag_run=dag_run: airflow.task_states(dag_id, dag_run)["train"] == "deferred", f"{dag_id} to wait", 120)
+        until(lambda dag_id=dag_id, dag_run=dag_run: airflow.task_states(dag_id, dag_run, "train") == ["deferred"], f"{dag_id} to wait", 120)
     for name in STACK:
         docker("kill", container(name))
         docker("start", container(name))

@@ -4,9 +4,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from airflow_api import AirflowApi
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from stack_access import Airflow
 from trainyard.client import TrainyardClient
 
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -42,6 +42,6 @@ def test_a_training_ends_in_a_registered_version_with_its_alias(
     assert any(file.stat().st_size > 10_000 for file in folder.rglob("*"))
 
 
-def test_airflow_has_read_every_dag_file_without_an_error(airflow: Airflow) -> None:
-    assert airflow.get("/importErrors")["import_errors"] == []
+def test_airflow_has_read_every_dag_file_without_an_error(airflow: AirflowApi) -> None:
+    assert airflow.ask("GET", "/importErrors")["import_errors"] == []
     assert airflow.dag_ids()
