@@ -20,7 +20,7 @@ access = DataAccess((), Path(data_dir), (), None)
 data = load(BuiltinData(source="builtin", name=name), Split(), task=cnn.task, kinds=cnn.data, access=access)
 with tempfile.TemporaryDirectory() as folder:
     training = Training(
-        seed=int(seed), threads=int(threads), checkpoints=Path(folder), report=lambda **_: None, checkpoint_due=lambda: False
+        seed=int(seed), threads=int(threads), checkpoints=Path(folder), report=lambda save=None, **_: save and save(), checkpoint_due=lambda: False
     )
     started = time.perf_counter()
     cnn.train(cnn.params.model_validate_json(params), data, training)

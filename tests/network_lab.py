@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     result: dict[str, Any] = {"history": {}, "notes": [], "asks": 0, "epochs": 0}
 
-    def report(*, done: int, total: int, unit: str, metrics: dict[str, float]) -> None:
+    def report(*, done: int, total: int, unit: str, metrics: dict[str, float], save: Callable[[], object] | None = None) -> None:
+        if save:
+            save()
         assert unit == "epochs"
         assert 0 <= done <= total
         result["epochs" if metrics else "asks"] += 1

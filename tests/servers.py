@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE_SECONDS = 60.0
 MODELS = '''
-import os, threading
+import functools, os, threading
 from trainyard.contract import Task
 from trainyard.trainer import Params
 
@@ -51,9 +51,8 @@ class Ticking:
         tick = threading.Event()
         for done in range(first + 1, params.rounds + 1):
             tick.wait(0.02)
-            if training.checkpoint_due():
-                saved.write_text(str(done))
-            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": 1 / done})
+            save = functools.partial(saved.write_text, str(done)) if training.checkpoint_due() else None
+            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": 1 / done}, save=save)
         raise RuntimeError("counted to the end")
 
 

@@ -1,6 +1,7 @@
 """What happens inside a run's process, from the fork to `outcome.json`."""
 
 import json
+import math
 import os
 import resource
 import signal
@@ -87,8 +88,7 @@ class Progress:
         self.phase = first
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.stopping = False
-        self._saves = False
-        self._saved_to_stop = False
+        self._asks_when_to_save = False
         self._saved = time.monotonic()
         self._told = 0.0
         self._started: tuple[float, int] | None = None
@@ -101,23 +101,32 @@ class Progress:
         if self.stopping and phase is not Phase.REGISTERING:
             raise Interrupted
 
-    def report(self, *, done: int, total: int, unit: str, metrics: Mapping[str, float]) -> None:
+    def report(self, *, done: int, total: int, unit: str, metrics: Mapping[str, float], save: Callable[[], object] | None = None) -> None:
         """After a round or epoch: see `Training.report`."""
         for name, value in metrics.items():
             if not _finite(value):
                 message = f"{name} became {value} at {unit} {done}"
                 raise Diverged(message)
         measured = Measured(done, int(time.time() * 1000), {name: float(value) for name, value in metrics.items()})
-        self._journal.write(measured)
-        for each in (*self._journal.before(done), measured):
-            self._keep(each)
+        if metrics:
+            self._journal.write(measured)
+        if save:
+            save()
+        if metrics:
+            for each in (*self._journal.before(done), measured):
+                self._keep(each)
         now = time.monotonic()
         self._started = self._started or (now, done)
         if now - self._told >= 0.1 or done >= total:  # noqa: PLR2004 - ten times a second is live
             self._told = now
             self._channel.send(event="progress", done=done, total=total, unit=unit, eta_seconds=self._eta(now, done, total), metrics=dict(metrics))
-        if self.stopping and (self._saved_to_stop or not self._saves):
+        if self.stopping and (save or not self._asks_when_to_save):
             raise Interrupted
+
+    def trained(self) -> None:
+        """The training is over. What earlier processes measured goes to MLflow even where this one had no round left to train."""
+        for each in self._journal.before(math.inf):
+            self._keep(each)
 
     def note(self, message: str) -> None:
         """Tell people something about the run."""
@@ -127,12 +136,11 @@ class Progress:
     def checkpoint_due(self) -> bool:
         """Whether it is time to save a checkpoint: the report after it may be the one that stops the run.
 
-        A trainer that asks is not stopped before it was told to save: the signal may come between its question
+        A trainer that asks is stopped by a report that saves alone: the signal may come between its question
         and its report, and the rounds since the last checkpoint would be trained and reported again.
         """
         now = time.monotonic()
-        self._saves = True
-        self._saved_to_stop = self.stopping
+        self._asks_when_to_save = True
         if self.stopping or now - self._saved >= CHECKPOINT_SECONDS:
             self._saved = now
             return True

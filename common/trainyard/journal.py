@@ -24,8 +24,8 @@ class Journal:
         if self._earlier:
             self._file.write("\n")  # ends the line that may be torn
 
-    def before(self, step: int) -> list[Measured]:
-        """What earlier processes measured before this step, which is the first of this one; told once."""
+    def before(self, step: float) -> list[Measured]:
+        """What earlier processes measured before this step, which is the first of this one (infinity for none); told once."""
         found = [each for _, each in sorted(self._earlier.items()) if each.step < step]
         self._earlier.clear()
         return found

@@ -59,6 +59,7 @@ def train_and_log(job: Job, folder: RunFolder, submission: Submission, trainer: 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
         fitted = trainer.train(params, data, training(job, folder, request.seed, progress))
+        progress.trained()
 
         progress.enter(Phase.EVALUATING)
         metrics = _evaluate(folder, trainer, fitted, data, progress)

@@ -85,9 +85,10 @@ class Training:
     checkpoints: Path
     """A folder that outlives the process; the newest checkpoint in it is where a restarted run goes on."""
     report: Callable[..., None]
-    """`report(done=, total=, unit=, metrics=)`: after each round or epoch. `metrics` maps names such as
-    `train_log_loss` to values; they go to MLflow at step `done`. Raises `Interrupted` when the run
-    is asked to stop: save a checkpoint before the call."""
+    """`report(done=, total=, unit=, metrics=, save=None)`: after each round or epoch. `metrics` maps names such as
+    `train_log_loss` to values; they go to MLflow at step `done`. `save`, where given, is called to write a
+    checkpoint once they are safe on disk. Raises `Interrupted` when the run is asked to stop; within a long
+    round, a report of `done` so far without metrics does nothing else."""
     checkpoint_due: Callable[[], bool]
     """Whether it is time to save one: about every 15 seconds, and at once when the run is asked to stop."""
     halvings: int = 0

@@ -116,7 +116,9 @@ class Watch:
     def _due(self):
         return len(self.done) + 1 in self._checkpoint_at
 
-    def _report(self, *, done, total, unit, metrics):
+    def _report(self, *, done, total, unit, metrics, save=None):
+        if save:
+            save()
         assert unit == "rounds"
         assert done <= total
         self.done.append(done)

@@ -4,6 +4,7 @@ import signal
 from typing import Any
 
 import httpx
+import pytest
 from servers import Yard, ticking, until
 
 ROUNDS = 600
@@ -46,6 +47,17 @@ def test_a_run_is_not_stopped_between_its_question_for_a_checkpoint_and_its_repo
     run = shared_yard.ended(shared_yard.submit(request)["run_id"])
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
     assert steps(shared_yard, run["run_id"], "train_log_loss") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("killed_at", [2, 4])
+def test_a_process_that_is_killed_once_it_saved_has_its_last_round_in_mlflow(shared_yard: Yard, killed_at: int) -> None:
+    """Also where that was the last one, so that the next process has none to train."""
+    params = {"rounds": 4, "trouble": "killed_once_saved", "killed_at": killed_at}
+    request = {"model": "troubled", "params": params, "data": {"source": "builtin", "name": "iris"}, "max_attempts": 2}
+    run = shared_yard.ended(shared_yard.submit(request)["run_id"])
+    assert (run["status"], run["attempt"]) == ("FINISHED", 2)
+    assert steps(shared_yard, run["run_id"], "train_log_loss") == [1, 2, 3, 4]
+    assert run["metrics"]["train_log_loss"] == 1 / 4
 
 
 def test_what_a_killed_service_had_not_sent_yet_is_in_mlflow_in_the_end(shared_yard: Yard) -> None:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import mlflow.sklearn
@@ -30,6 +32,7 @@ class TroubledParams(Params):
     at: Place = "train"
     hold: Place | None = None
     batch_size: int = Field(256, ge=1)
+    killed_at: int = Field(0, description="The round whose checkpoint the process does not outlive, where the trouble is `killed_once_saved`")
     fits: int = Field(64, ge=1, description="The batch for which there is memory, where the trouble is `too_large`")
 
 
@@ -144,15 +147,22 @@ class Troubled:
             raise MemoryError
         saved = training.checkpoints / "round"
         first = int(saved.read_text()) if saved.exists() else 0
+        training.report(done=first, total=params.rounds, unit="rounds", metrics={})
         for done in range(first + 1, params.rounds + 1):
-            if training.checkpoint_due():
-                saved.write_text(str(done))
-            elif params.trouble == "asked_to_stop" and done == 2:  # after the question, before the report
+            save = partial(saved.write_text, str(done)) if training.checkpoint_due() else None
+            if save is None and params.trouble == "asked_to_stop" and done == 2:  # after the question, before the report
                 os.kill(os.getpid(), signal.SIGTERM)
+            if params.trouble == "killed_once_saved" and done == params.killed_at:
+                save = partial(self._save_and_die, saved, done)
             loss = float("nan") if params.trouble == "nan" and done == params.rounds else 1 / done
-            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": loss})
+            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": loss}, save=save)
         script.reached("train")
         return FittedTroubled(DummyClassifier(strategy="prior").fit(data.frame, data.train.y), script)
+
+    @staticmethod
+    def _save_and_die(saved: Path, done: int) -> None:
+        saved.write_text(str(done))
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 troubled = Troubled()

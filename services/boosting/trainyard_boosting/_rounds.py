@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,8 @@ class Rounds:
                 raise Diverged(f"{name} became {value} in round {self.done}; a lower learning_rate often helps")
         if self.patience:
             self._compare(scores["validation"])
-        if self.training.checkpoint_due():
-            self._save(save)
-        self.training.report(done=self.done, total=self.total, unit="rounds", metrics=metrics)
+        checkpoint = partial(self._save, save) if self.training.checkpoint_due() else None
+        self.training.report(done=self.done, total=self.total, unit="rounds", metrics=metrics, save=checkpoint)
         return self._out_of_patience
 
     def resume(self, load: Callable[[str], tuple[Any, int]]) -> Any:

@@ -121,8 +121,9 @@ def _fit(  # noqa: C901, PLR0913 - a training from its first line to its last is
             if not math.isfinite(value):
                 raise Diverged(f"{name} became {value} in epoch {epoch + 1}; a lower learning_rate often helps")
         state = {"epoch": epoch + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
-        _checkpoints.save(training.checkpoints, {**state, "best": best, "best_loss": best_loss, "best_epoch": best_epoch})
-        training.report(done=epoch + 1, total=params.epochs, unit="epochs", metrics=metrics)
+        state |= {"best": best, "best_loss": best_loss, "best_epoch": best_epoch}
+        save = partial(_checkpoints.save, training.checkpoints, state)
+        training.report(done=epoch + 1, total=params.epochs, unit="epochs", metrics=metrics, save=save)
 
     if best is not None:
         network.load_state_dict(best)

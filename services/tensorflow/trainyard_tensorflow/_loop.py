@@ -142,12 +142,14 @@ class Epochs(keras.callbacks.Callback):
             self._check(name, value)
         self.done = epoch + 1
         self._remember_the_best(metrics)
+        self._training.report(done=self.done, total=self._params.epochs, unit="epochs", metrics=metrics, save=self._save)
+        self._network.stop_training = not self.more
+
+    def _save(self) -> None:
         groups = {"network": self._values(self._network_state()), "optimizer": self._values(self._network.optimizer.variables)}
         if self.best is not None:
             groups["best"] = self.best
         _checkpoints.save(self._training.checkpoints, groups, epoch=self.done, best_loss=self._best_loss, best_epoch=self._best_epoch)
-        self._training.report(done=self.done, total=self._params.epochs, unit="epochs", metrics=metrics)
-        self._network.stop_training = not self.more
 
     def _remember_the_best(self, metrics: Mapping[str, float]) -> None:
         loss = metrics.get(f"validation_{loss_name(self._given.task)}", math.inf)
