@@ -23,7 +23,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from pydantic import BaseModel, Field, ValidationError
 
-from trainyard.contract import Links, Reason, Registered, Run, RunPage, RunStatus, Transition
+from trainyard.contract import (
+    Links,
+    Progress,
+    Reason,
+    Registered,
+    Run,
+    RunPage,
+    RunStatus,
+    Transition,
+)
 from trainyard.errors import Invalid
 from trainyard.folder import Outcome
 
@@ -146,17 +155,17 @@ class Tracking:
             retryable=kept.reason.retryable if kept.reason else None, version=kept.version,
             model=tags.get("trainyard.model", ""), service=self._instance,
             experiment=tags.get("trainyard.experiment", ""), experiment_id=info.experiment_id,
-            run_name=info.run_name or "", attempt=kept.attempt,
-            metrics={name: value for name, value in found.data.metrics.items() if math.isfinite(value)},
+            run_name=info.run_name or "", attempt=kept.attempt, progress=kept.progress,
+            metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
             model_uri=kept.model_uri, registered=kept.registered,
-            submitted_at=_time(info.start_time), started_at=kept.started_at,
-            ended_at=_time(info.end_time) if info.end_time else None, transitions=kept.transitions,
+            submitted_at=kept.submitted_at or _time(info.start_time), started_at=kept.started_at,
+            ended_at=kept.ended_at or (_time(info.end_time) if info.end_time else None), transitions=kept.transitions,
             links=Links(self=f"/train/{info.run_id}", logs=f"/train/{info.run_id}/logs", mlflow=self.link(info.experiment_id, info.run_id)),
         )
 
 
 class Kept(BaseModel):
-    """What MLflow has no field for of how a run ended, as a tag of the run."""
+    """What MLflow has no field for of how a run ended, or keeps less exactly, as a tag of the run."""
 
     reason: Reason | None = None
     message: str | None = None
@@ -164,7 +173,11 @@ class Kept(BaseModel):
     registered: Registered | None = None
     attempt: int = 1
     version: int = 0
+    submitted_at: datetime | None = None
     started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: Progress | None = None
+    metrics: dict[str, float] | None = None
     transitions: list[Transition] = Field(default_factory=list)
 
     @classmethod
@@ -181,11 +194,16 @@ class Kept(BaseModel):
             return cls()
 
     def as_tag(self) -> str:
-        """As much of it as fits: a long message is cut, and the oldest transitions go first."""
+        """As much of it as fits: a long message is cut; the metrics go first, which MLflow has too, then the oldest transitions."""
         short = self.model_copy(update={"message": self.message and self.message[:1000]})
-        while len(text := short.model_dump_json(exclude_none=True)) > TAG_LIMIT and short.transitions:
-            short = short.model_copy(update={"transitions": short.transitions[1:]})
+        while len(text := short.model_dump_json(exclude_none=True)) > TAG_LIMIT and (short.metrics or short.transitions):
+            short = short.model_copy(update={"metrics": None} if short.metrics else {"transitions": short.transitions[1:]})
         return text
+
+
+def _own(metrics: dict[str, float]) -> dict[str, float]:
+    """What the run measured, and not what MLflow did of the machine."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value) and not name.startswith("system/")}
 
 
 def _cursor(token: str) -> str:

@@ -74,9 +74,8 @@ def test_a_run_of_an_earlier_service_is_read_back_from_mlflow(shared_yard: Yard,
     shared_yard.service.kill()
     shared_yard.service.start()
     after = shared_yard.get(before["run_id"])
-    same = ("status", "model", "experiment", "run_name", "attempt", "model_uri", "transitions", "links", "reason")
-    assert {name: after[name] for name in same} == {name: before[name] for name in same}
-    assert after["metrics"]["test_accuracy"] == before["metrics"]["test_accuracy"]
+    assert before["progress"]
+    assert after == before
     assert shared_yard.http.get(f"/train/{before['run_id']}/logs").status_code == 200
 
 

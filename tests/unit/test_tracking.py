@@ -1,0 +1,35 @@
+"""What a run's tag in MLflow keeps of how it ended."""
+
+from datetime import UTC, datetime
+
+import pytest
+from trainyard.contract import RunStatus, Transition
+from trainyard.tracking import TAG_LIMIT, Kept
+
+STEPS = [Transition(status=RunStatus.RUNNING, at=datetime(2026, 1, 1, tzinfo=UTC), message=f"step {number}") for number in range(20)]
+
+
+def kept_of(metrics: int, transitions: list[Transition]) -> Kept:
+    """As it is read back from the tag."""
+    whole = Kept(metrics={f"test_metric_{number}": number / 7 for number in range(metrics)}, transitions=transitions)
+    tag = whole.as_tag()
+    assert len(tag) <= TAG_LIMIT
+    return Kept.read({"trainyard.outcome": tag})
+
+
+def test_what_fits_is_kept_whole() -> None:
+    kept = kept_of(10, STEPS)
+    assert kept.transitions == STEPS
+    assert kept.metrics == pytest.approx({f"test_metric_{number}": number / 7 for number in range(10)})
+
+
+def test_metrics_go_before_transitions_because_mlflow_has_them_too() -> None:
+    kept = kept_of(500, STEPS)
+    assert kept.metrics is None
+    assert kept.transitions == STEPS
+
+
+def test_of_too_many_transitions_the_newest_stay() -> None:
+    kept = kept_of(10, STEPS * 10)
+    assert 0 < len(kept.transitions) < 200
+    assert kept.transitions[-1] == STEPS[-1]
