@@ -17,10 +17,24 @@ build() {
     done
 }
 
+# start [--no-deps] SERVICE...: wait until they are healthy, or say which failed and how.
+start() {
+    scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 "$@" && return
+    local name state exit health
+    while read -r name state exit health; do
+        if [[ $health == unhealthy || $state == restarting || ($state == exited && $exit != 0) ]]; then
+            printf '\n%s is %s (exit %s); its last lines:\n' "$name" "${health:-$state}" "$exit"
+            scripts/compose.sh logs --no-color --no-log-prefix --tail 5 "$name"
+        fi
+    done < <(scripts/compose.sh ps --all --format '{{.Service}} {{.State}} {{.ExitCode}} {{.Health}}') >&2
+    printf '\nMore: make logs/NAME, make ps, docs/troubleshooting.md.\n' >&2
+    return 1
+}
+
 up() {
     mkdir -p "$(setting DATA_PATH ./data)"
     build "${IMAGES[@]}"
-    scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 postgres redis mlflow "${AIRFLOW[@]}" boosting tensorflow pytorch
+    start postgres redis mlflow "${AIRFLOW[@]}" boosting tensorflow pytorch
     echo
     printf '%-11s http://127.0.0.1:%s\n' \
         Airflow "$(setting AIRFLOW_PORT 8082)  (user admin, password AIRFLOW_ADMIN_PASSWORD in .env)" \
@@ -34,9 +48,9 @@ up() {
 rebuild() {
     build "$1"
     if [[ $1 == airflow ]]; then
-        scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 "${AIRFLOW[@]}"
+        start "${AIRFLOW[@]}"
     else
-        scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 --no-deps "$1"
+        start --no-deps "$1"
     fi
 }
 

@@ -28,9 +28,14 @@ def address(service: str) -> str:
     return f"http://127.0.0.1:{setting(PORTS[service])}"
 
 
+def project() -> str:
+    """Compose's name for the stack, which its containers and volumes begin with."""
+    return setting("COMPOSE_PROJECT_NAME") or "trainyard"
+
+
 def container(service: str) -> str:
     """The name of its container."""
-    return f"trainyard-{service}-1"
+    return f"{project()}-{service}-1"
 
 
 def request_for(service: str, rounds: int, **changes: Any) -> dict[str, Any]:

@@ -28,12 +28,18 @@ def main() -> None:
 
 def init() -> None:
     """Bring the database up to date, and make the connections of AIRFLOW_INIT_CONNECTIONS; again changes nothing."""
-    subprocess.run(["airflow", "db", "migrate"], check=True)  # noqa: S607 - the image's own
+    airflow("db", "migrate")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         file.write(os.environ["AIRFLOW_INIT_CONNECTIONS"])
         file.flush()
-        command = ["airflow", "connections", "import", "--overwrite", file.name]
-        subprocess.run(command, check=True)  # noqa: S603 - the image's own
+        airflow("connections", "import", "--overwrite", file.name)
+
+
+def airflow(*arguments: str) -> None:
+    """Run one of Airflow's commands, and end as it ended where it failed: the reason, which it printed, stays the last line."""
+    done = subprocess.run(["airflow", *arguments], check=False)  # noqa: S603, S607 - the image's own
+    if done.returncode:
+        sys.exit(done.returncode)
 
 
 def heartbeat(part: str) -> None:

@@ -123,7 +123,7 @@ def test_down_and_up_lose_nothing_and_up_again_changes_nothing(
     under_way = started(trainers["boosting"], "boosting", experiment)
     dags = open_airflow().dag_ids()
     command("make", "down")
-    assert docker("ps", "--quiet", "--filter", "label=com.docker.compose.project=trainyard") == ""
+    assert docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project()}") == ""
     command("make", "up")
     assert finished(trainers["boosting"], under_way, mlflow).attempt == 1
     assert trainers["pytorch"].get(first.run_id).metrics == first.metrics

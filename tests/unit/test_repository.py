@@ -44,6 +44,19 @@ def test_every_setting_is_in_the_example_with_a_line_of_meaning(name: str) -> No
     assert re.match(r"# \w.{5,}", meaning), f"{variable(name)} has no line of meaning above it"
 
 
+IN_COMPOSE_BY_OTHER_MEANS = {
+    "instance", "port", "work_dir", "git_commit",  # the image's own
+    "models_path",  # a model of one's own is built into an image
+    "token_file", "tracking_uri",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - IN_COMPOSE_BY_OTHER_MEANS))
+def test_compose_hands_every_setting_to_the_trainers(name: str) -> None:
+    text = (ROOT / "docker-compose.trainers.yml").read_text()
+    assert re.search(rf"^  {variable(name)}:", text, flags=re.MULTILINE)
+
+
 def test_the_example_names_no_trainyard_variable_that_nothing_reads() -> None:
     known = {variable(name) for name in Settings.model_fields}
     # Compose and the tests read the rest; a TRAINYARD_ variable is always a setting.
