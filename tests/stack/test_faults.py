@@ -15,6 +15,7 @@ from stack_access import (
     container,
     docker,
     inspected,
+    project,
     request_for,
     until_healthy,
 )
