@@ -6,6 +6,8 @@ UV_VERSION  := 0.13.9
 # Which build of PyTorch: cpu, or for a GPU cu130 and the like (make clean before another).
 TORCH_BACKEND ?= cpu
 TEST_ARGS   ?=
+# Tests at once; each worker has an MLflow and services of its own, so more want memory too.
+TEST_WORKERS ?= 2
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -102,8 +104,8 @@ test-stack: .venvs/dev/.ready ## test the stack that `make up` started (TEST_ARG
 	@.venvs/dev/bin/python -m pytest tests/stack $(TEST_ARGS)
 
 .PHONY: test
-test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest)
-	@.venvs/dev/bin/python -m pytest tests --ignore=tests/stack $(TEST_ARGS)
+test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS=2)
+	@.venvs/dev/bin/python -m pytest tests --ignore=tests/stack --numprocesses $(TEST_WORKERS) --dist loadgroup $(TEST_ARGS)
 
 .PHONY: bench
 bench: $(READY) ## measure against the plain scripts; writes bench/results/

@@ -8,6 +8,14 @@ import pytest
 from servers import ROOT, Server, Yard, free_port, open_yard, tidied
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers share the tests, those of one service, one Airflow or one file stay in one worker."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        service = item.callspec.params.get("service") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+        item.add_marker(pytest.mark.xdist_group("dags" if folder == "dags" else f"{folder}-{service or item.path.stem}"))
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One MLflow for all tests; who kills it starts it again."""

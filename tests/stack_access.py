@@ -64,6 +64,12 @@ def inspected(service: str) -> dict[str, Any]:
     return dict(json.loads(docker("inspect", container(service)))[0])
 
 
+def containers() -> dict[str, tuple[str, str]]:
+    """The id of each container of the stack, and since when it runs."""
+    found = {name: inspected(name) for name in STACK}
+    return {name: (each["Id"], each["State"]["StartedAt"]) for name, each in found.items()}
+
+
 def healthy(service: str) -> bool:
     """Whether its container runs and its health check passes."""
     state = inspected(service)["State"]

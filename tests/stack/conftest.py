@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow_api import AirflowApi
 from mlflow import MlflowClient, set_tracking_uri
+from pipelines import write_digits, write_many_digits
+from servers import ROOT
 from stack_access import (
     STACK,
     TRAINERS,
@@ -50,6 +53,20 @@ def trainers(token: str) -> Iterator[Mapping[str, TrainyardClient]]:
     """A client for each trainer; it waits through restarts of its service."""
     with ExitStack() as stack:
         yield {name: stack.enter_context(TrainyardClient(address(name), token=token)) for name in TRAINERS}
+
+
+@pytest.fixture(scope="session")
+def digits() -> Iterator[None]:
+    """Images and a table in the folder that the trainers read; what was there stays."""
+    folder = ROOT / Path(setting("DATA_PATH"))
+    wanted = {folder / "digits.npz": write_digits, folder / "digits.csv": write_many_digits}
+    missing = {file: write for file, write in wanted.items() if not file.exists()}
+    for file, write in missing.items():
+        write(folder)
+        file.chmod(0o644)
+    yield
+    for file in missing:
+        file.unlink()
 
 
 @pytest.fixture(params=TRAINERS)

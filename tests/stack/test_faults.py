@@ -13,6 +13,7 @@ from stack_access import (
     TRAINERS,
     command,
     container,
+    containers,
     docker,
     inspected,
     project,
@@ -73,19 +74,6 @@ def test_a_training_outlasts_mlflow_which_a_submit_waits_for(trainers: Trainers,
     docker("start", container("mlflow"))
     until_healthy("mlflow")
     assert finished(trainers["pytorch"], run, mlflow).attempt == 1
-    assert kept(mlflow, experiment) == {run.run_id: "FINISHED"}
-
-
-def test_a_rebuilt_trainer_goes_on_with_its_run_and_the_others_keep_their_containers(
-    trainers: Trainers, mlflow: MlflowClient, experiment: str, request: pytest.FixtureRequest
-) -> None:
-    run = started(trainers["boosting"], "boosting", experiment)
-    before = containers()
-    request.addfinalizer(lambda: command("make", "rebuild-boosting"))
-    command("make", "rebuild-boosting", BOOSTING_COMMIT=uuid.uuid4().hex[:7])
-    after = containers()
-    assert {name for name in before if before[name] != after[name]} == {"boosting"}
-    assert finished(trainers["boosting"], run, mlflow).attempt == 1
     assert kept(mlflow, experiment) == {run.run_id: "FINISHED"}
 
 
@@ -170,9 +158,3 @@ def kept(mlflow: MlflowClient, experiment: str) -> dict[str, str]:
 def die(name: str) -> None:
     """Kill the service's process, the one that Docker's init started, as the kernel would."""
     docker("exec", container(name), "sh", "-c", "kill -KILL $(cat /proc/1/task/1/children)")
-
-
-def containers() -> dict[str, tuple[str, str]]:
-    """The id of each container, and since when it runs."""
-    found = {name: inspected(name) for name in STACK}
-    return {name: (each["Id"], each["State"]["StartedAt"]) for name, each in found.items()}

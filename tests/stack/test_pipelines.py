@@ -1,33 +1,17 @@
 """The DAGs that ship, triggered over Airflow's REST API and run by the Celery worker."""
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from airflow_api import AirflowApi
 from mlflow import MlflowClient
-from pipelines import PIPELINES, write_digits
-from servers import ROOT, until
-from stack_access import STACK, container, docker, setting, until_healthy
+from pipelines import PIPELINES
+from servers import until
 
 
 @pytest.fixture(scope="session")
-def _digits() -> Iterator[None]:
-    """Images in the folder that the trainers read."""
-    folder = ROOT / Path(setting("DATA_PATH") or "data")
-    there = folder / "digits.npz"
-    had = there.exists()
-    if not had:
-        write_digits(folder)
-        there.chmod(0o644)
-    yield
-    if not had:
-        there.unlink()
-
-
-@pytest.fixture(scope="session")
-def triggered(_digits: None, open_airflow: Callable[[], AirflowApi]) -> dict[str, str]:
+def triggered(digits: None, open_airflow: Callable[[], AirflowApi]) -> dict[str, str]:
     """All six, in flight at the same time; the id of each one's DAG run."""
     airflow = open_airflow()
     return {dag_id: airflow.trigger(dag_id, **conf) for dag_id, (_, conf) in PIPELINES.items()}
@@ -83,35 +67,3 @@ def test_the_worker_waits_for_no_training(airflow: AirflowApi, triggered: dict[s
     dag_id = "pytorch_mnist_cnn_pipeline"
     assert airflow.ended(dag_id, triggered[dag_id]) == "success"
     assert until(lambda: "in the triggerer" in airflow.log(dag_id, triggered[dag_id], "train"), "the task's log")
-
-
-LONG = {
-    "xgboost_classification_pipeline": {"n_estimators": 20_000, "early_stopping_rounds": None},
-    "lightgbm_classification_pipeline": {"n_estimators": 5_000, "early_stopping_rounds": None},
-    "tensorflow_mnist_mlp_pipeline": {"epochs": 150},
-    "tensorflow_mnist_cnn_pipeline": {"epochs": 60},
-    "pytorch_mnist_mlp_pipeline": {"epochs": 600},
-    "pytorch_mnist_cnn_pipeline": {"epochs": 150},
-}
-
-
-@pytest.mark.timeout(1200)
-@pytest.mark.usefixtures("_digits")
-def test_every_container_killed_in_turn_while_six_pipelines_train_costs_no_run_and_makes_none(
-    open_airflow: Callable[[], AirflowApi], mlflow: MlflowClient
-) -> None:
-    airflow = open_airflow()
-    dag_runs = {dag_id: airflow.trigger(dag_id, **{**conf, **LONG[dag_id]}) for dag_id, (_, conf) in PIPELINES.items()}
-    for dag_id, dag_run in dag_runs.items():
-        until(lambda dag_id=dag_id, dag_run=dag_run: airflow.task_states(dag_id, dag_run, "train") == ["deferred"], f"{dag_id} to wait", 120)
-    for name in STACK:
-        docker("kill", container(name))
-        docker("start", container(name))
-    until_healthy(*STACK)
-    for dag_id, dag_run in dag_runs.items():
-        assert airflow.ended(dag_id, dag_run, 900) == "success", airflow.log(dag_id, dag_run, "train")
-        found = mlflow.search_runs(
-            [mlflow.get_experiment_by_name(dag_id).experiment_id], f"tags.`airflow.run_id` = '{dag_run}'"
-        )
-        assert [run.info.status for run in found] == ["FINISHED"]
-        assert found[0].info.run_id == airflow.xcom(dag_id, dag_run, "train")["run_id"]

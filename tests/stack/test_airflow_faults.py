@@ -1,0 +1,94 @@
+"""Airflow's tasks wait while what they wait for, and Airflow's own parts, are replaced or killed."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from airflow_api import AirflowApi
+from mlflow import MlflowClient
+from pipelines import MANY_DIGITS, PIPELINES
+from servers import until
+from stack_access import (
+    STACK,
+    TRAINERS,
+    command,
+    container,
+    containers,
+    docker,
+    setting,
+    until_healthy,
+)
+from trainyard.client import TrainyardClient
+
+Trainers = Mapping[str, TrainyardClient]
+ROUNDS = {"n_estimators": 300, "early_stopping_rounds": None, "data": MANY_DIGITS}
+LONG: dict[str, dict[str, Any]] = {
+    "xgboost_classification_pipeline": ROUNDS,
+    "lightgbm_classification_pipeline": ROUNDS,
+    "tensorflow_mnist_mlp_pipeline": {"epochs": 120},
+    "tensorflow_mnist_cnn_pipeline": {"epochs": 80},
+    "pytorch_mnist_mlp_pipeline": {"epochs": 300},
+    "pytorch_mnist_cnn_pipeline": {"epochs": 140},
+}
+"""Each trains for a minute or more where all six share two processors."""
+SERVICES = {"xgboost": "boosting", "lightgbm": "boosting", "tensorflow": "tensorflow", "pytorch": "pytorch"}
+END_SECONDS = 600.0
+
+
+@pytest.mark.usefixtures("digits")
+def test_a_task_waits_on_while_its_trainer_is_rebuilt_and_the_others_keep_their_containers(
+    trainers: Trainers, open_airflow: Callable[[], AirflowApi], mlflow: MlflowClient, request: pytest.FixtureRequest
+) -> None:
+    dag_id = "pytorch_mnist_mlp_pipeline"
+    airflow = open_airflow()
+    dag_run = trained_long(airflow, dag_id)
+    airflow.in_state(dag_id, dag_run, "train", "deferred")
+    until(lambda: training(trainers, airflow, dag_id, dag_run), "the run to train")
+    before = containers()
+    request.addfinalizer(lambda: command("make", "rebuild-pytorch"))
+    command("make", "rebuild-pytorch", PYTORCH_COMMIT=uuid.uuid4().hex[:7])
+    after = containers()
+    assert {name for name in before if before[name] != after[name]} == {"pytorch"}
+    assert airflow.ended(dag_id, dag_run, END_SECONDS) == "success", airflow.log(dag_id, dag_run, "train")
+    assert kept(mlflow, dag_id, dag_run) == {airflow.xcom(dag_id, dag_run, "train")["run_id"]: "FINISHED"}
+    assert airflow.task(dag_id, dag_run, "train")["try_number"] == 1
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("digits")
+def test_every_container_killed_in_turn_while_six_pipelines_train_costs_no_run_and_makes_none(
+    trainers: Trainers, open_airflow: Callable[[], AirflowApi], mlflow: MlflowClient
+) -> None:
+    airflow = open_airflow()
+    dag_runs = {dag_id: trained_long(airflow, dag_id) for dag_id in PIPELINES}
+    for dag_id, dag_run in dag_runs.items():
+        airflow.in_state(dag_id, dag_run, "train", "deferred")
+    places = min(len(PIPELINES), len(TRAINERS) * int(setting("TRAINYARD_SLOTS")))
+    until(lambda: sum(training(trainers, airflow, *each) for each in dag_runs.items()) == places, f"{places} runs to train")
+    for name in STACK:
+        docker("kill", container(name))
+        docker("start", container(name))
+    until_healthy(*STACK)
+    for dag_id, dag_run in dag_runs.items():
+        assert airflow.ended(dag_id, dag_run, END_SECONDS) == "success", airflow.log(dag_id, dag_run, "train")
+        assert kept(mlflow, dag_id, dag_run) == {airflow.xcom(dag_id, dag_run, "train")["run_id"]: "FINISHED"}
+
+
+def trained_long(airflow: AirflowApi, dag_id: str) -> str:
+    """A run of the pipeline whose training takes long."""
+    return airflow.trigger(dag_id, **{**PIPELINES[dag_id][1], **LONG[dag_id]})
+
+
+def training(trainers: Trainers, airflow: AirflowApi, dag_id: str, dag_run: str) -> bool:
+    """Whether its training has come past its first round or epoch, with the end still to come."""
+    run = trainers[SERVICES[dag_id.partition("_")[0]]].get(airflow.xcom(dag_id, dag_run, "train", "run_id"))
+    assert not run.status.ended, run
+    return run.progress is not None and run.progress.done > 0
+
+
+def kept(mlflow: MlflowClient, dag_id: str, dag_run: str) -> dict[str, str]:
+    """The status of each run that MLflow has of the pipeline's run."""
+    experiment = mlflow.get_experiment_by_name(dag_id)
+    found = mlflow.search_runs([experiment.experiment_id], f"tags.`airflow.run_id` = '{dag_run}'")
+    return {run.info.run_id: run.info.status for run in found}
