@@ -49,7 +49,10 @@ def airflow(browser: Browser, folder: Path) -> None:
     page.wait_for_url(f"{AIRFLOW}/")
     run = finished_run()
     there = f"{AIRFLOW}/dags/{PIPELINE}"
-    take(page, f"{AIRFLOW}/dags", PIPELINE, folder / "airflow-dags.png")
+    page.goto(f"{AIRFLOW}/dags")
+    page.get_by_role("button", name="Show table view").click()
+    page.get_by_role("row").get_by_text(PIPELINE).wait_for()
+    shoot(page, folder / "airflow-dags.png")
     take(page, f"{there}/runs/{quote(run)}", "PromoteOperator", folder / "airflow-run.png")
     take(page, f"{there}/runs/{quote(run)}/tasks/train/details", "Registered model", folder / "airflow-links.png")
     page.goto(there)
@@ -66,6 +69,8 @@ def mlflow(browser: Browser, folder: Path) -> None:
     page = browser.new_page(viewport={"width": 1360, "height": 850})
     version = ask(f"{MLFLOW}/api/2.0/mlflow/registered-models/alias?name=xgboost-classification&alias=champion")["model_version"]
     run = ask(f"{MLFLOW}/api/2.0/mlflow/runs/get?run_id={version['run_id']}")["run"]["info"]
+    page.goto(f"{MLFLOW}/#/models/xgboost-classification")
+    page.get_by_role("button", name="Close", exact=True).click()  # MLflow's assistant, which stays closed then
     take(page, f"{MLFLOW}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}", "test_roc_auc", folder / "mlflow-run.png")
     take(page, f"{MLFLOW}/#/models/xgboost-classification", "champion", folder / "mlflow-model.png")
 

@@ -19,16 +19,50 @@ build() {
 
 # start [--no-deps] SERVICE...: wait until they are healthy, or say which failed and how.
 start() {
-    scripts/compose.sh up --detach --no-build --wait --wait-timeout 300 "$@" && return
-    local name state exit health
-    while read -r name state exit health; do
-        if [[ $health == unhealthy || $state == restarting || ($state == exited && $exit != 0) ]]; then
-            printf '\n%s is %s (exit %s); its last lines:\n' "$name" "${health:-$state}" "$exit"
-            scripts/compose.sh logs --no-color --no-log-prefix --tail 5 "$name"
+    local options=()
+    if [[ $1 == --no-deps ]]; then
+        options+=("$1")
+        shift
+    fi
+    if ! scripts/compose.sh up --detach --no-build "${options[@]}" "$@" || ! become_healthy "$@"; then
+        explain >&2
+        return 1
+    fi
+}
+
+# Not by Compose's --wait, which gives up on a trainer that is unhealthy only until MLflow is back.
+become_healthy() {
+    local deadline=$((SECONDS + 300)) unhealthy_since='' found
+    while ((SECONDS < deadline)); do
+        found=$(scripts/compose.sh ps --all --format '{{.Health}}' "$@")
+        if (($(grep --count --line-regexp healthy <<<"$found") == $#)); then
+            return 0
         fi
-    done < <(scripts/compose.sh ps --all --format '{{.Service}} {{.State}} {{.ExitCode}} {{.Health}}') >&2
-    printf '\nMore: make logs/NAME, make ps, docs/troubleshooting.md.\n' >&2
+        if grep --quiet unhealthy <<<"$found"; then
+            unhealthy_since=${unhealthy_since:-$SECONDS}
+            if ((SECONDS - unhealthy_since > 60)); then
+                return 1
+            fi
+        else
+            unhealthy_since=''
+        fi
+        sleep 1
+    done
     return 1
+}
+
+explain() {
+    local id name state exit health
+    while read -r id name state exit health; do
+        if [[ $health == unhealthy ]]; then
+            printf '\n%s is unhealthy:\n' "$name"
+            docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$id" | sed '/^$/d' | tail -n 1
+        elif [[ $state == restarting || ($state == exited && $exit != 0) ]]; then
+            printf '\n%s is %s (exit %s); its last lines:\n' "$name" "$state" "$exit"
+            docker logs --tail 5 "$id" 2>&1
+        fi
+    done < <(scripts/compose.sh ps --all --format '{{.ID}} {{.Service}} {{.State}} {{.ExitCode}} {{.Health}}')
+    printf '\nMore: make logs/NAME, make ps, docs/troubleshooting.md.\n'
 }
 
 up() {

@@ -15,6 +15,7 @@ from stack_access import (
     container,
     containers,
     docker,
+    healthy,
     inspected,
     project,
     request_for,
@@ -122,6 +123,17 @@ def test_down_and_up_lose_nothing_and_up_again_changes_nothing(
     before = containers()
     command("make", "up")
     assert containers() == before
+
+
+def test_up_brings_mlflow_back_and_waits_for_the_trainers_that_were_unhealthy_without_it() -> None:
+    docker("stop", container("mlflow"))
+    for name in TRAINERS:
+        until(lambda name=name: inspected(name)["State"]["Health"]["Status"] == "unhealthy", f"{name} to be unhealthy", 120)
+    before = containers()
+    command("make", "up")
+    assert [name for name in STACK if not healthy(name)] == []
+    after = containers()
+    assert {name for name in before if before[name] != after[name]} == {"mlflow"}
 
 
 def started(client: TrainyardClient, name: str, experiment: str, **changes: Any) -> Run:
