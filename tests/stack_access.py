@@ -7,7 +7,10 @@ from typing import Any
 
 from airflow_api import AirflowApi, logged_in
 from dotenv import dotenv_values
+from mlflow import MlflowClient
 from servers import ROOT, until
+from trainyard.client import TrainyardClient
+from trainyard.contract import Run
 
 TRAINERS = ("boosting", "tensorflow", "pytorch")
 AIRFLOW = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-worker")
@@ -15,6 +18,7 @@ STACK = ("postgres", "redis", "mlflow", *AIRFLOW, *TRAINERS)
 PORTS = {"airflow-api-server": "AIRFLOW_PORT", "mlflow": "MLFLOW_PORT"} | {name: f"{name.upper()}_PORT" for name in TRAINERS}
 DAG_SECONDS = 300.0
 COMMAND_SECONDS = 420.0
+RUN_SECONDS = 300.0
 
 
 def setting(name: str) -> str:
@@ -80,6 +84,17 @@ def until_healthy(*services: str, seconds: float = 180) -> None:
     """Wait for containers that were stopped or restarted."""
     for service in services:
         until(lambda service=service: healthy(service), f"{service} to be healthy", seconds)
+
+
+def finished(client: TrainyardClient, run: Run, mlflow: MlflowClient) -> Run:
+    """The run as it ended, with every round's metric in MLflow."""
+    ended = client.wait(run.run_id, timeout_seconds=RUN_SECONDS)
+    assert ended.status == "FINISHED", (ended.status, ended.reason, ended.message)
+    assert ended.progress is not None
+    until(lambda: mlflow.get_run(run.run_id).info.status == "FINISHED", "MLflow to say so")
+    steps = {each.step for each in mlflow.get_metric_history(run.run_id, "train_log_loss")}
+    assert steps == set(range(1, ended.progress.total + 1))
+    return ended
 
 
 def airflow_api() -> AirflowApi:

@@ -16,6 +16,7 @@ from stack_access import (
     container,
     containers,
     docker,
+    finished,
     setting,
     until_healthy,
 )
@@ -51,7 +52,9 @@ def test_a_task_waits_on_while_its_trainer_is_rebuilt_and_the_others_keep_their_
     after = containers()
     assert {name for name in before if before[name] != after[name]} == {"pytorch"}
     assert airflow.ended(dag_id, dag_run, END_SECONDS) == "success", airflow.log(dag_id, dag_run, "train")
-    assert kept(mlflow, dag_id, dag_run) == {airflow.xcom(dag_id, dag_run, "train")["run_id"]: "FINISHED"}
+    run = trainers["pytorch"].get(airflow.xcom(dag_id, dag_run, "train")["run_id"])
+    assert finished(trainers["pytorch"], run, mlflow).attempt == 1
+    assert kept(mlflow, dag_id, dag_run) == {run.run_id: "FINISHED"}
     assert airflow.task(dag_id, dag_run, "train")["try_number"] == 1
 
 

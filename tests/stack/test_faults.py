@@ -9,12 +9,14 @@ from airflow_api import AirflowApi
 from mlflow import MlflowClient
 from servers import until
 from stack_access import (
+    RUN_SECONDS,
     STACK,
     TRAINERS,
     command,
     container,
     containers,
     docker,
+    finished,
     healthy,
     inspected,
     project,
@@ -27,7 +29,6 @@ from trainyard.errors import Unavailable
 
 Trainers = Mapping[str, TrainyardClient]
 ROUNDS = {"boosting": 600, "tensorflow": 120, "pytorch": 800}
-END_SECONDS = 300.0
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_run_that_hits_the_containers_limit_ends_out_of_memory_and_its_service
     request = request_for("pytorch", 2)
     greedy = {**request, "params": {"hidden_units": [16384, 16384, 16384], "epochs": 2}}
     run = trainers["pytorch"].submit(greedy)
-    ended = trainers["pytorch"].wait(run.run_id, timeout_seconds=END_SECONDS)
+    ended = trainers["pytorch"].wait(run.run_id, timeout_seconds=RUN_SECONDS)
     assert (ended.status, ended.reason, ended.retryable) == ("FAILED", "out_of_memory", True)
     assert "give the service more" in (ended.message or "")
     finished(trainers["pytorch"], trainers["pytorch"].submit(request), mlflow)
@@ -148,17 +149,6 @@ def started(client: TrainyardClient, name: str, experiment: str, **changes: Any)
     found = until(trains, f"{name} to train")
     assert isinstance(found, Run)
     return found
-
-
-def finished(client: TrainyardClient, run: Run, mlflow: MlflowClient) -> Run:
-    """The run as it ended, with every round's metric in MLflow."""
-    ended = client.wait(run.run_id, timeout_seconds=END_SECONDS)
-    assert ended.status == "FINISHED", (ended.status, ended.reason, ended.message)
-    assert ended.progress is not None
-    until(lambda: mlflow.get_run(run.run_id).info.status == "FINISHED", "MLflow to say so")
-    steps = {each.step for each in mlflow.get_metric_history(run.run_id, "train_log_loss")}
-    assert steps == set(range(1, ended.progress.total + 1))
-    return ended
 
 
 def kept(mlflow: MlflowClient, experiment: str) -> dict[str, str]:
