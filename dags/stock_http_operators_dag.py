@@ -50,6 +50,7 @@ with DAG(
                 timeout=7200,
                 deferrable=deferrable,
             )
+            # Answered at once, so never deferred: Airflow 3.3 may fail a task whose wait is over as soon as it began.
             finished = HttpOperator(
                 task_id="finished",
                 http_conn_id=SERVICE,
@@ -58,7 +59,6 @@ with DAG(
                 headers=TOKEN,
                 response_check=lambda response: response.json()["status"] == "FINISHED",
                 response_filter=lambda response: response.json()["model_uri"],
-                deferrable=deferrable,
                 retries=0,
             )
             submit >> ended >> finished

@@ -63,7 +63,8 @@ class AirflowApi:
         def there() -> dict[str, Any] | None:
             found = self.task(dag_id, run, task_id)
             return found if found["state"] == state else None
-        return dict(until(there, f"{task_id} of {dag_id} to be {state}", self.patience_seconds))
+        what = f"{task_id} of {dag_id} to be {state}"
+        return dict(until(there, what, self.patience_seconds, explain=lambda: self.standing(dag_id, run)))
 
     def ended(self, dag_id: str, run: str, seconds: float | None = None) -> str:
         """`success` or `failed`, once the run of the DAG came to it; an API server that restarts is waited for."""
@@ -73,7 +74,17 @@ class AirflowApi:
             except httpx.TransportError:
                 return None
             return state if state in ENDED else None
-        return str(until(end, f"{dag_id} {run} to end", seconds or self.patience_seconds))
+        patience = seconds or self.patience_seconds
+        return str(until(end, f"{dag_id} {run} to end", patience, explain=lambda: self.standing(dag_id, run)))
+
+    def standing(self, dag_id: str, run: str) -> str:
+        """Where each task of a run of the DAG stands, and what each said that was tried more than once or failed."""
+        told = []
+        for each in self.ask("GET", f"/dags/{dag_id}/dagRuns/{run}/taskInstances", params={"limit": 100})["task_instances"]:
+            told.append(f"{each['task_id']}: {each['state']}, try {each['try_number']}, {each['start_date']} to {each['end_date']}")
+            if each["state"] in {"up_for_retry", "failed"} or each["try_number"] > 1:
+                told.append(self.log(dag_id, run, each["task_id"])[-4000:])
+        return "\n".join(told)
 
     def xcom(self, dag_id: str, run: str, task_id: str, key: str = "return_value") -> Any:
         """What a task left for others."""
@@ -83,6 +94,10 @@ class AirflowApi:
         """What a task printed, a JSON object a line."""
         where = f"{_task(dag_id, run, task_id)}/logs/{attempt}"
         return self.http.get(where, params={"full_content": True}, headers={"Accept": "application/x-ndjson"}).text
+
+    def events(self, name: str) -> list[str]:
+        """What Airflow's audit log says of the events of a name."""
+        return [each["extra"] for each in self.ask("GET", "/eventLogs", params={"event": name, "limit": 100})["event_logs"]]
 
     def mark(self, dag_id: str, run: str, task_id: str, state: str) -> None:
         self.ask("PATCH", _task(dag_id, run, task_id), json={"new_state": state})

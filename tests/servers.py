@@ -67,15 +67,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
-    """What the condition gives once it gives something; fails the test when it never does."""
+def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS, *, explain: Callable[[], str] = str) -> Any:
+    """What the condition gives once it gives something; fails the test, with what `explain` says, when it never does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
         time.sleep(0.05)
-    return pytest.fail(f"waited {seconds:.0f} s for {what}")
+    return pytest.fail(f"waited {seconds:.0f} s for {what}\n{explain()}".rstrip())
 
 
 @dataclass

@@ -17,10 +17,10 @@ from typing import Self
 
 import httpx
 from mlflow import MlflowClient
+from mlflow.entities import Experiment, RunTag
 from mlflow.entities import Run as MlflowRun
-from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from pydantic import BaseModel, Field, ValidationError
 
 from trainyard.contract import (
@@ -62,11 +62,21 @@ class Tracking:
     def experiment_id(self, name: str) -> str:
         """The experiment's id, made if need be. Raises `Invalid` for a deleted one."""
         if name not in self._experiments:
-            found = self._client.get_experiment_by_name(name)
-            if found is not None and found.lifecycle_stage == "deleted":
+            found = self._client.get_experiment_by_name(name) or self._made_experiment(name)
+            if found.lifecycle_stage == "deleted":
                 raise Invalid.field("/experiment", f"{name!r} was deleted in MLflow; restore it or use another")
-            self._experiments[name] = found.experiment_id if found else self._client.create_experiment(name)
+            self._experiments[name] = found.experiment_id
         return self._experiments[name]
+
+    def _made_experiment(self, name: str) -> Experiment:
+        """A new experiment, or the one that another request or another service made at the same moment."""
+        try:
+            return self._client.get_experiment(self._client.create_experiment(name))
+        except MlflowException as error:
+            exists = error.error_code == ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
+            if not exists or (found := self._client.get_experiment_by_name(name)) is None:
+                raise
+            return found
 
     def forget_experiments(self) -> None:
         """Look experiments up again: one of them may have been deleted."""

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -103,6 +104,18 @@ def test_the_list_is_newest_first_and_filters_and_pages(shared_yard: Yard, quick
     assert rest["cursor"] is None
     assert shared_yard.http.get("/train", params={"experiment": "listed", "status": "FAILED"}).json()["runs"] == []
     assert shared_yard.http.get("/train", params={"cursor": "nonsense"}).status_code == 422
+
+
+def test_requests_that_make_an_experiment_at_the_same_moment_are_all_accepted(shared_yard: Yard) -> None:
+    at_once = 4
+    for number in range(5):
+        experiment = f"made at once {number}"
+        with ThreadPoolExecutor(at_once) as senders:
+            runs = [*senders.map(shared_yard.submit, [ticking(experiment=experiment)] * at_once)]
+        for run in runs:
+            shared_yard.cancel(run["run_id"])
+        page = shared_yard.http.get("/train", params={"experiment": experiment}).json()["runs"]
+        assert {run["run_id"] for run in page} == {run["run_id"] for run in runs}
 
 
 def test_followed_logs_end_with_the_run(shared_yard: Yard) -> None:

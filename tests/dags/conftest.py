@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from airflow_lab import Airflow
+from airflow_lab import DEATH_IS_NOTICED_SOON, Airflow
 from servers import Server, Yard, open_yard
 
 FILES = Path(__file__).parent / "files"
@@ -19,12 +19,11 @@ def trainers(mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def airflow(trainers: Yard, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """An Airflow at work on the DAGs of the tests."""
+    """An Airflow at work on the DAGs of the tests, for tests that kill."""
     made = Airflow.make(
-        tmp_path_factory.mktemp("airflow"), {"boosting": trainers.service.url, "mlflow": mlflow_server.url}, dags=FILES
+        tmp_path_factory.mktemp("airflow"), {"boosting": trainers.service.url, "mlflow": mlflow_server.url}, dags=FILES,
+        **DEATH_IS_NOTICED_SOON,
     )
     made.start("api-server", "scheduler", "dag-processor", "triggerer")
     yield made
     made.stop()
-
-

@@ -192,10 +192,7 @@ def test_a_failed_run_fails_the_try_and_the_retry_trains_the_next_attempt(airflo
 
 
 def test_a_failure_that_no_retry_mends_is_not_retried(airflow: Airflow, trainers: Yard, experiment: str) -> None:
-    dag_run = airflow.api.trigger("deferred", request=held(experiment, params={"hold": "train", "trouble": "invalid_data"}))
-    # It fails once it is waited for: where a wait is over at once, Airflow may take the task for one that was lost.
-    waiting(airflow, "deferred", dag_run)
-    let_go(trainers, the_run(trainers, experiment))
+    dag_run = airflow.api.trigger("deferred", request=held(experiment, params={"trouble": "invalid_data"}))
     assert airflow.api.ended("deferred", dag_run) == "failed"
     assert airflow.api.task("deferred", dag_run, "train")["try_number"] == 1
     assert statuses(trainers, experiment) == ["FAILED"]

@@ -43,7 +43,8 @@ def addresses(yards: dict[str, Yard], mlflow_server: Server) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def home(addresses: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Airflow:
     """An Airflow of which nothing runs but `airflow dags test`."""
-    return Airflow.make(tmp_path_factory.mktemp("home"), addresses)
+    # No scheduler, so nothing that a deferred task has to wait out.
+    return Airflow.make(tmp_path_factory.mktemp("home"), addresses, AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1")
 
 
 def xcom(home: Airflow, dag_id: str, task_id: str, key: str = "return_value") -> Any:

@@ -101,3 +101,12 @@ def test_fifty_trainings_wait_in_one_triggerer_with_no_worker_and_all_end(
     assert runs == ["success"] * COUNT
     page = trainers.http.get("/train", params={"experiment": "fifty", "limit": 100}).json()["runs"]
     assert [run["status"] for run in page] == ["FINISHED"] * (COUNT + 1)
+
+
+@pytest.mark.timeout(600)
+def test_no_task_whose_training_is_short_is_taken_for_lost(counted: Airflow) -> None:
+    quick = {"model": "xgboost_classifier", "params": {"n_estimators": 2}, "data": IRIS, "experiment": "short"}
+    dag_run = counted.api.trigger("fifty", requests=[quick] * COUNT)
+    assert counted.api.ended("fifty", dag_run, 500) == "success"
+    assert counted.api.events("state mismatch") == []
+    assert {counted.api.task("fifty", dag_run, "train", index)["try_number"] for index in range(COUNT)} == {1}

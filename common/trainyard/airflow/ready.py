@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from trainyard.airflow.connection import find, find_async
+from trainyard.airflow.trigger import ServiceTrigger
 from trainyard.client import AsyncTrainyardClient, may_pass
 from trainyard.errors import TrainyardError
 
@@ -67,7 +67,7 @@ class ServiceReadySensor(BaseSensorOperator):
         self.log.info("Ready for %s", self.model)
 
 
-class ReadyTrigger(BaseTrigger):
+class ReadyTrigger(ServiceTrigger):
     """Asks until the service is ready and knows the model. Its event holds `missing`, `refused` or nothing."""
 
     def __init__(self, *, conn_id: str, model: str, pause_seconds: float, give_up_at: float) -> None:
@@ -82,10 +82,6 @@ class ReadyTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "conn_id": self.conn_id, "model": self.model, "pause_seconds": self.pause_seconds, "give_up_at": self.give_up_at,
         }
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event."""
-        yield TriggerEvent(await self._event())
 
     async def _event(self) -> dict[str, Any]:
         url, token = await find_async(self.conn_id)

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from airflow.configuration import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from trainyard.airflow import waiting
@@ -20,10 +21,24 @@ from trainyard.errors import TrainyardError
 CANCEL_PAUSE_SECONDS = 1.0
 
 
-class _ServiceTrigger(BaseTrigger):
-    """A trigger that talks to the service of a connection. The token stays in the connection."""
+class ServiceTrigger(BaseTrigger):
+    """A trigger that talks to the service of a connection. The token stays in the connection.
+
+    It yields one event, at the earliest `settling_seconds` after it began, see docs/adr/0007.
+    """
 
     conn_id: str
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event."""
+        settled = time.monotonic() + settling_seconds()
+        event = await self._event()
+        await asyncio.sleep(max(0.0, settled - time.monotonic()))
+        yield TriggerEvent(event)
+
+    async def _event(self) -> dict[str, Any]:
+        """What the task goes on with."""
+        raise NotImplementedError
 
     async def _client(self) -> AsyncTrainyardClient:
         url, token = await find_async(self.conn_id)
@@ -33,7 +48,7 @@ class _ServiceTrigger(BaseTrigger):
         self.log.info("%s", line)
 
 
-class TrainTrigger(_ServiceTrigger):
+class TrainTrigger(ServiceTrigger):
     """Waits for a run's end, at most two questions a minute at the default `wait_seconds`.
 
     Its event is `{"run": the Run}`, ended unless `deadline` came first, or `{"error": a sentence}` when the
@@ -62,12 +77,11 @@ class TrainTrigger(_ServiceTrigger):
             "found": self.found,
         }
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event."""
-        # `airflow dags test` hands on nothing to the task but the event.
-        yield TriggerEvent({**await self._event(), "found": self.found})
-
     async def _event(self) -> dict[str, Any]:
+        # `airflow dags test` hands on nothing to the task but the event.
+        return {**await self._end(), "found": self.found}
+
+    async def _end(self) -> dict[str, Any]:
         self._say(f"Waiting for run {self.run_id} in the triggerer")
         try:
             async with await self._client() as client:
@@ -96,7 +110,7 @@ class TrainTrigger(_ServiceTrigger):
                     return
 
 
-class SubmitTrigger(_ServiceTrigger):
+class SubmitTrigger(ServiceTrigger):
     """Submits for as long as the service is away or its queue full, so that no worker slot waits for it.
 
     Its event is `{"run": the accepted Run}` or `{"error": a sentence}`.
@@ -115,10 +129,6 @@ class SubmitTrigger(_ServiceTrigger):
             "conn_id": self.conn_id, "request": self.request, "key": self.key, "give_up_at": self.give_up_at,
         }
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event."""
-        yield TriggerEvent(await self._event())
-
     async def _event(self) -> dict[str, Any]:
         try:
             async with await self._client() as client:
@@ -128,6 +138,12 @@ class SubmitTrigger(_ServiceTrigger):
         except TrainyardError as error:
             return {"error": f"the training was not accepted: {error}"}
         return ended_event(run)
+
+
+def settling_seconds() -> float:
+    """How long a task stays deferred at least: until Airflow's executor has surely told of the worker that deferred it."""
+    heartbeat: int = conf.getint("workers", "min_heartbeat_interval")
+    return 2.0 * heartbeat
 
 
 def ended_event(run: Run) -> dict[str, Any]:
