@@ -1,23 +1,18 @@
 """`trainyard`: train, watch and promote from a terminal or a script."""
 
 import json
-import os
-import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from pydantic_core import from_json
 from typer.core import TyperGroup
 
 from trainyard.client import ForeignAnswer, TrainyardClient, Unreachable, may_pass
-from trainyard.complaints import complaints, sentence
+from trainyard.complaints import complaints
 from trainyard.contract import Promote, Run, RunStatus, TrainRequest
 from trainyard.display import (
     LiveRunView,
@@ -28,9 +23,9 @@ from trainyard.display import (
     show_page,
     show_run,
 )
-from trainyard.errors import Invalid, Malformed, RequestError, ServiceError, TrainyardError
-
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+from trainyard.errors import Invalid, RequestError, ServiceError, TrainyardError
+from trainyard.installation import installed, locks_dir, reachable_registry
+from trainyard.request_source import read_request, request_of
 
 
 class Exit(IntEnum):
@@ -87,7 +82,7 @@ def train(  # noqa: PLR0913 - one option each
     as_json: AsJson = False, url: Url = None, token: Token = None,
 ) -> None:
     """Submit a training, follow it with a bar, and show its metrics and links."""
-    wanted = _requested(request, model=model, data=data, target=target, params=param or [], register=register)
+    wanted = request_of(request, model=model, data=data, target=target, params=param or [], register=register)
     with TrainyardClient(url, token=token) as client:
         run = _submit(client, wanted, key)
         if detach:
@@ -202,8 +197,8 @@ def promote(  # noqa: PLR0913 - one option each
         rule = Promote(alias=alias, metric=metric, greater_is_better=not lower_is_better, min_delta=min_delta)
     except ValidationError as error:
         raise Invalid(errors=complaints(error, Promote)) from error
-    with _registry() as (registry, client):
-        decision = registry.promote(client, name=name, version=version, rule=rule, locks=_locks())
+    with reachable_registry() as (registry, client):
+        decision = registry.promote(client, name=name, version=version, rule=rule, locks=locks_dir())
     typer.echo(decision.text)
     raise typer.Exit(Exit.FINISHED if decision.promoted else Exit.RUN_FAILED)
 
@@ -211,15 +206,15 @@ def promote(  # noqa: PLR0913 - one option each
 @app.command()
 def rollback(name: str, *, alias: Alias = "champion") -> None:
     """Give the alias back to the version that held it before (MLFLOW_TRACKING_URI)."""
-    with _registry() as (registry, client):
-        version = registry.rollback(client, name=name, alias=alias, locks=_locks())
+    with reachable_registry() as (registry, client):
+        version = registry.rollback(client, name=name, alias=alias, locks=locks_dir())
     typer.echo(f"{alias} of {name} is version {version}")
 
 
 @app.command()
 def serve() -> None:
     """Serve the models of the service that is installed here; settings are TRAINYARD_… variables."""
-    settings, service = _installed()
+    settings, service = installed()
     from trainyard.api.server import serve as serve_api
 
     serve_api(service, settings)
@@ -231,10 +226,10 @@ def run_once(
 ) -> None:
     """Train once in the foreground, without a server; an interrupt cancels. For a one-shot container."""
     try:
-        wanted = TrainRequest.model_validate_json(json.dumps(_read(request)))
+        wanted = TrainRequest.model_validate_json(json.dumps(read_request(request)))
     except ValidationError as error:
         raise Invalid(errors=complaints(error, TrainRequest)) from error
-    settings, service = _installed()
+    settings, service = installed()
     from trainyard.api.once import run_once as train_once
 
     with LiveRunView(console_on(stderr=True)) as view:
@@ -290,123 +285,6 @@ def _print(run: Run, *, as_json: bool) -> None:
 def _finish(run: Run, *, as_json: bool) -> None:
     _print(run, as_json=as_json)
     raise typer.Exit(Exit.FINISHED if run.status is RunStatus.FINISHED else Exit.RUN_FAILED)
-
-
-def _requested(  # noqa: PLR0913 - one option each
-    source: str | None, *, model: str | None, data: str | None, target: str | None, params: list[str], register: str | None
-) -> dict[str, Any]:
-    """The request of the file, with what the options say in its place. The service validates it."""
-    if source is None and not (model and data):
-        raise typer.BadParameter("give a request file, or --model and --data")
-    body = _read(source) if source is not None else {}
-    if model:
-        body["model"] = model
-    if data:
-        body["data"] = _data(data, target)
-    elif target:
-        body["data"] = _part(body, "data") | {"target": target}
-    if params:
-        body["params"] = _part(body, "params") | dict(_param(each) for each in params)
-    if register:
-        body["register"] = _part(body, "register") | {"name": register}
-    return body
-
-
-def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
-    found = body.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _data(name: str, target: str | None) -> dict[str, Any]:
-    if target:
-        return {"source": "file", "uri": name, "target": target}
-    if name.lower().endswith(TABLE_SUFFIXES):
-        raise typer.BadParameter(f"--data {name} is a table: name the column to predict with --target")
-    return {"source": "images", "uri": name} if set(name) & set("/.:") else {"source": "builtin", "name": name}
-
-
-def _param(text: str) -> tuple[str, Any]:
-    """`name=value`; the value is JSON where it can be, else text."""
-    name, found, value = text.partition("=")
-    if not (found and name):
-        raise typer.BadParameter(f"-p {text}: should be NAME=VALUE, such as max_depth=6")
-    try:
-        return name, json.loads(value, parse_constant=lambda _: value)
-    except ValueError:
-        return name, value
-
-
-def _text(source: str) -> bytes:
-    if source.lstrip().startswith("{"):
-        return source.encode()
-    return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-
-
-def _read(source: str) -> dict[str, Any]:
-    try:
-        body = from_json(_text(source), allow_inf_nan=False)
-    except (OSError, ValueError) as error:
-        raise Malformed(f"{source} does not hold a request as JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise Malformed(f"{source} holds a JSON {type(body).__name__}, where a request is an object")
-    return body
-
-
-def _installed() -> tuple[Any, Any]:
-    """The settings and the service. Raises `ServiceError`."""
-    try:
-        from trainyard.service import installed_service
-        from trainyard.settings import Settings
-
-        settings = Settings()
-        settings.secret  # noqa: B018 - reads the token's file, which may be missing
-        return settings, installed_service()
-    except ImportError as error:
-        raise ServiceError(f"this needs trainyard[service]: {error}") from error
-    except ValidationError as error:
-        raise ServiceError("\n".join(_setting(each) for each in error.errors())) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServiceError(f"TRAINYARD_TOKEN_FILE cannot be read: {error}") from error
-
-
-def _setting(each: Any) -> str:
-    """What is wrong with a setting, by its variable; a rule about several names them itself."""
-    if not each["loc"]:
-        return str(each["msg"]).removeprefix("Value error, ")
-    name = str(each["loc"][0])
-    return f"{f'TRAINYARD_{name.upper()}' if name.islower() else name}: {sentence(each)}"
-
-
-@contextmanager
-def _registry() -> Iterator[tuple[Any, Any]]:
-    """The registry's functions and an MLflow client; an MLflow that is away becomes `Unreachable`."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # somebody is waiting
-    try:
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-
-        from trainyard import registry
-        from trainyard.buffering import is_away
-    except ImportError as error:
-        raise ServiceError(f"this needs trainyard[service]: {error}") from error
-    address = os.environ.get("MLFLOW_TRACKING_URI") or "http://127.0.0.1:5000"
-    try:
-        yield registry, MlflowClient(address)
-    except MlflowException as error:
-        if is_away(error):
-            raise Unreachable(f"MLflow at {address} (MLFLOW_TRACKING_URI) does not answer: {error}") from error
-        raise Invalid(f"MLflow at {address} refused: {error}") from error
-
-
-def _locks() -> Path:
-    """Where promotions take turns: the services' folder if it is named here, else the user's own."""
-    if locks := os.environ.get("TRAINYARD_LOCKS_DIR"):
-        return Path(locks)
-    if work_dir := os.environ.get("TRAINYARD_WORK_DIR"):
-        return Path(work_dir) / "locks"
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
-    own = home / ".cache" if os.access(home, os.W_OK) else Path(tempfile.gettempdir())
-    return own / "trainyard/locks"
 
 
 if __name__ == "__main__":

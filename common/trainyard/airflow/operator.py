@@ -15,7 +15,8 @@ from trainyard.airflow import waiting
 from trainyard.airflow.connection import find
 from trainyard.airflow.links import MlflowRunLink, RegisteredModelLink
 from trainyard.airflow.trigger import SubmitTrigger, TrainTrigger
-from trainyard.client import KEY, AsyncTrainyardClient, TrainyardClient, may_pass
+from trainyard.calls import KEY
+from trainyard.client import AsyncTrainyardClient, TrainyardClient, may_pass
 from trainyard.complaints import complaints
 from trainyard.contract import Reason, Run, RunStatus, TrainRequest
 from trainyard.errors import KeyReused, RequestError, TrainyardError
