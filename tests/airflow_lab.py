@@ -7,12 +7,13 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
 import psutil
 from airflow_api import AirflowApi, logged_in
-from servers import ROOT, free_port, until
+from servers import ROOT, START_SECONDS, free_port, until
 
 AIRFLOW = ROOT / ".venvs/airflow/bin/airflow"
 DAGS = ROOT / "dags"
@@ -103,13 +104,13 @@ class Airflow:
             )
             log.close()
         if "api-server" in parts:
-            self.api = until(self._logged_in, f"the API server\n{self.tail('api-server')}")
+            self.api = until(self._logged_in, "the API server", START_SECONDS, explain=lambda: self.tail("api-server"))
         for part in parts:
-            until(lambda part=part: self.at_work(part), f"{part}\n{self.tail(part)}")
+            until(partial(self.at_work, part), part, START_SECONDS, explain=partial(self.tail, part))
 
     def at_work(self, part: str) -> bool:
         name = part.replace("-", "_")
-        health = httpx.get(f"http://127.0.0.1:{self.port}/api/v2/monitor/health", timeout=10).json()
+        health = httpx.get(f"http://127.0.0.1:{self.port}/api/v2/monitor/health", timeout=60).json()
         return name == "api_server" or health[name]["status"] == "healthy"
 
     def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> None:

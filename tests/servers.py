@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE_SECONDS = 60.0
+START_SECONDS = 120.0
 MODELS = '''
 import functools, os, threading
 from trainyard.contract import Task
@@ -102,7 +103,7 @@ class Server:
             self.process = subprocess.Popen(
                 self.command, env=os.environ | self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        until(self._answers, f"{self.url}{self.ready}\n{self.log.read_text(errors='replace')[-3000:]}")
+        until(self._answers, f"{self.url}{self.ready}", START_SECONDS, explain=self._said)
 
     def kill(self, number: signal.Signals = signal.SIGKILL, *, group: bool = False) -> None:
         """Signal the process, or its whole group, and wait until the process is gone."""
@@ -118,11 +119,14 @@ class Server:
     def _answers(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
-            pytest.fail(f"ended while it started:\n{self.log.read_text(errors='replace')[-3000:]}")
+            pytest.fail(f"ended while it started:\n{self._said()}")
         try:
             return httpx.get(self.url + self.ready, timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def _said(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
 
 
 @dataclass

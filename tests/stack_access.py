@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_api import AirflowApi, logged_in
@@ -56,6 +57,19 @@ def command(*words: str, **variables: str) -> str:
     )
     assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Compose project beside the stack, of the same images and of these files alone."""
+
+    name: str
+    files: tuple[str, ...]
+
+    def compose(self, *words: str, **variables: str) -> str:
+        """What `docker compose` prints for it."""
+        files = [word for file in self.files for word in ("--file", file)]
+        return command("docker", "compose", *files, "--project-name", self.name, *words, **variables)
 
 
 def docker(*words: str) -> str:

@@ -1,5 +1,6 @@
 """The tests of the stack that `make up` brought up: nothing is started here, and no other stack is made up for them."""
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from servers import ROOT
 from stack_access import (
     STACK,
     TRAINERS,
+    Project,
     address,
     airflow_api,
     container,
@@ -67,6 +69,20 @@ def digits() -> Iterator[None]:
     yield
     for file in missing:
         file.unlink()
+
+
+@pytest.fixture
+def beside() -> Iterator[Callable[..., Project]]:
+    """Makes a Compose project beside the stack out of the files that it is given; gone afterwards with its volumes."""
+    made: list[Project] = []
+
+    def make(*files: str) -> Project:
+        made.append(Project(f"trainyard-beside-{uuid.uuid4().hex[:8]}", files))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.compose("down", "--volumes")
 
 
 @pytest.fixture(params=TRAINERS)

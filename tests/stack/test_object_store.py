@@ -1,0 +1,72 @@
+"""Data and artifacts in S3, by the variables of `.env` alone; moto, in a container, speaks S3."""
+
+import sysconfig
+from collections.abc import Callable
+
+import boto3
+import mlflow
+import pytest
+from botocore.config import Config
+from servers import free_port
+from sklearn.datasets import load_digits
+from stack_access import Project, docker, request_for, setting
+from trainyard.client import TrainyardClient
+
+KEYS = {"AWS_ACCESS_KEY_ID": "of the tests", "AWS_SECRET_ACCESS_KEY": "of the tests", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.fixture
+def platform(beside: Callable[..., Project]) -> Project:
+    """Postgres, MLflow and a trainer, in a project of their own."""
+    return beside("docker-compose-mlops.yml", "docker-compose.trainers.yml")
+
+
+def object_store(network: str, port: int) -> str:
+    """A container of the base image with this environment's moto, known as `s3` in the network; its id."""
+    packages = sysconfig.get_path("purelib")
+    return docker(
+        "run", "--detach", "--rm", "--network", network, "--network-alias", "s3", "--publish", f"127.0.0.1:{port}:9000",
+        "--volume", f"{packages}:/packages:ro", "--env", "PYTHONPATH=/packages", "--env", "PYTHONDONTWRITEBYTECODE=1",
+        setting("PYTHON_IMAGE") or "python:3.11-slim-bookworm", "python", "-m", "moto.server", "--host=0.0.0.0", "--port=9000",
+    )  # fmt: skip
+
+
+def test_a_table_comes_from_s3_and_the_model_goes_there_and_back(
+    platform: Project, token: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, mlflow_port, s3_port = free_port(), free_port(), free_port()
+    variables = {
+        **KEYS, "MLFLOW_ARTIFACTS": "s3://artifacts/mlflow", "MLFLOW_S3_ENDPOINT_URL": "http://s3:9000",
+        "TRAINYARD_S3_ENDPOINT": "http://s3:9000", "BOOSTING_PORT": str(port), "MLFLOW_PORT": str(mlflow_port),
+    }  # fmt: skip
+    platform.compose("create", "--no-build", "boosting", **variables)
+    store = object_store(f"{platform.name}_trainers", s3_port)
+    request.addfinalizer(lambda: docker("stop", store))
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    # While moto starts, boto3 tries again.
+    patient = Config(retries={"max_attempts": 12, "mode": "standard"})
+    bucket_of = boto3.resource("s3", endpoint_url=f"http://127.0.0.1:{s3_port}", config=patient).Bucket
+    for name in ("data", "artifacts"):
+        bucket_of(name).create()
+    digits = load_digits(as_frame=True)
+    bucket_of("data").put_object(Key="tables/digits.csv", Body=digits.frame.to_csv(index=False).encode())
+
+    platform.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "boosting", "mlflow", **variables)
+    table = {"source": "file", "uri": "s3://data/tables/digits.csv", "target": "target"}
+    with TrainyardClient(f"http://127.0.0.1:{port}", token=token) as client:
+        run = client.submit(request_for("boosting", 5, data=table, register={"name": "in-s3"}), wait_seconds=60)
+    assert run.status == "FINISHED", run
+    kept = {each.key.rpartition("/")[2] for each in bucket_of("artifacts").objects.filter(Prefix="mlflow/")}
+    assert {"MLmodel", "training.log", "request.json"} <= kept
+
+    # Nothing of S3 is known to who loads the model: it comes through MLflow's server.
+    for name in KEYS:
+        monkeypatch.delenv(name)
+    for way in ("UPLOAD", "DOWNLOAD"):
+        monkeypatch.setenv(f"MLFLOW_ENABLE_PROXY_MULTIPART_{way}", "false")
+    before = mlflow.get_tracking_uri()
+    request.addfinalizer(lambda: mlflow.set_tracking_uri(before))
+    mlflow.set_tracking_uri(f"http://127.0.0.1:{mlflow_port}")
+    model = mlflow.pyfunc.load_model("models:/in-s3/1")
+    assert len(model.predict(digits.data.head(7))) == 7
