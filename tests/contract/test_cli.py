@@ -83,7 +83,8 @@ def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path, progr
     request = tmp_path / "request.json"
     request.write_text(json.dumps(ticking(experiment="interrupted")))
     program = subprocess.Popen(
-        [program, "train", request], env=os.environ | {"TRAINYARD_URL": shared_yard.service.url},
+        # As a terminal starts it, also where the tests run in the background of a script, which ignores Ctrl-C.
+        ["env", "--default-signal=INT", program, "train", request], env=os.environ | {"TRAINYARD_URL": shared_yard.service.url},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     page = {"experiment": "interrupted", "status": "RUNNING"}
