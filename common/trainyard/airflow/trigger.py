@@ -6,6 +6,7 @@ has its Idempotency-Key, and a wait only reads.
 
 import asyncio
 import time
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -36,9 +37,9 @@ class ServiceTrigger(BaseTrigger):
         await asyncio.sleep(max(0.0, settled - time.monotonic()))
         yield TriggerEvent(event)
 
+    @abstractmethod
     async def _event(self) -> dict[str, Any]:
         """What the task goes on with."""
-        raise NotImplementedError
 
     async def _client(self) -> AsyncTrainyardClient:
         url, token = await find_async(self.conn_id)
