@@ -105,7 +105,7 @@ test-stack: .venvs/dev/.ready ## test the stack that `make up` started (TEST_ARG
 
 .PHONY: test
 test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS=2)
-	@.venvs/dev/bin/python -m pytest tests --ignore=tests/stack --numprocesses $(TEST_WORKERS) --dist loadgroup $(TEST_ARGS)
+	@.venvs/dev/bin/python -m pytest tests --ignore=tests/stack --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(TEST_ARGS)
 
 .PHONY: bench
 bench: $(READY) ## measure against the plain scripts; writes bench/results/

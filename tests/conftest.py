@@ -8,6 +8,7 @@ import pytest
 from servers import ROOT, Server, Yard, free_port, open_yard, tidied
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several workers share the tests, those of one service, one Airflow or one file stay in one worker."""
     for item in items:
