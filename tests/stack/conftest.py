@@ -1,4 +1,4 @@
-"""The tests of the stack that `make up` brought up: nothing is started here, and no other stack is made up for them."""
+"""The tests of the stack that `make up` brought up, and of projects of its images beside it."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
