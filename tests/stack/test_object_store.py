@@ -8,7 +8,7 @@ import pytest
 from botocore.config import Config
 from servers import free_port
 from sklearn.datasets import load_digits
-from stack_access import Project, docker, request_for, setting
+from stack_access import Project, docker, request_for
 from trainyard.client import TrainyardClient
 
 KEYS = {"AWS_ACCESS_KEY_ID": "of the tests", "AWS_SECRET_ACCESS_KEY": "of the tests", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -26,7 +26,7 @@ def object_store(project: str, port: int) -> str:
     started = docker(
         "run", "--detach", "--rm", "--network", f"{project}_store", "--network-alias", "artifacts-s3", "--publish", f"127.0.0.1:{port}:9000",
         "--volume", f"{packages}:/packages:ro", "--env", "PYTHONPATH=/packages", "--env", "PYTHONDONTWRITEBYTECODE=1",
-        setting("PYTHON_IMAGE") or "python:3.11-slim-bookworm", "python", "-m", "moto.server", "--host=0.0.0.0", "--port=9000",
+        "python:3.11-slim-bookworm", "python", "-m", "moto.server", "--host=0.0.0.0", "--port=9000",
     )  # fmt: skip
     docker("network", "connect", "--alias", "data-s3", f"{project}_trainers", started)
     return started
