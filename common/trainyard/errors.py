@@ -7,6 +7,8 @@
     │   ├── UnknownRun         404
     │   ├── NotEnded           404
     │   ├── UnknownModel       404
+    │   ├── CannotPromote      409
+    │   ├── ChampionChanged    409
     │   ├── TooLarge           413
     │   ├── Invalid            422   with a pointer and a sentence for each bad field
     │   ├── KeyReused          422
@@ -15,6 +17,7 @@
     ├── RunError                     ends a run; each class has its Reason
     │   ├── InvalidData, InvalidParams, Diverged, OutOfMemory, GpuOutOfMemory, DiskFull
     │   └── TrackingUnavailable, RegistryConflict
+    ├── LaunchRefused                 a run's process can never be started
     └── ServiceError                 stops a service from starting
 
 A class's docstring is its default message.
@@ -40,7 +43,7 @@ class RequestError(TrainyardError):
     status: ClassVar[int] = 400
     type: ClassVar[str] = "malformed"
     title: ClassVar[str] = "Malformed request"
-    retry_after_seconds: ClassVar[int | None] = None
+    retry_after_seconds: float | None = None
 
     def __init__(self, detail: str | None = None, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
@@ -49,7 +52,11 @@ class RequestError(TrainyardError):
     def problem(self) -> Problem:
         """The body that answers it."""
         return Problem(
-            type=self.type, title=self.title, status=self.status, detail=self.detail, errors=self.errors
+            type=self.type,
+            title=self.title,
+            status=self.status,
+            detail=self.detail,
+            errors=self.errors,
         )
 
 
@@ -87,6 +94,22 @@ class UnknownModel(RequestError):
     status = 404
     type = "unknown-model"
     title = "No such model"
+
+
+class CannotPromote(RequestError):
+    """The run left nothing that could be promoted."""
+
+    status = 409
+    type = "cannot-promote"
+    title = "Nothing to promote"
+
+
+class ChampionChanged(RequestError):
+    """Another version holds the alias than the one that the run was judged against."""
+
+    status = 409
+    type = "champion-changed"
+    title = "The champion has changed"
 
 
 class TooLarge(RequestError):
@@ -196,3 +219,7 @@ class RegistryConflict(RunError):
 
 class ServiceError(TrainyardError):
     """The service cannot start."""
+
+
+class LaunchRefused(TrainyardError):
+    """The run's process cannot be started: what it needs is not here any more."""

@@ -1,7 +1,6 @@
 """What an operator sets, by environment variables that start with TRAINYARD_; read once, at start."""
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -9,55 +8,134 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-
-@dataclass(frozen=True)
-class DataAccess:
-    """Where data may come from; see `Settings` for each."""
-
-    roots: tuple[Path, ...]
-    data_dir: Path
-    http_hosts: tuple[str, ...] = ()
-    s3_endpoint: str | None = None
+from trainyard.datasets.access import DataAccess
 
 
 class Settings(BaseSettings):
     """A service's settings, frozen."""
 
-    model_config = SettingsConfigDict(env_prefix="TRAINYARD_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TRAINYARD_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
-    instance: str = Field("", description="Name under which this service's runs are kept; the service's name by default")
-    host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback needs a token")
-    port: int = Field(0, ge=0, le=65535, description="Port to listen on; the service's own by default")
-    work_dir: Path = Field(Path(".run/work"), description="Holds a folder a run: request, log, checkpoints, outcome")
-    locks_dir: Path | None = Field(None, description="Holds the registry's locks; the same folder for all services of one MLflow; locks/ in the work directory by default")
-    data_roots: Annotated[tuple[Path, ...], NoDecode] = Field((), description="Colon-separated folders that file URIs may lie in")
-    data_dir: Path = Field(Path(".run/data"), description="Holds mnist/ and fashion_mnist/; downloads go there")
-    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated hosts that http(s) data may come from")
-    s3_endpoint: str | None = Field(None, description="Address of an S3-speaking server other than AWS")
+    instance: str = Field(
+        "",
+        description="Name under which this service's runs are kept; the service's name by default",
+    )
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; anything but loopback needs a token"
+    )
+    port: int = Field(
+        0, ge=0, le=65535, description="Port to listen on; the service's own by default"
+    )
+    work_dir: Path = Field(
+        Path(".run/work"), description="Holds a folder a run: request, log, checkpoints, outcome"
+    )
+    locks_dir: Path | None = Field(
+        None,
+        description="Holds the registry's locks; the same folder for all services of one MLflow; locks/ in the work directory by default",
+    )
+    data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Colon-separated folders that file URIs may lie in"
+    )
+    data_dir: Path = Field(
+        Path(".run/data"), description="Holds mnist/ and fashion_mnist/; downloads go there"
+    )
+    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated hosts that http(s) data may come from"
+    )
+    s3_endpoint: str | None = Field(
+        None, description="Address of an S3-speaking server other than AWS"
+    )
+    s3_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated buckets that s3:// data may come from; any by default"
+    )
+    output_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Colon-separated folders that predictions may be written below; none by default",
+    )
+    output_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated buckets that predictions may be written to; none by default",
+    )
     models_path: Path | None = Field(None, description="A folder of extra model files")
-    token: SecretStr | None = Field(None, description="Bearer token that every call but /healthz needs")
+    token: SecretStr | None = Field(
+        None, description="Bearer token that every call but /healthz needs"
+    )
     token_file: Path | None = Field(None, description="File that holds the token")
     slots: int = Field(1, ge=1, le=64, description="Runs at once")
     queue: int = Field(100, ge=0, le=10_000, description="Runs that may wait")
-    threads: int = Field(0, ge=0, description="CPU threads to divide among the slots; all of the machine's by default")
-    grace_seconds: float = Field(15.0, ge=0.0, le=600.0, description="Time a cancelled run has to end by itself")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads to divide among the slots; all of the machine's or of the container's CPU quota by default",
+    )
+    grace_seconds: float = Field(
+        15.0, ge=0.0, le=600.0, description="Time a cancelled run has to end by itself"
+    )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body")
-    min_free_disk_mb: int = Field(200, ge=0, description="Below this /readyz says the disk is full and submits get 503")
-    tracking_patience_seconds: float = Field(3600.0, ge=1.0, description="How long a run that has trained waits for MLflow before it fails")
-    keep_work_days: float = Field(7.0, ge=0.0, description="Work directories of ended runs are removed after this")
-    tracking_uri: str = Field("http://127.0.0.1:5000", validation_alias="MLFLOW_TRACKING_URI", description="The MLflow server")
-    mlflow_ui_url: str | None = Field(None, description="MLflow's address for people, in links; MLFLOW_TRACKING_URI by default")
+    min_free_disk_mb: int = Field(
+        200, ge=0, description="Below this /readyz says the disk is full and submits get 503"
+    )
+    tracking_patience_seconds: float = Field(
+        3600.0,
+        ge=1.0,
+        description="How long a run that has trained waits for MLflow before it fails",
+    )
+    keep_work_days: float = Field(
+        7.0, ge=0.0, description="Work directories of ended runs are removed after this"
+    )
+    log_limit_mb: int = Field(
+        100,
+        ge=1,
+        description="Largest training.log of a run; of a longer one the beginning and the end are kept",
+    )
+    tracking_uri: str = Field(
+        "http://127.0.0.1:5000",
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="The MLflow server",
+    )
+    mlflow_ui_url: str | None = Field(
+        None, description="MLflow's address for people, in links; MLFLOW_TRACKING_URI by default"
+    )
     git_commit: str = Field("unknown", description="Commit the image was built from")
 
-    @field_validator("data_roots", mode="before")
+    @field_validator("data_roots", "output_roots", mode="before")
     @classmethod
     def _split_roots(cls, value: Any) -> Any:
-        return tuple(Path(part) for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+        return (
+            tuple(Path(part) for part in value.split(os.pathsep) if part)
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("s3_buckets", "output_buckets", mode="before")
+    @classmethod
+    def _split_buckets(cls, value: Any) -> Any:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("http_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
-        return tuple(part.strip().lower() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip().lower() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @model_validator(mode="after")
+    def _token_file_holds_a_token(self) -> Self:
+        if self.token_file == Path() and not self.token:
+            message = "TRAINYARD_TOKEN_FILE is set and names no file: name one, or unset it"
+            raise ValueError(message)
+        if self.token_file is not None and not self.secret:
+            message = f"TRAINYARD_TOKEN_FILE: {self.token_file} is empty; write the token into it, or unset the variable"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _closed_unless_token(self) -> Self:
@@ -68,10 +146,16 @@ class Settings(BaseSettings):
 
     @cached_property
     def secret(self) -> str | None:
-        """The token, from the variable or the file; None where neither is set."""
+        """The token, from the variable or else the file; None where neither is set."""
         if self.token and self.token.get_secret_value():
             return self.token.get_secret_value()
-        return self.token_file.read_text().strip() if self.token_file else None
+        if self.token_file is None:
+            return None
+        try:
+            return self.token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"TRAINYARD_TOKEN_FILE cannot be read: {error}"
+            raise ValueError(message) from error
 
     @property
     def locks(self) -> Path:
@@ -80,8 +164,14 @@ class Settings(BaseSettings):
 
     @property
     def threads_a_slot(self) -> int:
-        """CPU threads a run may use."""
-        return max(1, (self.threads or len(os.sched_getaffinity(0))) // self.slots)
+        """CPU threads a run may use, at least 1.
+
+        By default those of the machine are divided, or as many as the process's affinity or its
+        container's CPU quota leave of them; a quota of 2.5 CPUs counts as 3.
+        """
+        from joblib import cpu_count  # takes 0.2 s, and only services divide threads
+
+        return max(1, (self.threads or cpu_count()) // self.slots)
 
     @property
     def data_access(self) -> DataAccess:
@@ -91,4 +181,7 @@ class Settings(BaseSettings):
             data_dir=self.data_dir.resolve(),
             http_hosts=self.http_hosts,
             s3_endpoint=self.s3_endpoint,
+            s3_buckets=self.s3_buckets,
+            output_roots=tuple(root.resolve() for root in self.output_roots),
+            output_buckets=self.output_buckets,
         )

@@ -9,6 +9,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -66,6 +67,12 @@ class Data:
     """The labels that class indices stand for, sorted; None for regression."""
     profile: Mapping[str, Any] = field(default_factory=dict)
     """Shape, columns, and class balance or target range: logged with the run."""
+    notations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Columns of numbers that are text in the table: the `pattern` of one such number and what to take out of it
+    (`ignored`), both regular expressions, its `decimal` mark, and the text that counts as `missing`. A logged model
+    reads them likewise, so that it predicts from the raw column."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about the data that a person should read."""
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -157,17 +164,22 @@ class Catalogue:
     broken: Mapping[str, str]
 
 
-def load_catalogue(package: str, models_path: Path | None) -> Catalogue:
-    """Import every model file of the service's package and of `models_path` (a folder, or None).
+def load_catalogue(
+    package: str,
+    models_path: Path | None,
+    *,
+    limit: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Catalogue:
+    """Import every model file of the service's package and of `models_path` (a folder, or None), these each within `limit`.
 
     A file that does not load, or that names a model anew, is left out and named in `broken`.
     """
     trainers: dict[str, Trainer] = {}
     broken: dict[str, str] = {}
-    for origin, load in (*_in_package(package), *_in_folder(models_path)):
+    for origin, load in (*_in_package(package), *_in_folder(models_path, limit)):
         try:
             found = [value for value in vars(load()).values() if _is_trainer(value)]
-        except Exception as error:  # noqa: BLE001 - whatever a model file raises, the others still load
+        except BaseException as error:  # noqa: BLE001 - whatever a model file raises, also SystemExit, the others still load
             broken[origin] = f"{type(error).__name__}: {error}"
             continue
         if not found:
@@ -206,10 +218,16 @@ def _in_package(package: str) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
             yield name, partial(importlib.import_module, name)
 
 
-def _in_folder(folder: Path | None) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
+def _in_folder(
+    folder: Path | None, limit: Callable[[], AbstractContextManager[None]]
+) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
+    def load(path: Path) -> ModuleType:
+        with limit():
+            return _import_file(path)
+
     for path in sorted(folder.glob("*.py")) if folder else ():
         if not path.name.startswith("_"):
-            yield str(path), partial(_import_file, path)
+            yield str(path), partial(load, path)
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -44,8 +44,11 @@ def airflow(*arguments: str) -> None:
 
 def heartbeat(part: str) -> None:
     """Exit with 1 unless Airflow's API server finds this part's heartbeat fresh."""
-    health = os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].removesuffix("/execution/") + "/api/v2/monitor/health"
-    with urlopen(health, timeout=8) as answer:  # noqa: S310 - always http
+    health = (
+        os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].removesuffix("/execution/")
+        + "/api/v2/monitor/health"
+    )
+    with urlopen(health, timeout=25) as answer:  # noqa: S310 - always http
         found = json.load(answer)[part]
     if found["status"] != "healthy":
         sys.exit(f"{part}: {found}")

@@ -1,4 +1,4 @@
-"""Trainyard from Airflow: `TrainOperator`, which submits a training and waits without a worker slot.
+"""Trainyard from Airflow: operators that submit a training or a scoring and wait without a worker slot.
 
     from trainyard.airflow import TrainOperator
 
@@ -8,17 +8,28 @@ Airflow reads `trainyard.airflow.provider` while it is still starting, so nothin
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainyard.airflow.champions import champion
     from trainyard.airflow.operator import TrainOperator
     from trainyard.airflow.pipeline import champion_asset, training_pipeline
     from trainyard.airflow.promotion import PromoteOperator
     from trainyard.airflow.ready import ServiceReadySensor
+    from trainyard.airflow.scoring import ScoreOperator
 
-__all__ = ["PromoteOperator", "ServiceReadySensor", "TrainOperator", "champion", "champion_asset", "training_pipeline"]
+__all__ = [
+    "PromoteOperator",
+    "ScoreOperator",
+    "ServiceReadySensor",
+    "TrainOperator",
+    "champion_asset",
+    "training_pipeline",
+]
 
 HOMES = {
-    "PromoteOperator": "promotion", "ServiceReadySensor": "ready", "TrainOperator": "operator",
-    "champion": "champions", "champion_asset": "pipeline", "training_pipeline": "pipeline",
+    "PromoteOperator": "promotion",
+    "ServiceReadySensor": "ready",
+    "ScoreOperator": "scoring",
+    "TrainOperator": "operator",
+    "champion_asset": "pipeline",
+    "training_pipeline": "pipeline",
 }
 
 

@@ -18,7 +18,11 @@ def model_url(run: Run) -> str:
     if run.registered is None:
         return ""
     home, found, _ = run.links.mlflow.partition("/#/")
-    return f"{home}/#/models/{quote(run.registered.name, safe='')}/versions/{run.registered.version}" if found else ""
+    return (
+        f"{home}/#/models/{quote(run.registered.name, safe='')}/versions/{run.registered.version}"
+        if found
+        else ""
+    )
 
 
 class MlflowRunLink(BaseOperatorLink):

@@ -1,4 +1,4 @@
-"""Builds a training pipeline from a declaration: ready, train, gate, promote, and an asset event.
+"""Builds a training pipeline from a declaration: ready, train, gate, perhaps approve, promote, and an asset event.
 
 Nothing here reaches out when Airflow reads a file that calls it.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, Param, task
+from airflow.sdk import DAG, Asset, Param, chain, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from trainyard.airflow.operator import TrainOperator
@@ -21,9 +21,15 @@ DEFAULT_ARGS: Mapping[str, Any] = {
     "retry_delay": timedelta(minutes=5),
     "execution_timeout": timedelta(hours=2),
 }
+DECLARED: Mapping[str, Any] = {
+    "schedule": "@daily",
+    "start_date": START,
+    "catchup": False,
+    "max_active_runs": 1,
+}
 DOC = """
 Waits until the service is **ready**, **train**s a `{model}`, lets it through the **gate** if `{metric}` reaches
-`minimum`, and **promote**s it to champion of `{registered}` if it beats the champion on the same data and split.
+`minimum`, and **promote**s it to champion of `{registered}` if it beats the champion on the same test rows.
 A new champion is an event of the asset `{asset}`, by which other DAGs may be scheduled. The run, its metrics and
 the model are in MLflow: see the buttons of the task `train`.
 """
@@ -31,7 +37,11 @@ the model are in MLflow: see the buttons of the task `train`.
 
 def champion_asset(registered: str) -> Asset:
     """What a pipeline emits when the champion of its registered model changed, and others are scheduled by."""
-    return Asset(name=f"champion of {registered}", uri=f"mlflow://models/{registered}/champion", group="champions")
+    return Asset(
+        name=f"champion of {registered}",
+        uri=f"mlflow://models/{registered}/champion",
+        group="champions",
+    )
 
 
 def training_pipeline(  # noqa: PLR0913 - a declaration
@@ -46,6 +56,8 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
     minimum: float,
     tags: Sequence[str],
     description: str,
+    rule: Mapping[str, Any] | None = None,
+    approval: bool = False,
     **changes: Any,
 ) -> DAG:
     """A daily pipeline.
@@ -56,39 +68,93 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
     :param registered: The registered model. A new version is `challenger`, and `champion` if it is promoted.
     :param metric: Of the test rows; greater is better.
     :param minimum: The least of it that passes the gate; a field of the form.
+    :param rule: More of the request's `register.promote` than the metric, such as `{"confidence": 0.95}`.
+    :param approval: Have a person approve or reject between gate and promotion, in Airflow's own page for that.
+        While one is asked the DAG run waits, and with `max_active_runs=1` so do those after it.
     :param changes: Arguments of the DAG, such as another `schedule`.
     """
     asset = champion_asset(registered)
     conn_id = f"trainyard_{service}"
-    form = {
-        **params,
-        "data": Param(dict(data), type="object", title="Data", description="The data, as in a request's `data`"),
-        "minimum": Param(minimum, type="number", minimum=0, maximum=1, description=f"The least {metric} that may become champion"),
+    declared = {
+        **DECLARED,
+        "default_args": dict(DEFAULT_ARGS),
+        "doc_md": DOC.format(model=model, metric=metric, registered=registered, asset=asset.name),
+        **changes,
     }
-    declared: dict[str, Any] = {
-        "schedule": "@daily", "start_date": START, "catchup": False, "default_args": dict(DEFAULT_ARGS), "max_active_runs": 1,
-        "doc_md": DOC.format(model=model, metric=metric, registered=registered, asset=asset.name), **changes,
-    }
+    form = _form(params, data=data, metric=metric, minimum=minimum)
     with DAG(dag_id, description=description, tags=list(tags), params=form, **declared) as dag:  # noqa: AIR002 - in `declared`
-        ready = ServiceReadySensor(task_id="ready", conn_id=conn_id, model=model)
-        train = TrainOperator(
-            task_id="train",
-            conn_id=conn_id,
-            request={
-                "model": model,
-                "params": {name: dag.param(name) for name in params},
-                "data": dag.param("data"),
-                "experiment": dag_id,
-                "tags": {"airflow.dag_id": dag_id, "airflow.run_id": "{{ run_id }}"},
-                "register": {"name": registered, "alias": "challenger"},
-                # A service that dies goes on from the checkpoint by itself; the task's retry is for what fails.
-                "max_attempts": 3,
-            },
+        request = _request(
+            dag, model=model, params=params, register=_register(registered, metric, rule)
         )
+        ready = ServiceReadySensor(task_id="ready", conn_id=conn_id, model=model)
+        train = TrainOperator(task_id="train", conn_id=conn_id, request=request)
         passed = gate(train.output["metrics"], metric=metric, minimum=dag.param("minimum"))
-        promote = PromoteOperator(task_id="promote", registered=train.output["registered"], metric=metric, outlets=[asset])
-        ready >> train >> passed >> promote
+        approve = [_approve(registered)] if approval else []
+        promote = _promote(train, conn_id, asset, *approve)
+        chain(ready, train, passed, *approve, promote)
     return dag
+
+
+def _promote(train: TrainOperator, conn_id: str, asset: Asset, *approve: Any) -> PromoteOperator:
+    """The task that has the service decide, with a person's answer where there is one."""
+    return PromoteOperator(
+        task_id="promote",
+        run_id=train.output["run_id"],
+        conn_id=conn_id,
+        answer=next((each.output for each in approve), None),
+        outlets=[asset],
+    )
+
+
+def _register(registered: str, metric: str, rule: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The request's `register`: a challenger, and a promotion that waits for the task `promote`."""
+    promote = {"metric": metric, **(rule or {}), "when": "asked"}
+    return {"name": registered, "alias": "challenger", "promote": promote}
+
+
+def _approve(registered: str) -> Any:
+    """Airflow's operator that asks a person; read only by the pipelines that have one."""
+    from trainyard.airflow.approval import approval
+
+    return approval(registered, train="train")
+
+
+def _form(
+    params: Mapping[str, Param], *, data: Mapping[str, Any], metric: str, minimum: float
+) -> dict[str, Param]:
+    """The fields of the Trigger form."""
+    return {
+        **params,
+        "data": Param(
+            dict(data),
+            type="object",
+            title="Data",
+            description="The data, as in a request's `data`",
+        ),
+        "minimum": Param(
+            minimum,
+            type="number",
+            minimum=0,
+            maximum=1,
+            description=f"The least {metric} that may become champion",
+        ),
+    }
+
+
+def _request(
+    dag: DAG, *, model: str, params: Mapping[str, Param], register: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of `POST /train`, with what the form was filled with."""
+    return {
+        "model": model,
+        "params": {name: dag.param(name) for name in params},
+        "data": dag.param("data"),
+        "experiment": dag.dag_id,
+        "tags": {"airflow.dag_id": dag.dag_id, "airflow.run_id": "{{ run_id }}"},
+        "register": dict(register),
+        # A service that dies goes on from the checkpoint by itself; the task's retry is for what fails.
+        "max_attempts": 3,
+    }
 
 
 @task(retries=0)  # type: ignore[untyped-decorator]
@@ -96,6 +162,8 @@ def gate(metrics: Mapping[str, float], *, metric: str, minimum: float) -> float:
     """Let only a model through that is good enough."""
     value = metrics.get(metric)
     if value is None or value < minimum:
-        raise AirflowFailException(f"{metric} is {value}, and {minimum} is the least that may go on")
+        raise AirflowFailException(
+            f"{metric} is {value}, and {minimum} is the least that may go on"
+        )
     print(f"{metric} {value:.5g} reaches {minimum}")  # noqa: T201 - the task's log
     return value

@@ -1,111 +1,80 @@
-"""The promoting task: an alias moves to the version that a training registered, if it beats the holder's.
+"""The promoting task: it asks the service that trained to decide, and writes nothing itself.
 
-It does from Airflow, where a gate can come before it, what a request with `promote` does inside a run: the same
-comparison on the same data and split, the same notes on the version, the same history for `trainyard rollback`
-(`trainyard.registry`, which needs MLflow installed).
+The rule is the one of the run's request (`register.promote`, with `when` as `asked`), and so are the numbers.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from trainyard.airflow.connection import find
-from trainyard.airflow.mlflow_api import MlflowRefused, Registry, Version
+from trainyard.client import TrainyardClient, may_pass
+from trainyard.client.patience import Patience
+from trainyard.contract import Registered
+from trainyard.errors import TrainyardError
 
-SAME = ("trainyard.data_digest", "trainyard.split")
-HISTORY = "trainyard.previous."
-NOTE = "trainyard.promotion."
-KEPT_HOLDERS = 20
+APPROVE = "Approve"
+PATIENCE_SECONDS = 300.0
+"""How long a service that is away or restarts is asked again."""
 
 
 class PromoteOperator(BaseOperator):
-    """Gives the alias to the version of a training if its metric beats the holder's on the same data and split.
+    """Has the service promote the version of a training, if it beats the alias's holder by the rule of its request.
 
-    Succeeds, and emits its `outlets` with the version in their `extra`, where the alias is the version's in the
-    end; is skipped otherwise, so that nothing downstream takes the old champion for a new one. Give the tasks
-    that promote one registered model one `pool` with one slot where several may do so at the same time.
+    Succeeds only if this version holds the alias afterwards, and then emits its `outlets` with the version in
+    their `extra`; otherwise it is skipped, so that nothing downstream runs for the old champion. It fails where the
+    alias has changed hands since the run judged its holder, and the two cannot be compared.
 
-    :param registered: `name` and `version`, as the training task's XCom `registered` has them. (templated)
-    :param metric: The metric to compare, such as `test_roc_auc`. (templated)
-    :param alias: What moves. (templated)
-    :param greater_is_better: Whether more of the metric is better.
-    :param min_delta: By how much it must be better.
-    :param conn_id: The HTTP connection of MLflow. (templated)
+    :param run_id: The run, as the training task's XCom `run_id` has it. (templated)
+    :param conn_id: The HTTP connection of the service that trained. (templated)
+    :param answer: What a person answered in a task of Airflow's `HITLOperator`: its XCom. Anything but `Approve`
+        moves nothing, and is said on the version. None: nobody is asked. (templated)
     """
 
-    template_fields: Sequence[str] = ("registered", "metric", "alias", "conn_id")
+    template_fields: Sequence[str] = ("run_id", "conn_id", "answer")
 
-    def __init__(  # noqa: PLR0913 - each by name
-        self, *, registered: Mapping[str, Any] | Any, metric: str, alias: str = "champion",
-        greater_is_better: bool = True, min_delta: float = 0.0, conn_id: str = "trainyard_mlflow", **kwargs: Any,
+    def __init__(
+        self,
+        *,
+        run_id: Any,
+        conn_id: str,
+        answer: Mapping[str, Any] | Any = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.registered = registered
-        self.metric = metric
-        self.alias = alias
-        self.greater_is_better = greater_is_better
-        self.min_delta = min_delta
+        self.run_id = run_id
         self.conn_id = conn_id
+        self.answer = answer
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Compare, perhaps move the alias, note the decision, emit the outlets."""
-        name, version = self.registered["name"], str(self.registered["version"])
-        try:
-            with Registry(find(self.conn_id), name) as registry:
-                promoted, decision = self._promote(registry, version)
-        except MlflowRefused as error:
-            raise AirflowException(str(error)) from error
-        self.log.info("%s version %s %s", name, version, decision)
-        if not promoted:
-            raise AirflowSkipException(decision)
-        champion = {"name": name, "version": version, "alias": self.alias, "decision": decision}
+        """Ask for the decision, and emit the outlets if the alias moved."""
+        found = self._decided()
+        self.log.info("%s version %s %s", found.name, found.version, found.decision)
+        if not found.promoted:
+            raise AirflowSkipException(found.decision)
+        champion = found.model_dump(mode="json", exclude={"promoted"})
         for asset in self.outlets:
             context["outlet_events"][asset].extra = champion
         return champion
 
-    def _promote(self, registry: Registry, number: str) -> tuple[bool, str]:
-        holder = registry.holder(self.alias)
-        if holder == number:
-            return True, f"promoted: it already holds {self.alias!r}"
-        candidate = registry.version(number)
-        champion = registry.version(holder) if holder else None
-        promoted, decision = self._decide(candidate, champion)
-        if promoted:
-            earlier = [each for each in json.loads(registry.tag(HISTORY + self.alias) or "[]") if each != holder]
-            if holder:
-                registry.set_tag(HISTORY + self.alias, json.dumps([*earlier, holder][-KEPT_HOLDERS:]))
-            registry.set_alias(self.alias, number)
-        self._note(registry, candidate, champion, decision)
-        return promoted, decision
+    def _decided(self) -> Registered:
+        url, token = find(self.conn_id)
+        try:
+            with TrainyardClient(url, token=token) as client:
+                ask = partial(client.promote, self.run_id, **word(self.answer))
+                return Patience(seconds=PATIENCE_SECONDS).call(ask)
+        except TrainyardError as error:
+            message = f"run {self.run_id} was not decided about: {error}"
+            passing = AirflowException if may_pass(error) else AirflowFailException
+            raise passing(message) from error
 
-    def _decide(self, candidate: Version, champion: Version | None) -> tuple[bool, str]:
-        value = candidate.metrics.get(self.metric)
-        if value is None:
-            return False, f"not promoted: its run has no metric {self.metric}"
-        if champion is None:
-            return True, f"promoted: nobody held {self.alias!r}; {self.metric} is {value:.10g}"
-        other = champion.metrics.get(self.metric)
-        if other is None:
-            return False, f"not promoted: the run of version {champion.number} has no metric {self.metric}"
-        for tag in SAME:
-            mine, theirs = candidate.run_tags.get(tag), champion.run_tags.get(tag)
-            if mine is None or mine != theirs:
-                return False, f"not promoted: {tag} is {mine} and that of version {champion.number} is {theirs}, so that {self.metric} cannot be compared"
-        gain = value - other if self.greater_is_better else other - value
-        better = gain > self.min_delta
-        verdict, verb = ("promoted", "beats") if better else ("not promoted", "does not beat")
-        return better, f"{verdict}: {self.metric} {value:.10g} {verb} version {champion.number}'s {other:.10g} by more than {self.min_delta:g}"
 
-    def _note(self, registry: Registry, candidate: Version, champion: Version | None, decision: str) -> None:
-        noted = {
-            "alias": self.alias, "metric": self.metric, "value": candidate.metrics.get(self.metric),
-            "champion_version": champion.number if champion else None,
-            "champion_value": champion.metrics.get(self.metric) if champion else None,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"), "decision": decision,
-        }
-        for key, value in noted.items():
-            registry.set_version_tag(candidate.number, NOTE + key, "" if value is None else str(value))
+def word(answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the service is told of a person's answer."""
+    if answer is None:
+        return {}
+    user = answer.get("responded_by_user") or {}
+    return {"approved": APPROVE in answer["chosen_options"], "by": user.get("name") or None}

@@ -12,5 +12,8 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Trainyard",
         "description": "Training as a service, scheduled by Airflow",
         "versions": [__version__],
-        "extra-links": ["trainyard.airflow.links.MlflowRunLink", "trainyard.airflow.links.RegisteredModelLink"],
+        "extra-links": [
+            "trainyard.airflow.links.MlflowRunLink",
+            "trainyard.airflow.links.RegisteredModelLink",
+        ],
     }

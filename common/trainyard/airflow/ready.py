@@ -7,11 +7,18 @@ from typing import Any
 
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+from tenacity import wait_fixed
 
 from trainyard.airflow.connection import find, find_async
 from trainyard.airflow.trigger import ServiceTrigger
-from trainyard.client import AsyncTrainyardClient, may_pass
+from trainyard.airflow.waiting import Told
+from trainyard.client import AsyncTrainyardClient, Unreachable, may_pass
+from trainyard.client.patience import Patience
 from trainyard.errors import TrainyardError
+
+
+class NotReady(Unreachable):
+    """The service answers, and does not take trainings yet."""
 
 
 class ServiceReadySensor(BaseSensorOperator):
@@ -30,7 +37,14 @@ class ServiceReadySensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("conn_id", "model")
 
     def __init__(
-        self, *, conn_id: str, model: str, deferrable: bool = True, poke_interval: float = 5.0, timeout: float = 600.0, **kwargs: Any
+        self,
+        *,
+        conn_id: str,
+        model: str,
+        deferrable: bool = True,
+        poke_interval: float = 5.0,
+        timeout: float = 600.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         self.conn_id = conn_id
@@ -43,7 +57,10 @@ class ServiceReadySensor(BaseSensorOperator):
             return super().execute(context)
         if not self.poke(context):
             trigger = ReadyTrigger(
-                conn_id=self.conn_id, model=self.model, pause_seconds=self.poke_interval, give_up_at=time.time() + self.timeout
+                conn_id=self.conn_id,
+                model=self.model,
+                pause_seconds=self.poke_interval,
+                give_up_at=time.time() + self.timeout,
             )
             self.defer(trigger=trigger, method_name="found")
         return None
@@ -52,11 +69,14 @@ class ServiceReadySensor(BaseSensorOperator):
         """Whether the service is ready. Raises `AirflowFailException` for what waiting cannot mend."""
         url, token = find(self.conn_id)
         try:
-            missing = asyncio.run(_ask(AsyncTrainyardClient(url, token=token), self.model))
+            asyncio.run(_ask(AsyncTrainyardClient(url, token=token), self.model))
         except TrainyardError as error:
-            raise AirflowFailException(f"{url}: {error}") from error
-        self.log.info("%s: %s", url, missing or f"ready for {self.model}")
-        return not missing
+            if not may_pass(error):
+                raise AirflowFailException(f"{url}: {error}") from error
+            self.log.info("%s: %s", url, error)
+            return False
+        self.log.info("%s: ready for %s", url, self.model)
+        return True
 
     def found(self, context: Any, event: dict[str, Any]) -> None:  # noqa: ARG002 - Airflow's signature
         """Go on, or raise what the trigger came to know."""
@@ -70,7 +90,9 @@ class ServiceReadySensor(BaseSensorOperator):
 class ReadyTrigger(ServiceTrigger):
     """Asks until the service is ready and knows the model. Its event holds `missing`, `refused` or nothing."""
 
-    def __init__(self, *, conn_id: str, model: str, pause_seconds: float, give_up_at: float) -> None:
+    def __init__(
+        self, *, conn_id: str, model: str, pause_seconds: float, give_up_at: float
+    ) -> None:
         super().__init__()
         self.conn_id = conn_id
         self.model = model
@@ -80,37 +102,38 @@ class ReadyTrigger(ServiceTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How another triggerer makes the same one."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "conn_id": self.conn_id, "model": self.model, "pause_seconds": self.pause_seconds, "give_up_at": self.give_up_at,
+            "conn_id": self.conn_id,
+            "model": self.model,
+            "pause_seconds": self.pause_seconds,
+            "give_up_at": self.give_up_at,
         }
 
     async def _event(self) -> dict[str, Any]:
         url, token = await find_async(self.conn_id)
-        told = ""
-        while True:
-            try:
-                missing = await _ask(AsyncTrainyardClient(url, token=token), self.model)
-            except TrainyardError as error:
-                return {"refused": f"{url}: {error}"}
-            if not missing:
-                return {}
-            if (left := self.give_up_at - time.time()) <= 0:
-                return {"missing": f"{url} is not ready: {missing}"}
-            if missing != told:
-                self.log.info("%s is not ready yet: %s", url, missing)
-                told = missing
-            await asyncio.sleep(min(self.pause_seconds, left))
+        patience = Patience(
+            deadline=self.give_up_at,
+            pause=wait_fixed(self.pause_seconds),
+            on_away=Told(self._say).away,
+        )
+
+        async def ask() -> None:
+            await _ask(AsyncTrainyardClient(url, token=token), self.model)
+
+        try:
+            await patience.call_async(ask)
+        except TrainyardError as error:
+            if may_pass(error):
+                return {"missing": f"{url} is not ready: {error}"}
+            return {"refused": f"{url}: {error}"}
+        return {}
 
 
-async def _ask(client: AsyncTrainyardClient, model: str) -> str:
-    """What is in the way; empty when nothing is. Raises what waiting cannot mend."""
-    try:
-        async with client:
-            found = await client.ready()
-            if found.get("ready"):
-                await client.model(model)
-                return ""
-    except TrainyardError as error:
-        if not may_pass(error):
-            raise
-        return str(error)
-    return "; ".join(f"{part}: {problem}" for part, problem in found.get("problems", {}).items()) or "it does not say why"
+async def _ask(client: AsyncTrainyardClient, model: str) -> None:
+    """Return if the service is ready and knows the model. Raises `NotReady` with what is in the way."""
+    async with client:
+        found = await client.ready()
+        if not found.get("ready"):
+            problems = found.get("problems", {}).items()
+            said = "; ".join(f"{part}: {problem}" for part, problem in problems)
+            raise NotReady(said or "it is not ready, and does not say why")
+        await client.model(model)

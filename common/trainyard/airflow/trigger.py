@@ -5,9 +5,11 @@ has its Idempotency-Key, and a wait only reads.
 """
 
 import asyncio
+import json
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 
 from airflow.configuration import conf
@@ -15,11 +17,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from trainyard.airflow import waiting
 from trainyard.airflow.connection import find_async
-from trainyard.client import AsyncTrainyardClient, may_pass
-from trainyard.contract import Run
+from trainyard.client import AsyncTrainyardClient
+from trainyard.client.patience import Patience
+from trainyard.contract import Run, RunKind
 from trainyard.errors import TrainyardError
 
-CANCEL_PAUSE_SECONDS = 1.0
+CANCEL_SECONDS = 25.0
+"""Airflow gives a trigger half a minute to stop."""
 
 
 class ServiceTrigger(BaseTrigger):
@@ -58,8 +62,15 @@ class TrainTrigger(ServiceTrigger):
     """
 
     def __init__(  # noqa: PLR0913 - what `serialize` gives back
-        self, *, conn_id: str, run_id: str, wait_seconds: float, patience_seconds: float,
-        deadline: float | None = None, cancel_on_kill: bool = True, found: bool = False,
+        self,
+        *,
+        conn_id: str,
+        run_id: str,
+        wait_seconds: float,
+        patience_seconds: float,
+        deadline: float | None = None,
+        cancel_on_kill: bool = True,
+        found: bool = False,
     ) -> None:
         super().__init__()
         self.conn_id = conn_id
@@ -73,8 +84,12 @@ class TrainTrigger(ServiceTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How another triggerer makes the same one."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "conn_id": self.conn_id, "run_id": self.run_id, "wait_seconds": self.wait_seconds,
-            "patience_seconds": self.patience_seconds, "deadline": self.deadline, "cancel_on_kill": self.cancel_on_kill,
+            "conn_id": self.conn_id,
+            "run_id": self.run_id,
+            "wait_seconds": self.wait_seconds,
+            "patience_seconds": self.patience_seconds,
+            "deadline": self.deadline,
+            "cancel_on_kill": self.cancel_on_kill,
             "found": self.found,
         }
 
@@ -87,57 +102,76 @@ class TrainTrigger(ServiceTrigger):
         try:
             async with await self._client() as client:
                 run = await waiting.wait(
-                    client, self.run_id, wait_seconds=self.wait_seconds, patience_seconds=self.patience_seconds,
-                    deadline=self.deadline, say=self._say,
+                    client,
+                    self.run_id,
+                    wait_seconds=self.wait_seconds,
+                    patience_seconds=self.patience_seconds,
+                    deadline=self.deadline,
+                    say=self._say,
                 )
         except TrainyardError as error:
             return {"error": f"run {self.run_id} cannot be waited for: {error}"}
         return ended_event(run)
 
     async def on_kill(self) -> None:
-        """Cancel the run: a user cleared or marked the task. Airflow gives this half a minute."""
+        """Cancel the run: a user cleared or marked the task."""
         if not self.cancel_on_kill:
             return
         async with await self._client() as client:
-            while True:
-                try:
-                    await client.cancel(self.run_id)
-                except TrainyardError as error:
-                    if not may_pass(error):
-                        raise
-                    await asyncio.sleep(CANCEL_PAUSE_SECONDS)
-                else:
-                    self._say(f"Cancelled run {self.run_id}")
-                    return
+            await Patience(seconds=CANCEL_SECONDS).call_async(partial(client.cancel, self.run_id))
+        self._say(f"Cancelled run {self.run_id}")
 
 
 class SubmitTrigger(ServiceTrigger):
     """Submits for as long as the service is away or its queue full, so that no worker slot waits for it.
 
-    Its event is `{"run": the accepted Run}` or `{"error": a sentence}`.
+    Its event is `{"run": the accepted Run}` or `{"error": a sentence}`. Times are in seconds since 1970:
+    it gives up at `give_up_at`, and does not ask before `not_before`, when the service wanted to be asked again.
     """
 
-    def __init__(self, *, conn_id: str, request: dict[str, Any], key: str, give_up_at: float) -> None:
+    def __init__(  # noqa: PLR0913 - what `serialize` gives back
+        self,
+        *,
+        conn_id: str,
+        request: dict[str, Any],
+        key: str,
+        give_up_at: float,
+        not_before: float = 0.0,
+        kind: str = RunKind.TRAIN,
+    ) -> None:
         super().__init__()
         self.conn_id = conn_id
         self.request = request
+        self.kind = RunKind(kind)
         self.key = key
         self.give_up_at = give_up_at
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How another triggerer makes the same one."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "conn_id": self.conn_id, "request": self.request, "key": self.key, "give_up_at": self.give_up_at,
+            "conn_id": self.conn_id,
+            "request": self.request,
+            "key": self.key,
+            "give_up_at": self.give_up_at,
+            "not_before": self.not_before,
+            "kind": self.kind.value,
         }
 
     async def _event(self) -> dict[str, Any]:
+        await asyncio.sleep(max(0.0, self.not_before - time.time()))
         try:
             async with await self._client() as client:
                 run = await waiting.submit(
-                    client, self.request, key=self.key, patience_seconds=self.give_up_at - time.time(), say=self._say
+                    client,
+                    self.request,
+                    kind=self.kind,
+                    key=self.key,
+                    deadline=self.give_up_at,
+                    say=self._say,
                 )
         except TrainyardError as error:
-            return {"error": f"the training was not accepted: {error}"}
+            return {"error": f"the run was not accepted: {error}"}
         return ended_event(run)
 
 
@@ -150,3 +184,8 @@ def settling_seconds() -> float:
 def ended_event(run: Run) -> dict[str, Any]:
     """A run as the payload of an event: plain JSON."""
     return {"run": run.model_dump(mode="json")}
+
+
+def run_of(event: Mapping[str, Any]) -> Run:
+    """The run in a trigger's event."""
+    return Run.model_validate_json(json.dumps(event["run"]))

@@ -10,20 +10,20 @@ from fastapi import FastAPI
 from trainyard import __version__
 from trainyard.api import catalogue, health, openapi, problems, runs
 from trainyard.api.auth import RequireToken
-from trainyard.api.dependencies import House
-from trainyard.api.protocol import Runs
+from trainyard.api.dependencies import Context
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.supervisor.protocol import Runs
 
 
 def create_app(
     supervisor: Runs, service: Service, settings: Settings, *, stopping: asyncio.Event | None = None
 ) -> FastAPI:
-    """The application over this supervisor, which it starts and stops.
+    """The FastAPI application over this supervisor, which it starts and stops.
 
-    Held answers are given at once when `stopping` is set.
+    When `stopping` is set, calls that wait for a run (`?wait=`, followed logs) are answered at once.
     """
-    house = House(supervisor, service, settings, stopping or asyncio.Event())
+    context = Context(supervisor, service, settings, stopping or asyncio.Event())
     app = FastAPI(
         title=f"Trainyard {service.name}",
         version=__version__,
@@ -33,16 +33,16 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.house = house
-    nouns = (runs.router, catalogue.router, health.router)
-    for router in nouns:
+    app.state.context = context
+    routers = (runs.router, catalogue.router, health.router)
+    for router in routers:
         app.include_router(router)
-    problems.install(app, [*app.routes, *(route for router in nouns for route in router.routes)])
+    problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
     if settings.secret:
         app.add_middleware(RequireToken, secret=settings.secret)
 
     def describe() -> dict[str, Any]:
-        return openapi.describe(app, house)
+        return openapi.describe(app, context)
 
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
@@ -50,9 +50,9 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    house: House = app.state.house
-    await house.supervisor.start()
+    context: Context = app.state.context
+    await context.supervisor.start()
     try:
         yield
     finally:
-        await house.supervisor.stop()
+        await context.supervisor.stop()

@@ -1,4 +1,4 @@
-"""The token, checked before anything of a call is read."""
+"""The token, checked before anything else of a call is looked at, its body above all."""
 
 import hmac
 
@@ -11,7 +11,7 @@ OPEN_PATHS = frozenset({"/healthz"})
 
 
 class RequireToken:
-    """Answers 401 to every call without the token, but to `/healthz`."""
+    """Answers every call without the right token with 401, except `/healthz`."""
 
     def __init__(self, app: ASGIApp, secret: str) -> None:
         self.app = app

@@ -1,46 +1,84 @@
-"""The body of `POST /train`: read up to a limit, parsed once strictly, every bad field named."""
+"""The body of a POST: read up to a limit, parsed and validated in one go, every bad field named."""
 
+import asyncio
 import math
+from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from trainyard.complaints import complaints, pointer, shown
-from trainyard.contract import FieldError, TrainRequest
+from trainyard.contract import FieldError, Promotion, ScoreRequest, TrainRequest
 from trainyard.errors import Invalid, Malformed, TooLarge
+from trainyard.field_errors import MOST_NAMED, BadFields, bad_fields, invalid, pointer, shown
 
-NAMED_IN_DETAIL = 3
+Body = TypeVar("Body", bound=BaseModel)
+Parts = tuple[int | str, ...]
+SMALL_BYTES = 16_384
+"""Up to this a body is parsed at once, in a millisecond; a longer one in a thread, so that others are answered."""
 
 
 async def read_train_request(request: Request, max_bytes: int) -> TrainRequest:
     """The request in the body. Raises `TooLarge`, `Malformed` or `Invalid`."""
-    return parse_train_request(await _read(request, max_bytes))
+    body = await _read(request, max_bytes)
+    if len(body) <= SMALL_BYTES:
+        return parse_train_request(body)
+    return await asyncio.to_thread(parse_train_request, body)
+
+
+async def read_score_request(request: Request, max_bytes: int) -> ScoreRequest:
+    """The request in the body. Raises `TooLarge`, `Malformed` or `Invalid`."""
+    body = await _read(request, max_bytes)
+    return await asyncio.to_thread(_parsed, body, ScoreRequest)
+
+
+async def read_promotion(request: Request, max_bytes: int) -> Promotion:
+    """What is asked of a run; no body asks for its promotion. Raises `TooLarge`, `Malformed` or `Invalid`."""
+    body = await _read(request, min(max_bytes, SMALL_BYTES))
+    return _parsed(body, Promotion) if body.strip() else Promotion()
 
 
 def parse_train_request(body: bytes) -> TrainRequest:
-    """The request in these bytes. Raises `Malformed`, or `Invalid` with every bad field at once."""
+    """The request in these bytes. Raises `Malformed`, or `Invalid` with the bad fields."""
+    return _parsed(body, TrainRequest)
+
+
+def _parsed(body: bytes, model: type[Body]) -> Body:
+    """What is in these bytes.
+
+    One call of pydantic parses and validates. A value that is parsed already it cannot validate as
+    strictly as JSON: its strict mode refuses the strings of an enum and arrays for tuples, which JSON
+    has nothing better for, and its lax mode takes "42" for a number. So only a body that is refused is
+    parsed a second time, to say what is wrong with it.
+    """
+    try:
+        parsed = model.model_validate_json(body)
+    except ValidationError as error:
+        raise _refusal(body, model, error) from error
+    if any(_unusable(parsed.model_dump(by_alias=True))):
+        raise _refusal(body, model, None)
+    return parsed
+
+
+def _refusal(
+    body: bytes, model: type[BaseModel], error: ValidationError | None
+) -> Malformed | Invalid:
     try:
         value = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise Malformed(f"the body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise _invalid([FieldError(pointer="", detail=f"{shown(value)}: should be an object")])
-    unusable = list(_unusable(value))
-    try:
-        request = TrainRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise _invalid([*complaints(error, TrainRequest), *unusable]) from error
-    if unusable:
-        raise _invalid(unusable)
-    return request
+    except ValueError as broken:
+        return Malformed(f"the body is not JSON: {broken}")
+    found = bad_fields(error, model, value) if error else BadFields(())
+    places = _unusable(value)
+    unusable = [_named(parts, each) for parts, each in islice(places, MOST_NAMED)]
+    return invalid([*found.errors, *unusable], found.more + sum(1 for _ in places))
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    """The body. The declared length is only believed when it says that the body is too long."""
+    """The body. Its declared length may be wrong, so what arrives is counted too."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:18]) > max_bytes:
         raise _too_large(max_bytes)
@@ -59,24 +97,29 @@ def _too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the body is over {max_bytes} bytes; large data belongs in a file, by its uri")
 
 
-def _invalid(errors: list[FieldError]) -> Invalid:
-    named = "; ".join(f"{each.pointer or 'the body'}: {each.detail}" for each in errors[:NAMED_IN_DETAIL])
-    rest = len(errors) - NAMED_IN_DETAIL
-    return Invalid(f"{named}; and {rest} more" if rest > 0 else named, errors)
+def _unusable(value: Any) -> Iterator[tuple[Parts, Any]]:
+    """Where JSON says what neither MLflow nor a file system can hold: a NUL character, an infinite number."""
+    waiting: deque[tuple[Parts, Any]] = deque(
+        [((), value)] if isinstance(value, dict | list) else ()
+    )
+    while waiting:
+        parts, holder = waiting.popleft()
+        entries = holder.items() if isinstance(holder, dict) else enumerate(holder)
+        for part, each in entries:
+            if isinstance(part, str) and "\0" in part:
+                yield (*parts, part), part
+            if isinstance(each, dict | list):
+                waiting.append(((*parts, part), each))
+            elif (isinstance(each, str) and "\0" in each) or (
+                isinstance(each, float) and not math.isfinite(each)
+            ):
+                yield (*parts, part), each
 
 
-def _unusable(value: Any, parts: tuple[int | str, ...] = ()) -> Iterator[FieldError]:
-    """What JSON can say and neither MLflow nor a file system can hold. The parser bounds the depth."""
-    match value:
-        case float() if not math.isfinite(value):
-            yield FieldError(pointer=pointer(parts), detail="too large for a floating-point number")
-        case str() if "\0" in value:
-            detail = f"{shown(value)}: holds a NUL character; remove it"
-            yield FieldError(pointer=pointer(parts), detail=detail)
-        case dict():
-            for key, each in value.items():
-                yield from _unusable(key, (*parts, key)) if "\0" in key else ()
-                yield from _unusable(each, (*parts, key))
-        case list():
-            for position, each in enumerate(value):
-                yield from _unusable(each, (*parts, position))
+def _named(parts: Parts, value: str | float) -> FieldError:
+    detail = (
+        f"{shown(value)}: holds a NUL character; remove it"
+        if isinstance(value, str)
+        else "too large for a floating-point number"
+    )
+    return FieldError(pointer=pointer(parts), detail=detail)

@@ -1,4 +1,4 @@
-"""What routes ask for by annotation."""
+"""What a route gets by naming its type: FastAPI's dependencies, as annotations."""
 
 import asyncio
 import re
@@ -9,18 +9,18 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from trainyard.api.protocol import Runs
 from trainyard.contract import Run
 from trainyard.errors import UnknownRun
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.supervisor.protocol import Runs
 
 RUN_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class House:
-    """What one application was built from. `stopping` is set when the server was told to stop."""
+class Context:
+    """What an application was built from. `stopping` is set once the server was told to stop."""
 
     supervisor: Runs
     service: Service
@@ -28,7 +28,7 @@ class House:
     stopping: asyncio.Event
 
     async def hold(self, waiting: Coroutine[Any, Any, Run]) -> Run | None:
-        """The run that is waited for, or None when the service stops first."""
+        """Wait for a run, such as `supervisor.wait` gives it; None when the service stops first."""
         wait = asyncio.ensure_future(waiting)
         stop = asyncio.ensure_future(self.stopping.wait())
         try:
@@ -39,14 +39,14 @@ class House:
             stop.cancel()
 
 
-async def _house(request: Request) -> House:
-    house: House = request.app.state.house
-    return house
+async def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
 
 
 async def _supervisor(request: Request) -> Runs:
-    house: House = request.app.state.house
-    return house.supervisor
+    context: Context = request.app.state.context
+    return context.supervisor
 
 
 def _must_be_a_run_id(value: str) -> str:
@@ -55,7 +55,7 @@ def _must_be_a_run_id(value: str) -> str:
     return value
 
 
-TheHouse = Annotated[House, Depends(_house)]
+TheContext = Annotated[Context, Depends(_context)]
 TheSupervisor = Annotated[Runs, Depends(_supervisor)]
 RunId = Annotated[
     str,

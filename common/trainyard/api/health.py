@@ -1,18 +1,18 @@
-"""The routes for operators: alive, ready, which versions, how much work."""
+"""The routes for operators: is it alive, is it ready, which versions, how much work."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.responses import Response
 
 from trainyard import __version__
-from trainyard.api.dependencies import TheHouse, TheSupervisor
-from trainyard.api.metrics import registry_of
-from trainyard.api.problems import Responses, documented
+from trainyard.api.dependencies import TheContext, TheSupervisor
+from trainyard.api.metrics import exposition
+from trainyard.api.problems import RETRY_AFTER, Responses, documented
 from trainyard.contract import Wire
+from trainyard.errors import Unavailable
 
 router = APIRouter(tags=["operations"])
 
@@ -24,7 +24,7 @@ class Health(Wire):
 
 
 class Readiness(Wire):
-    """Whether a submit would be taken, and what is in its way."""
+    """Whether the service would accept a training now, and if not, why."""
 
     ready: bool
     problems: dict[str, str] = Field(description="Each part that is not ready, and what is wrong")
@@ -32,7 +32,7 @@ class Readiness(Wire):
 
 
 class Versions(Wire):
-    """The versions of everything that decides what a run does."""
+    """The versions of everything that a run's result depends on."""
 
     service: str
     instance: str
@@ -43,9 +43,14 @@ class Versions(Wire):
     frameworks: dict[str, str]
 
 
+LOOK_AGAIN_SECONDS = Unavailable.retry_after_seconds
 READY: Responses = {
     200: {"model": Readiness, "description": "Ready"},
-    503: {"model": Readiness, "description": "Not ready; `problems` says why"},
+    503: {
+        "model": Readiness,
+        "description": "Not ready; `problems` says why",
+        "headers": RETRY_AFTER,
+    },
 }
 METRICS: Responses = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The metrics"}
@@ -69,18 +74,19 @@ async def get_readiness(supervisor: TheSupervisor) -> Response:
     body = Readiness(
         ready=not problems, problems=problems, broken_models=dict(supervisor.broken_models)
     )
-    return Response(body.model_dump_json(), 503 if problems else 200, media_type="application/json")
+    status, headers = (503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}) if problems else (200, None)
+    return Response(body.model_dump_json(), status, headers, "application/json")
 
 
 @router.get("/version", responses=documented(401))
-async def get_version(house: TheHouse) -> Versions:
+async def get_version(context: TheContext) -> Versions:
     """The versions of the service, Python, MLflow and the frameworks."""
-    models = house.supervisor.models.values()
+    models = context.supervisor.models.values()
     return Versions(
-        service=house.service.name,
-        instance=house.settings.instance or house.service.name,
+        service=context.service.name,
+        instance=context.settings.instance or context.service.name,
         trainyard=__version__,
-        git_commit=house.settings.git_commit,
+        git_commit=context.settings.git_commit,
         python=platform.python_version(),
         mlflow=_mlflow_version(),
         frameworks={model.framework: model.framework_version for model in models},
@@ -93,9 +99,8 @@ async def get_version(house: TheHouse) -> Versions:
     responses=METRICS | documented(401),
 )
 async def get_metrics(supervisor: TheSupervisor) -> Response:
-    """Runs queued, running and ended, and the process itself, for Prometheus."""
-    content = generate_latest(registry_of(supervisor))
-    return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    """Runs queued, running and ended, how long they waited and took, and the process itself, for Prometheus."""
+    return exposition(supervisor)
 
 
 def _mlflow_version() -> str:

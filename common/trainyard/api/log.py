@@ -1,4 +1,4 @@
-"""What the service writes to its own log: one JSON object a line, or colours for a person."""
+"""The service's own log: one JSON object a line, or coloured text where a person watches a terminal."""
 
 import logging
 import sys
@@ -40,6 +40,6 @@ def _rendering() -> list[Processor]:
 
 
 def _without_colours(_: Any, __: str, event: EventDict) -> EventDict:
-    """Uvicorn says everything twice, once in colours."""
+    """Drop the second, coloured copy of the message that Uvicorn adds to each line."""
     event.pop("color_message", None)
     return event

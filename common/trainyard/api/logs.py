@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from trainyard.api.dependencies import House
+from trainyard.api.dependencies import Context
 from trainyard.api.prefer import LONGEST_WAIT_SECONDS
 from trainyard.contract import Run
 
@@ -28,21 +28,23 @@ async def read(path: Path | None, tail: int | None) -> AsyncIterator[bytes]:
             yield block
 
 
-async def follow(house: House, run_id: str, tail: int | None) -> AsyncIterator[bytes]:
+async def follow(context: Context, run_id: str, tail: int | None) -> AsyncIterator[bytes]:
     """The log from its start or tail on, until the run has ended or the service stops."""
-    over = asyncio.ensure_future(house.hold(_ended(house, run_id)))
+    over = asyncio.ensure_future(context.hold(_ended(context, run_id)))
     file: BinaryIO | None = None
     try:
         while True:
             last_look = over.done()
-            path = None if file else house.supervisor.log_path(run_id)
+            path = None if file else context.supervisor.log_path(run_id)
             if path is not None:
                 file = await asyncio.to_thread(_open, path, tail)
             block = await asyncio.to_thread(file.read, BLOCK_BYTES) if file else b""
             if block:
                 yield block
             elif last_look:
-                await over  # what ended the watch early also ends the answer, as incomplete
+                await (
+                    over
+                )  # raises what kept the end from being seen, so that the answer breaks off
                 return
             else:
                 await asyncio.wait({over}, timeout=LOOK_AGAIN_SECONDS)
@@ -52,15 +54,15 @@ async def follow(house: House, run_id: str, tail: int | None) -> AsyncIterator[b
             file.close()
 
 
-async def _ended(house: House, run_id: str) -> Run:
+async def _ended(context: Context, run_id: str) -> Run:
     while True:
-        run = await house.supervisor.wait(run_id, LONGEST_WAIT_SECONDS, None)
+        run = await context.supervisor.wait(run_id, LONGEST_WAIT_SECONDS, None)
         if run.status.ended:
             return run
 
 
 def _open(path: Path, tail: int | None) -> BinaryIO:
-    """The log, open at its first wanted byte."""
+    """The log, open at the first byte to send."""
     file = path.open("rb")
     if tail is not None:
         file.seek(offset_of_last_lines(file, tail))

@@ -1,12 +1,12 @@
-"""The service's description of itself: the request's schema, examples that work, and the token."""
+"""`/openapi.json`: FastAPI's document, with the request's schema, examples that work, and the token."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from trainyard.api.dependencies import House
-from trainyard.contract import Problem, TrainRequest
+from trainyard.api.dependencies import Context
+from trainyard.contract import Problem, Promotion, ScoreRequest, TrainRequest
 
 REFERENCE = "#/components/schemas/{model}"
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -47,35 +47,61 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
-def describe(app: FastAPI, house: House) -> dict[str, Any]:
+SCORINGS: dict[str, dict[str, Any]] = {
+    "score_a_table_with_the_champion": {
+        "model_uri": "models:/bank-xgb@champion",
+        "data": {"source": "file", "uri": "customers.parquet"},
+        "keep": ["customer_id"],
+        "output": "scores/customers.parquet",
+        "experiment": "bank-scores",
+    },
+    "test_a_version_again": {
+        "model_uri": "models:/bank-xgb/3",
+        "data": {"source": "file", "uri": "bank_marketing.csv", "target": "y"},
+        "rows": "test",
+    },
+}
+PROMOTIONS: dict[str, dict[str, Any]] = {
+    "decide_by_the_rule": {},
+    "approve": {"approved": True, "by": "anna"},
+    "reject": {"approved": False, "by": "anna", "comment": "the holidays are in the test rows"},
+}
+
+
+def describe(app: FastAPI, context: Context) -> dict[str, Any]:
     """The OpenAPI document, with examples of the models that are loaded."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (TrainRequest, Problem):
+    for model in (TrainRequest, ScoreRequest, Promotion, Problem):
         schema = model.model_json_schema(ref_template=REFERENCE)
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    document["paths"]["/train"]["post"]["requestBody"] = _body(house)
-    if house.settings.secret:
+    document["paths"]["/train"]["post"]["requestBody"] = _body("TrainRequest", _examples(context))
+    document["paths"]["/score"]["post"]["requestBody"] = _body("ScoreRequest", SCORINGS)
+    promotion = _body("Promotion", PROMOTIONS) | {"required": False}
+    document["paths"]["/train/{run_id}/promotion"]["post"]["requestBody"] = promotion
+    if context.settings.secret:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
         document["paths"]["/healthz"]["get"]["security"] = []
     return document
 
 
-def _body(house: House) -> dict[str, Any]:
-    schema = {"$ref": REFERENCE.format(model="TrainRequest")}
-    examples = {name: {"value": value} for name, value in _examples(house).items()}
+def _body(model: str, values: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    schema = {"$ref": REFERENCE.format(model=model)}
+    examples = {name: {"value": value} for name, value in values.items()}
     content = {"application/json": {"schema": schema, "examples": examples}}
     return {"required": True, "content": content}
 
 
-def _examples(house: House) -> dict[str, dict[str, Any]]:
-    models = house.supervisor.models
+def _examples(context: Context) -> dict[str, dict[str, Any]]:
+    models = context.supervisor.models
     fitting = {
-        name: example for name, example in EXAMPLES.items() if not models or example["model"] in models
+        name: example
+        for name, example in EXAMPLES.items()
+        if not models or example["model"] in models
     }
     return fitting or {name: model.example for name, model in models.items()}

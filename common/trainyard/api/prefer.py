@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 LONGEST_WAIT_SECONDS = 60
 MOST_DIGITS = 18
-PREFERENCE = re.compile(r'\s*wait\s*=\s*(?:"([0-9]+)"|([0-9]+))\s*(?:;.*)?', re.ASCII | re.IGNORECASE)
+PREFERENCE = re.compile(
+    r'\s*wait\s*=\s*(?:"([0-9]+)"|([0-9]+))\s*(?:;.*)?', re.ASCII | re.IGNORECASE
+)
 
 
 def preferred_wait(headers: Iterable[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""The routes of runs: train, look, wait, cancel."""
+"""The routes of runs: train, score, look, wait, cancel."""
 
 from typing import Annotated
 
@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from trainyard.api import logs
-from trainyard.api.body import read_train_request
-from trainyard.api.dependencies import House, RunId, TheHouse, TheSupervisor
+from trainyard.api.body import read_promotion, read_score_request, read_train_request
+from trainyard.api.dependencies import Context, RunId, TheContext, TheSupervisor
 from trainyard.api.prefer import LONGEST_WAIT_SECONDS, preferred_wait
 from trainyard.api.problems import Responses, documented
-from trainyard.contract import Name, Run, RunPage, RunStatus
+from trainyard.contract import Name, Registered, Run, RunPage, RunRequest, RunStatus
 from trainyard.errors import NotEnded
 
 router = APIRouter(tags=["runs"])
@@ -56,7 +56,7 @@ class Wanted(BaseModel):
 
 
 RUN: Responses = {200: {"model": Run, "description": "The run"}}
-TRAIN: Responses = {
+SUBMIT: Responses = {
     200: {"model": Run, "description": "The run that this Idempotency-Key has already"},
     202: {"model": Run, "description": "Accepted; `Location` is the run"},
 }
@@ -73,21 +73,49 @@ LOGS: Responses = {
     "/train",
     status_code=202,
     response_class=Response,
-    responses=TRAIN | documented(400, 401, 404, 413, 422, 429, 503),
+    responses=SUBMIT | documented(400, 401, 404, 413, 422, 429, 503),
 )
 async def train(
-    request: Request, house: TheHouse, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+    request: Request,
+    context: TheContext,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
 ) -> Response:
     """Train a model."""
     del prefer  # documented by the signature; a request may carry several
-    wanted = await read_train_request(request, house.settings.max_body_bytes)
-    run, accepted = await house.supervisor.submit(wanted, idempotency_key)
+    wanted = await read_train_request(request, context.settings.max_body_bytes)
+    return await _submitted(request, context, wanted, idempotency_key)
+
+
+@router.post(
+    "/score",
+    status_code=202,
+    response_class=Response,
+    responses=SUBMIT | documented(400, 401, 413, 422, 429, 503),
+)
+async def score(
+    request: Request,
+    context: TheContext,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Score rows with a model. The run is looked at, waited for and cancelled below /train, as every run."""
+    del prefer
+    wanted = await read_score_request(request, context.settings.max_body_bytes)
+    return await _submitted(request, context, wanted, idempotency_key)
+
+
+async def _submitted(
+    request: Request, context: Context, wanted: RunRequest, key: str | None
+) -> Response:
+    """The run that answers a submit, at once or as `Prefer` asks."""
+    run, accepted = await context.supervisor.submit(wanted, key)
     headers = {"Location": f"/train/{run.run_id}"}
     seconds = preferred_wait(request.headers.getlist("prefer"))
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
         if not run.status.ended:
-            run = await house.hold(house.supervisor.wait(run.run_id, seconds, None)) or run
+            run = await context.hold(context.supervisor.wait(run.run_id, seconds, None)) or run
     return _answer(run, 202 if accepted else 200, headers)
 
 
@@ -107,14 +135,14 @@ async def list_runs(supervisor: TheSupervisor, wanted: Annotated[Wanted, Query()
     "/train/{run_id}", response_class=Response, responses=RUN | documented(401, 404, 422, 503)
 )
 async def get_run(
-    run_id: RunId, house: TheHouse, wait: Wait = None, since: Since = None
+    run_id: RunId, context: TheContext, wait: Wait = None, since: Since = None
 ) -> Response:
     """A run as it stands, at once or when it changed."""
     if wait:
-        return _answer(await _waited(house, run_id, wait, since))
-    content = house.supervisor.live_json(run_id)
+        return _answer(await _waited(context, run_id, wait, since))
+    content = context.supervisor.live_json(run_id)
     if content is None:
-        return _answer(await house.supervisor.get(run_id))
+        return _answer(await context.supervisor.get(run_id))
     return Response(content, media_type="application/json")
 
 
@@ -137,16 +165,16 @@ async def get_outcome(run_id: RunId, supervisor: TheSupervisor) -> Response:
     responses=LOGS | documented(401, 404, 422, 503),
 )
 async def get_logs(
-    run_id: RunId, house: TheHouse, tail: Tail = None, follow: bool = False
+    run_id: RunId, context: TheContext, tail: Tail = None, follow: bool = False
 ) -> Response:
     """A run's log, whole or its tail; with `follow` until the run ends."""
-    run = await house.supervisor.get(run_id)
-    path = house.supervisor.log_path(run_id)
+    run = await context.supervisor.get(run_id)
+    path = context.supervisor.log_path(run_id)
     if path is None and run.status.ended:
-        text = await house.supervisor.log_text(run_id)
+        text = await context.supervisor.log_text(run_id)
         return Response(logs.last_lines(text, tail), media_type=TEXT)
     if follow and not run.status.ended:
-        return StreamingResponse(logs.follow(house, run_id, tail), media_type=TEXT)
+        return StreamingResponse(logs.follow(context, run_id, tail), media_type=TEXT)
     return StreamingResponse(logs.read(path, tail), media_type=TEXT)
 
 
@@ -159,9 +187,16 @@ async def cancel_run(run_id: RunId, supervisor: TheSupervisor) -> Response:
     return _answer(run, 202 if was_under_way else 200)
 
 
-async def _waited(house: House, run_id: str, seconds: float, since: int | None) -> Run:
-    run = await house.hold(house.supervisor.wait(run_id, seconds, since))
-    return run or await house.supervisor.get(run_id)
+@router.post("/train/{run_id}/promotion", responses=documented(400, 401, 404, 409, 413, 422, 503))
+async def promote_run(run_id: RunId, request: Request, context: TheContext) -> Registered:
+    """Decide about a run that was judged: by its own rule, or by a person who rejects it."""
+    word = await read_promotion(request, context.settings.max_body_bytes)
+    return await context.supervisor.promote(run_id, word)
+
+
+async def _waited(context: Context, run_id: str, seconds: float, since: int | None) -> Run:
+    run = await context.hold(context.supervisor.wait(run_id, seconds, since))
+    return run or await context.supervisor.get(run_id)
 
 
 def _answer(run: Run, status: int = 200, headers: dict[str, str] | None = None) -> Response:

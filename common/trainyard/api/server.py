@@ -1,4 +1,4 @@
-"""The service as a process that listens."""
+"""Serving over HTTP: the process's life from its start to a signal."""
 
 import asyncio
 import signal
@@ -20,7 +20,7 @@ KEEP_ALIVE_SECONDS = 75
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which says when it was told to stop before it waits for open answers."""
+    """Uvicorn, which sets `stopping` when it is told to stop, and only then waits for open answers."""
 
     def __init__(self, app: ASGIApp, *, host: str, port: int, stopping: asyncio.Event) -> None:
         super().__init__(
@@ -42,14 +42,14 @@ class Server(uvicorn.Server):
         self.stopping = stopping
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let held answers go, then close."""
+        """Have calls that wait for a run answered, then close."""
         self.stopping.set()
         await super().shutdown(sockets)
 
 
 def serve(service: Service, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ServiceError` when the service cannot start."""
-    from trainyard.supervisor import Supervisor
+    from trainyard.supervisor.supervisor import Supervisor
 
     log.configure()
     logger = structlog.get_logger("trainyard.api")

@@ -1,9 +1,5 @@
-"""Data specs to arrays and frames: what a caller names becomes `trainer.Data`, or an `InvalidData`.
+"""Data specs to frames and arrays: what a caller names becomes a `trainer.Data`, or an `InvalidData`.
 
-`load` reads and splits, `inspect` finds at submit what can be known cheaply, `listing` says what there is.
+`loading.load` reads and splits, `loading.inspect` finds at submit what can be known cheaply, and
+`listing.listing` says what there is. Importing this package alone loads nothing heavy.
 """
-
-from trainyard.datasets.listing import listing
-from trainyard.datasets.loading import inspect, load
-
-__all__ = ["inspect", "listing", "load"]

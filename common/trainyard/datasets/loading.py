@@ -1,26 +1,35 @@
-"""The two questions a service asks of a data spec: can this be trained on, and what is it."""
+"""Check a data set at submit, and read it in a run."""
 
 from collections.abc import Sequence
 
 from trainyard.contract import BuiltinData, DataSpec, FileData, ImageData, Split, Task
+from trainyard.datasets.access import DataAccess
 from trainyard.datasets.builtin import inspect_builtin, load_builtin
-from trainyard.datasets.files import inspect_file, load_file
-from trainyard.datasets.images import inspect_images, load_images
+from trainyard.datasets.images.pictures import inspect_images, load_images
+from trainyard.datasets.tables.files import load_file
+from trainyard.datasets.tables.inspection import inspect_file
 from trainyard.errors import InvalidData
-from trainyard.settings import DataAccess
 from trainyard.trainer import Data, DataKind
 
 
 def load(  # noqa: PLR0913 - the spec, and what it is for
-    spec: DataSpec, split: Split, *, task: Task, access: DataAccess, kinds: Sequence[DataKind] = ("table",), seed: int | None = None
+    spec: DataSpec,
+    split: Split,
+    *,
+    task: Task,
+    access: DataAccess,
+    kinds: Sequence[DataKind] = ("table",),
+    seed: int | None = None,
 ) -> Data:
     """Read, check and split a data set for a model of this `task` that takes these `kinds`.
 
     Rows are divided as `train_test_split` of scikit-learn does with `split.seed`, or with `seed` where it
-    is given; `splitting.partition` says how. Raises `InvalidData` for what the caller can mend.
+    is given (`splitting.partition` says how), or by a column of a table (`splitting.divided`). Raises
+    `InvalidData` for what the caller can mend.
     """
     if seed is not None:
         split = split.model_copy(update={"seed": seed})
+    _check_divisible(spec, split)
     if isinstance(spec, BuiltinData):
         return load_builtin(spec, split, task=task, kinds=kinds, access=access)
     _check_fit(spec, task, kinds)
@@ -29,13 +38,16 @@ def load(  # noqa: PLR0913 - the spec, and what it is for
     return load_file(spec, split, task=task, access=access)
 
 
-def inspect(spec: DataSpec, *, task: Task, kinds: Sequence[DataKind], access: DataAccess, split: Split) -> None:
-    """Check at submit what can be known cheaply: places, names, headers, and about the first megabyte.
+def inspect(
+    spec: DataSpec, *, task: Task, kinds: Sequence[DataKind], access: DataAccess, split: Split
+) -> None:
+    """Check at submit what can be known cheaply: addresses, names, headers, and about the first megabyte.
 
-    Never reads a whole large file, fetches nothing to keep, and gives a remote about five seconds an answer.
-    Raises `InvalidData` with a JSON pointer for the first field that cannot be right.
+    Meant for a process with little memory and time: it never reads a whole large file, allocates nothing by what
+    a header says, and gives a remote about five seconds an answer. Raises `InvalidData` with a JSON pointer for
+    the first field that cannot be right.
     """
-    del split  # what it may ask of the rows is known when they have been counted, in the run
+    _check_divisible(spec, split)
     if isinstance(spec, BuiltinData):
         inspect_builtin(spec, task=task, kinds=kinds, access=access)
         return
@@ -43,12 +55,25 @@ def inspect(spec: DataSpec, *, task: Task, kinds: Sequence[DataKind], access: Da
     if isinstance(spec, ImageData):
         inspect_images(spec, access=access)
     else:
-        inspect_file(spec, task=task, access=access)
+        inspect_file(spec, split, task=task, access=access)
+
+
+def _check_divisible(spec: DataSpec, split: Split) -> None:
+    if split.by != "random" and not isinstance(spec, FileData):
+        raise InvalidData(
+            f"by {split.by!r} divides by a column of a table, and source {spec.source!r} has none to divide by; set split.by to 'random', or leave it out",
+            "/split/by",
+        )
 
 
 def _check_fit(spec: FileData | ImageData, task: Task, kinds: Sequence[DataKind]) -> None:
     kind: DataKind = "images" if isinstance(spec, ImageData) else "table"
     if kind not in kinds:
-        raise InvalidData(f"source {spec.source!r} gives {kind}, and this model takes {' or '.join(kinds)}", "/data/source")
+        raise InvalidData(
+            f"source {spec.source!r} gives {kind}, and this model takes {' or '.join(kinds)}",
+            "/data/source",
+        )
     if kind == "images" and task is not Task.CLASSIFICATION:
-        raise InvalidData(f"images are for classification, and this model does {task}", "/data/source")
+        raise InvalidData(
+            f"images are for classification, and this model does {task}", "/data/source"
+        )

@@ -13,7 +13,10 @@ def steps_of(rows: int, batch_size: int) -> int:
 def check_batch(params: NetworkParams, *, normed: bool) -> None:
     """Raise `InvalidParams` for batches of one row where a norm needs two."""
     if normed and params.batch_size == 1:
-        raise InvalidParams("batch_size is 1, and a batch norm needs 2 rows or more; take a larger one" + (", or batch_norm false" if isinstance(params, MlpParams) else ""))
+        raise InvalidParams(
+            "batch_size is 1, and a batch norm needs 2 rows or more; take a larger one"
+            + (", or batch_norm false" if isinstance(params, MlpParams) else "")
+        )
 
 
 def check_patience(params: NetworkParams, *, validated: bool) -> None:
@@ -29,7 +32,7 @@ def check_room(params: CnnParams, *, height: int, width: int) -> None:
     """Raise `InvalidParams` for images too small for the stages, each of which halves both sides."""
     side = min(height, width)
     for room in range(len(params.conv_channels)):
-        if side < 2:  # noqa: PLR2004 - a pooling halves both
+        if side < 2:
             raise InvalidParams(
                 f"conv_channels has {len(params.conv_channels)} stages, each of which halves the image, "
                 f"and images of {height} x {width} pixels have room for {room}"

@@ -38,14 +38,19 @@ def image_model(example: npt.NDArray[np.uint8], classes: Sequence[Any]) -> dict[
 def table_example(encoding: TableEncoding, rows: pd.DataFrame) -> pd.DataFrame:
     """The first rows as callers send them: strings and doubles."""
     rows = rows.head(EXAMPLE_ROWS).reset_index(drop=True)
-    return pd.DataFrame({
-        column.name: rows[column.name].astype(object).where(rows[column.name].notna(), None) if isinstance(column, CategoryColumn)
-        else rows[column.name].astype("float64")
-        for column in encoding.columns
-    })
+    return pd.DataFrame(
+        {
+            column.name: rows[column.name].astype(object).where(rows[column.name].notna(), None)
+            if isinstance(column, CategoryColumn)
+            else rows[column.name].astype("float64")
+            for column in encoding.columns
+        }
+    )
 
 
-def table_model(encoding: TableEncoding, classes: Sequence[Any] | None, network: Path) -> dict[str, Any]:
+def table_model(
+    encoding: TableEncoding, classes: Sequence[Any] | None, network: Path
+) -> dict[str, Any]:
     """Arguments of `mlflow.pyfunc.log_model` for a network in a file: raw columns in, labels or values out.
 
     Writes `preprocessing.json` beside the network; both become artifacts of the model, and `scoring.py` its code.
@@ -53,12 +58,15 @@ def table_model(encoding: TableEncoding, classes: Sequence[Any] | None, network:
     labels = None if classes is None else [_plain(label) for label in classes]
     preprocessing = network.with_name("preprocessing.json")
     encoding.write(preprocessing, classes=labels)
-    inputs: list[Any] = [ColSpec(AnyType(), column.name, required=False) for column in encoding.columns]
+    inputs: list[Any] = [
+        ColSpec(AnyType(), column.name, required=False) for column in encoding.columns
+    ]
     return {
         "python_model": str(SCORING),
         "artifacts": {"network": str(network), "preprocessing": str(preprocessing)},
         "signature": ModelSignature(
-            inputs=Schema(inputs), outputs=Schema([ColSpec(_output_type(labels))]),
+            inputs=Schema(inputs),
+            outputs=Schema([ColSpec(_output_type(labels))]),
             params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
         ),
     }

@@ -5,8 +5,10 @@ written so that a model's own code, which runs without Trainyard, can be the sam
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +26,8 @@ class NumericColumn:
     mean: float
     scale: float
     kind: str = "number"
+    notation: dict[str, Any] | None = None
+    """How they are written where the table has them as text, as `Data.notations` says."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,14 @@ class TableEncoding:
     target_scale: float = 1.0
 
     @classmethod
-    def fitted(cls, frame: pd.DataFrame, target: npt.NDArray[np.float64] | None = None) -> Self:
-        """From training rows, and for regression their targets of (n,)."""
-        columns = [_fitted(str(name), frame[name]) for name in frame.columns]
+    def fitted(
+        cls,
+        frame: pd.DataFrame,
+        target: npt.NDArray[np.float64] | None = None,
+        notations: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Self:
+        """From training rows, and for regression their targets of (n,); `notations` as in `Data`."""
+        columns = [_fitted(str(name), frame[name], notations) for name in frame.columns]
         if target is None:
             return cls(columns)
         return cls(columns, float(target.mean()), float(target.std()) or 1.0)
@@ -54,7 +63,10 @@ class TableEncoding:
     @property
     def width(self) -> int:
         """Numbers a row becomes."""
-        return sum(len(column.categories) if isinstance(column, CategoryColumn) else 1 for column in self.columns)
+        return sum(
+            len(column.categories) if isinstance(column, CategoryColumn) else 1
+            for column in self.columns
+        )
 
     def encode(self, frame: pd.DataFrame) -> Floats:
         """float32 of (n, width)."""
@@ -68,7 +80,9 @@ class TableEncoding:
                 out[rows, at + codes[rows]] = 1.0
                 at += len(column.categories)
             else:
-                values = pd.to_numeric(frame[column.name], errors="coerce").to_numpy(dtype=np.float64)
+                values = pd.to_numeric(frame[column.name], errors="coerce").to_numpy(
+                    dtype=np.float64
+                )
                 out[:, at] = np.nan_to_num((values - column.mean) / column.scale)
                 at += 1
         return out
@@ -78,8 +92,12 @@ class TableEncoding:
         path.write_text(json.dumps({**asdict(self), **more}))
 
 
-def _fitted(name: str, values: pd.Series) -> NumericColumn | CategoryColumn:
+def _fitted(
+    name: str, values: pd.Series, notations: Mapping[str, Mapping[str, Any]]
+) -> NumericColumn | CategoryColumn:
     if isinstance(values.dtype, pd.CategoricalDtype):
         return CategoryColumn(name, [str(each) for each in values.cat.categories])
     numbers = values.to_numpy(dtype=np.float64)
-    return NumericColumn(name, float(np.nanmean(numbers)), float(np.nanstd(numbers)) or 1.0)
+    notation = dict(notations[name]) if name in notations else None
+    mean, deviation = float(np.nanmean(numbers)), float(np.nanstd(numbers))
+    return NumericColumn(name, mean, deviation or 1.0, notation=notation)

@@ -13,6 +13,10 @@ from trainyard.trainer import Data
 from trainyard_boosting._tables import Table
 
 Weights = npt.NDArray[np.float64]
+NOT_FOR_ESTIMATOR = frozenset(
+    {"early_stopping_rounds", "class_weight", "monotone_constraints", "n_estimators"}
+)
+"""Params that are no argument of the estimators as they stand: they are carried out here, or handed on changed."""
 ClassWeight = Literal["balanced"] | dict[str, float] | None
 
 
@@ -27,7 +31,9 @@ def check(data: Data, early_stopping_rounds: int | None) -> None:
         absent = set(range(len(data.classes))) - set(np.unique(data.train.y).tolist())
         if absent:
             names = ", ".join(repr(data.classes[index]) for index in sorted(absent)[:5])
-            raise InvalidData(f"no training row has the class {names}; stratify the split, or leave the class out")
+            raise InvalidData(
+                f"no training row has the class {names}; stratify the split, or leave the class out"
+            )
 
 
 def sample_weights(data: Data, class_weight: ClassWeight) -> Weights | None:
@@ -45,9 +51,13 @@ def monotone(table: Table, constraints: Mapping[str, int] | None) -> dict[str, i
     columns = {column.name: column for column in table.columns}
     for name, direction in constraints.items():
         if name not in columns:
-            raise InvalidParams(f"monotone_constraints names {name!r}, which is not a feature; there are {', '.join(list(columns)[:20])}")
+            raise InvalidParams(
+                f"monotone_constraints names {name!r}, which is not a feature; there are {', '.join(list(columns)[:20])}"
+            )
         if columns[name].categories is not None and direction:
-            raise InvalidParams(f"monotone_constraints names {name!r}, which holds categories; only numbers have an order")
+            raise InvalidParams(
+                f"monotone_constraints names {name!r}, which holds categories; only numbers have an order"
+            )
     return {columns[name].safe_name: direction for name, direction in constraints.items()}
 
 
@@ -59,7 +69,9 @@ def _class_weights(data: Data, class_weight: ClassWeight) -> Weights | None:
     indices = {str(label): index for index, label in enumerate(data.classes)}
     unknown = [label for label in class_weight if label not in indices]
     if unknown:
-        raise InvalidParams(f"class_weight names {unknown[0]!r}, which is not a class; there are {', '.join(list(indices)[:20])}")
+        raise InvalidParams(
+            f"class_weight names {unknown[0]!r}, which is not a class; there are {', '.join(list(indices)[:20])}"
+        )
     by_index = np.ones(len(indices))
     for label, weight in class_weight.items():
         by_index[indices[label]] = weight

@@ -35,7 +35,10 @@ class BoostedTrees:
         return self.table.probabilities(np.asarray(self.predict_encoded(self.table.encode(x))))
 
     def feature_importance(self) -> Mapping[str, float]:
-        return {column.name: float(self.importance.get(column.safe_name, 0.0)) for column in self.table.columns}
+        return {
+            column.name: float(self.importance.get(column.safe_name, 0.0))
+            for column in self.table.columns
+        }
 
     def raw_example(self, x: pd.DataFrame) -> pd.DataFrame:
         return self.table.raw_example(x)

@@ -17,13 +17,24 @@ log = logging.getLogger(__name__)
 
 # The libraries' metric names in scikit-learn's words. LightGBM's l2 is reported as its root.
 METRIC_NAMES = {
-    "logloss": "log_loss", "mlogloss": "log_loss", "binary_logloss": "log_loss", "multi_logloss": "log_loss",
-    "auc": "roc_auc", "auc_mu": "roc_auc", "aucpr": "average_precision", "average_precision": "average_precision",
-    "error": "zero_one_loss", "merror": "zero_one_loss",
-    "binary_error": "zero_one_loss", "multi_error": "zero_one_loss",
-    "rmse": "root_mean_squared_error", "l2": "root_mean_squared_error",
-    "mae": "mean_absolute_error", "l1": "mean_absolute_error",
-    "mape": "mean_absolute_percentage_error", "rmsle": "root_mean_squared_log_error",
+    "logloss": "log_loss",
+    "mlogloss": "log_loss",
+    "binary_logloss": "log_loss",
+    "multi_logloss": "log_loss",
+    "auc": "roc_auc",
+    "auc_mu": "roc_auc",
+    "aucpr": "average_precision",
+    "average_precision": "average_precision",
+    "error": "zero_one_loss",
+    "merror": "zero_one_loss",
+    "binary_error": "zero_one_loss",
+    "multi_error": "zero_one_loss",
+    "rmse": "root_mean_squared_error",
+    "l2": "root_mean_squared_error",
+    "mae": "mean_absolute_error",
+    "l1": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "rmsle": "root_mean_squared_log_error",
 }
 HIGHER_IS_BETTER = frozenset({"auc", "auc_mu", "aucpr", "average_precision"})
 
@@ -70,11 +81,15 @@ class Rounds:
         }
         for name, value in metrics.items():
             if not math.isfinite(value):
-                raise Diverged(f"{name} became {value} in round {self.done}; a lower learning_rate often helps")
+                raise Diverged(
+                    f"{name} became {value} in round {self.done}; a lower learning_rate often helps"
+                )
         if self.patience:
             self._compare(scores["validation"])
         checkpoint = partial(self._save, save) if self.training.checkpoint_due() else None
-        self.training.report(done=self.done, total=self.total, unit="rounds", metrics=metrics, save=checkpoint)
+        self.training.report(
+            done=self.done, total=self.total, unit="rounds", metrics=metrics, save=checkpoint
+        )
         return self._out_of_patience
 
     def resume(self, load: Callable[[str], tuple[Any, int]]) -> Any:
@@ -89,7 +104,13 @@ class Rounds:
                 log.warning("checkpoint %s is ignored: %s", model.name, error)
                 continue
             if rounds != expected or not 0 < rounds <= self.total:
-                log.warning("checkpoint %s is ignored: it holds %d rounds, and %s of at most %d were expected", model.name, rounds, expected, self.total)
+                log.warning(
+                    "checkpoint %s is ignored: it holds %d rounds, and %s of at most %d were expected",
+                    model.name,
+                    rounds,
+                    expected,
+                    self.total,
+                )
                 continue
             self.done, self.best_round, self.best_score = rounds, best_round, best_score
             log.info("going on after round %d from checkpoint %s", self.done, model.name)
@@ -98,7 +119,9 @@ class Rounds:
 
     @property
     def _out_of_patience(self) -> bool:
-        return bool(self.patience and self.best_round and self.done - self.best_round >= self.patience)
+        return bool(
+            self.patience and self.best_round and self.done - self.best_round >= self.patience
+        )
 
     def _compare(self, scores: Mapping[str, float]) -> None:
         name, score = next(iter(scores.items()))

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class Column:
     safe_name: str
     kind: Kind
     categories: tuple[Any, ...] | None = None
+    notation: Mapping[str, Any] | None = None
+    """How its numbers are written where the table has them as text, as `Data.notations` says."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Table:
         if len(set(names)) < len(names):
             names = [f"{name}_{position}" for position, name in enumerate(names)]
         columns = tuple(
-            _column(str(name), safe, frame[name]) for name, safe in zip(frame.columns, names, strict=True)
+            replace(_column(str(name), safe, frame[name]), notation=data.notations.get(str(name)))
+            for name, safe in zip(frame.columns, names, strict=True)
         )
         return cls(columns, data.task, data.classes)
 
@@ -65,7 +69,9 @@ class Table:
             values = encoded[column.safe_name]
             if column.categories:
                 codes = values.cat.codes.to_numpy()
-                encoded[column.safe_name] = pd.Categorical.from_codes(codes, categories=pd.RangeIndex(len(column.categories)))
+                encoded[column.safe_name] = pd.Categorical.from_codes(
+                    codes, categories=pd.RangeIndex(len(column.categories))
+                )
             elif isinstance(values.dtype, pd.CategoricalDtype):
                 encoded[column.safe_name] = np.nan
         return encoded
@@ -82,6 +88,7 @@ class Table:
                     "safe_name": column.safe_name,
                     "kind": column.kind,
                     "categories": None if column.categories is None else list(column.categories),
+                    "notation": None if column.notation is None else dict(column.notation),
                 }
                 for column in self.columns
             ],
@@ -95,7 +102,9 @@ class Table:
         nothing but missing values where a string is. `_scoring.py` reads all of these, so the types
         are left to it; `preprocessing.json` holds them.
         """
-        inputs: list[Any] = [ColSpec(AnyType(), column.name, required=False) for column in self.columns]
+        inputs: list[Any] = [
+            ColSpec(AnyType(), column.name, required=False) for column in self.columns
+        ]
         return ModelSignature(
             inputs=Schema(inputs),
             outputs=Schema([ColSpec(self._output_type())]),
@@ -109,7 +118,9 @@ class Table:
         for column in self.columns:
             values = rows[column.name].astype(object)
             if column.kind == "string":
-                values = values.where(values.notna(), None).map(lambda value: None if value is None else str(value))
+                values = values.where(values.notna(), None).map(
+                    lambda value: None if value is None else str(value)
+                )
             elif column.kind == "boolean":
                 values = values.astype(bool)
             else:
@@ -129,7 +140,11 @@ class Table:
             return DataType.double
         if all(isinstance(_plain(label), bool) for label in self.classes):
             return DataType.boolean
-        return DataType.long if all(isinstance(_plain(label), int) for label in self.classes) else DataType.string
+        return (
+            DataType.long
+            if all(isinstance(_plain(label), int) for label in self.classes)
+            else DataType.string
+        )
 
 
 def _column(name: str, safe_name: str, values: pd.Series) -> Column:

@@ -15,7 +15,7 @@ from trainyard.contract import Task
 from trainyard.errors import InvalidParams, OutOfMemory
 from trainyard.trainer import Data, DataKind, Params, Training
 
-from trainyard_boosting._fitting import check, monotone, sample_weights
+from trainyard_boosting._fitting import NOT_FOR_ESTIMATOR, check, monotone, sample_weights
 from trainyard_boosting._predictor import BoostedTrees, pinned
 from trainyard_boosting._rounds import Rounds
 from trainyard_boosting._tables import Table
@@ -26,28 +26,44 @@ class LightGBMParams(Params):
 
     n_estimators: int = Field(100, ge=1, le=100_000, description="Boosting rounds")
     num_leaves: int = Field(31, ge=2, le=131_072, description="Leaves of a tree")
-    max_depth: int = Field(-1, ge=-1, le=1000, description="Depth of a tree; 0 or less for no limit")
+    max_depth: int = Field(
+        -1, ge=-1, le=1000, description="Depth of a tree; 0 or less for no limit"
+    )
     learning_rate: float = Field(0.1, gt=0, description="Shrinkage of each round")
-    boosting_type: Literal["gbdt", "dart", "rf"] = Field("gbdt", description="Boosting, boosting with dropout, or a random forest")
+    boosting_type: Literal["gbdt", "dart", "rf"] = Field(
+        "gbdt", description="Boosting, boosting with dropout, or a random forest"
+    )
     subsample_for_bin: int = Field(200_000, ge=1, description="Rows that bins are made from")
     max_bin: int = Field(255, ge=2, le=65_535, description="Bins of a numeric column")
     min_split_gain: float = Field(0.0, ge=0, description="Least gain of a split")
     min_child_weight: float = Field(1e-3, ge=0, description="Least sum of hessians in a leaf")
     min_child_samples: int = Field(20, ge=0, description="Least rows in a leaf")
-    subsample: float = Field(1.0, gt=0, le=1, description="Share of rows; needs subsample_freq above 0")
-    subsample_freq: int = Field(0, ge=0, description="Rows are drawn anew every so many rounds; 0 for never")
+    subsample: float = Field(
+        1.0, gt=0, le=1, description="Share of rows; needs subsample_freq above 0"
+    )
+    subsample_freq: int = Field(
+        0, ge=0, description="Rows are drawn anew every so many rounds; 0 for never"
+    )
     colsample_bytree: float = Field(1.0, gt=0, le=1, description="Share of columns a tree")
     reg_alpha: float = Field(0.0, ge=0, description="L1 penalty on leaves")
     reg_lambda: float = Field(0.0, ge=0, description="L2 penalty on leaves")
-    monotone_constraints: dict[str, Literal[-1, 0, 1]] | None = Field(None, description="Column to -1 falling, 0 free, 1 rising")
-    early_stopping_rounds: int | None = Field(None, ge=1, description="Stop after so many rounds without a better validation metric")
+    monotone_constraints: dict[str, Literal[-1, 0, 1]] | None = Field(
+        None, description="Column to -1 falling, 0 free, 1 rising"
+    )
+    early_stopping_rounds: int | None = Field(
+        None, ge=1, description="Stop after so many rounds without a better validation metric"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.boosting_type == "rf" and not (self.subsample_freq and self.subsample < 1):
-            raise ValueError("boosting_type 'rf' needs subsample below 1 and subsample_freq above 0")
+            raise ValueError(
+                "boosting_type 'rf' needs subsample below 1 and subsample_freq above 0"
+            )
         if self.boosting_type == "dart" and self.early_stopping_rounds:
-            raise ValueError("boosting_type 'dart' changes earlier trees, so early_stopping_rounds cannot be used with it")
+            raise ValueError(
+                "boosting_type 'dart' changes earlier trees, so early_stopping_rounds cannot be used with it"
+            )
         return self
 
 
@@ -55,17 +71,35 @@ class ClassifierParams(LightGBMParams):
     """Hyperparameters of `LGBMClassifier`, by its names."""
 
     scale_pos_weight: float = Field(1.0, gt=0, description="Weight of the second class of two")
-    class_weight: Literal["balanced"] | dict[str, float] | None = Field(None, description="'balanced', or label to weight, 1 for those not named")
-    metric: Literal["binary_logloss", "multi_logloss", "auc", "average_precision", "auc_mu", "binary_error", "multi_error"] | None = Field(
-        None, description="Metric a round; binary_logloss, or multi_logloss for more than two classes, by default"
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        None, description="'balanced', or label to weight, 1 for those not named"
+    )
+    metric: (
+        Literal[
+            "binary_logloss",
+            "multi_logloss",
+            "auc",
+            "average_precision",
+            "auc_mu",
+            "binary_error",
+            "multi_error",
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Metric a round; binary_logloss, or multi_logloss for more than two classes, by default",
     )
 
 
 class RegressorParams(LightGBMParams):
     """Hyperparameters of `LGBMRegressor`, by its names."""
 
-    objective: Literal["regression", "regression_l1"] = Field("regression", description="What is minimised")
-    metric: Literal["l2", "rmse", "l1", "mape"] | None = Field(None, description="Metric a round; the objective's own by default")
+    objective: Literal["regression", "regression_l1"] = Field(
+        "regression", description="What is minimised"
+    )
+    metric: Literal["l2", "rmse", "l1", "mape"] | None = Field(
+        None, description="Metric a round; the objective's own by default"
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +123,9 @@ class LightGBM:
         return pinned(self.framework)
 
     def autolog(self) -> None:
-        mlflow.lightgbm.autolog(log_input_examples=False, log_models=False, log_datasets=False, silent=True)
+        mlflow.lightgbm.autolog(
+            log_input_examples=False, log_models=False, log_datasets=False, silent=True
+        )
 
     def train(self, params: LightGBMParams, data: Data, training: Training) -> BoostedTrees:
         """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`."""
@@ -105,31 +141,56 @@ class LightGBM:
         rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".txt")
         booster = rounds.resume(_load)
         if not rounds.exhausted:
-            left_out = {"early_stopping_rounds", "class_weight", "monotone_constraints", "n_estimators"}
-            settings = params.model_dump(exclude=left_out, exclude_none=True)
-            directions = monotone(table, params.monotone_constraints)
-            if directions:
-                settings["monotone_constraints"] = [directions.get(column.safe_name, 0) for column in table.columns]
-            estimator = self.estimator(
-                **settings,
-                n_estimators=params.n_estimators - rounds.done,
-                n_jobs=training.threads,
-                random_state=training.seed,
-                verbosity=-1,
-            )
-            x, y = table.encode(data.frame), data.train.y
-            eval_set, names = [(x, y)], ["train"]
-            weights: list[Any] = [None]
-            if data.validation is not None and len(data.validation):
-                eval_set.append((table.encode(data.validation.x), data.validation.y))
-                weights.append(data.validation.weight)
-                names.append("validation")
-            self.fit(
-                estimator, x, y, sample_weight=sample_weights(data, getattr(params, "class_weight", None)), eval_set=eval_set,
-                eval_sample_weight=weights, eval_names=names, callbacks=[_after_round(rounds)], init_model=booster,
-            )
+            estimator = self._estimator(params, table, rounds)
+            self._fit(estimator, data, table, params, rounds=rounds, booster=booster)
             booster = estimator.booster_
         return _fitted(booster, rounds.best, table, self.requirements)
+
+    def _estimator(self, params: LightGBMParams, table: Table, rounds: Rounds) -> Any:
+        """The estimator for the rounds that are left."""
+        settings = params.model_dump(exclude=set(NOT_FOR_ESTIMATOR), exclude_none=True)
+        directions = monotone(table, params.monotone_constraints)
+        if directions:
+            settings["monotone_constraints"] = [
+                directions.get(column.safe_name, 0) for column in table.columns
+            ]
+        return self.estimator(
+            **settings,
+            n_estimators=params.n_estimators - rounds.done,
+            n_jobs=rounds.training.threads,
+            random_state=rounds.training.seed,
+            verbosity=-1,
+        )
+
+    def _fit(  # noqa: PLR0913 - what a fit is of, and what it goes on from
+        self,
+        estimator: Any,
+        data: Data,
+        table: Table,
+        params: LightGBMParams,
+        *,
+        rounds: Rounds,
+        booster: Any,
+    ) -> None:
+        """Train on from the booster, or from nothing where it is None."""
+        x, y = table.encode(data.frame), data.train.y
+        eval_set, names = [(x, y)], ["train"]
+        weights: list[Any] = [None]
+        if data.validation is not None and len(data.validation):
+            eval_set.append((table.encode(data.validation.x), data.validation.y))
+            weights.append(data.validation.weight)
+            names.append("validation")
+        self.fit(
+            estimator,
+            x,
+            y,
+            sample_weight=sample_weights(data, getattr(params, "class_weight", None)),
+            eval_set=eval_set,
+            eval_sample_weight=weights,
+            eval_names=names,
+            callbacks=[_after_round(rounds)],
+            init_model=booster,
+        )
 
 
 def _after_round(rounds: Rounds) -> Callable[[CallbackEnv], None]:
@@ -147,10 +208,16 @@ def _after_round(rounds: Rounds) -> Callable[[CallbackEnv], None]:
 def _check_metric(params: LightGBMParams, table: Table) -> None:
     if not isinstance(params, ClassifierParams) or params.metric is None or table.classes is None:
         return
-    many = len(table.classes) > 2  # noqa: PLR2004 - two classes are the binary case
-    allowed = {"multi_logloss", "multi_error", "auc_mu"} if many else {"binary_logloss", "binary_error", "auc", "average_precision"}
+    many = len(table.classes) > 2
+    allowed = (
+        {"multi_logloss", "multi_error", "auc_mu"}
+        if many
+        else {"binary_logloss", "binary_error", "auc", "average_precision"}
+    )
     if params.metric not in allowed:
-        raise InvalidParams(f"metric {params.metric!r} does not fit {len(table.classes)} classes; use one of {', '.join(sorted(allowed))}")
+        raise InvalidParams(
+            f"metric {params.metric!r} does not fit {len(table.classes)} classes; use one of {', '.join(sorted(allowed))}"
+        )
 
 
 def _load(path: str) -> tuple[Any, int]:
@@ -158,7 +225,9 @@ def _load(path: str) -> tuple[Any, int]:
     return booster, booster.current_iteration()
 
 
-def _fitted(booster: Any, best: int | None, table: Table, requirements: tuple[str, ...]) -> BoostedTrees:
+def _fitted(
+    booster: Any, best: int | None, table: Table, requirements: tuple[str, ...]
+) -> BoostedTrees:
     keep = best or -1
     gains = booster.feature_importance(importance_type="gain", iteration=keep)
     return BoostedTrees(

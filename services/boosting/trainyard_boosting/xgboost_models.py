@@ -15,7 +15,7 @@ from trainyard.contract import Task
 from trainyard.errors import InvalidParams, OutOfMemory
 from trainyard.trainer import Data, DataKind, Params, Training
 
-from trainyard_boosting._fitting import check, monotone, sample_weights
+from trainyard_boosting._fitting import NOT_FOR_ESTIMATOR, check, monotone, sample_weights
 from trainyard_boosting._predictor import BoostedTrees, installed, pinned
 from trainyard_boosting._rounds import Rounds
 from trainyard_boosting._tables import Table
@@ -31,8 +31,12 @@ class XGBoostParams(Params):
     max_depth: int = Field(6, ge=0, le=64, description="Depth of a tree; 0 for no limit")
     learning_rate: float = Field(0.3, gt=0, le=1, description="Shrinkage of each round")
     booster: Literal["gbtree", "dart"] = Field("gbtree", description="Trees, or trees with dropout")
-    tree_method: Literal["auto", "hist", "approx", "exact"] = Field("auto", description="How splits are found; auto is hist")
-    grow_policy: Literal["depthwise", "lossguide"] = Field("depthwise", description="Where a tree grows next")
+    tree_method: Literal["auto", "hist", "approx", "exact"] = Field(
+        "auto", description="How splits are found; auto is hist"
+    )
+    grow_policy: Literal["depthwise", "lossguide"] = Field(
+        "depthwise", description="Where a tree grows next"
+    )
     max_leaves: int = Field(0, ge=0, le=1_000_000, description="Leaves of a tree; 0 for no limit")
     max_bin: int = Field(256, ge=2, le=65_536, description="Bins of a numeric column")
     min_child_weight: float = Field(1.0, ge=0, description="Least sum of hessians in a leaf")
@@ -44,17 +48,29 @@ class XGBoostParams(Params):
     colsample_bynode: float = Field(1.0, gt=0, le=1, description="Share of columns a split")
     reg_alpha: float = Field(0.0, ge=0, description="L1 penalty on leaves")
     reg_lambda: float = Field(1.0, ge=0, description="L2 penalty on leaves")
-    max_cat_to_onehot: int = Field(4, ge=1, description="Columns with fewer categories are split one against the rest")
+    max_cat_to_onehot: int = Field(
+        4, ge=1, description="Columns with fewer categories are split one against the rest"
+    )
     max_cat_threshold: int = Field(64, ge=1, description="Most categories on one side of a split")
-    monotone_constraints: dict[str, Literal[-1, 0, 1]] | None = Field(None, description="Column to -1 falling, 0 free, 1 rising")
-    early_stopping_rounds: int | None = Field(None, ge=1, description="Stop after so many rounds without a better validation metric")
+    monotone_constraints: dict[str, Literal[-1, 0, 1]] | None = Field(
+        None, description="Column to -1 falling, 0 free, 1 rising"
+    )
+    early_stopping_rounds: int | None = Field(
+        None, ge=1, description="Stop after so many rounds without a better validation metric"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.tree_method == "exact" and (self.max_depth == 0 or self.grow_policy == "lossguide" or self.max_leaves):
-            raise ValueError("tree_method 'exact' needs max_depth above 0, grow_policy 'depthwise' and max_leaves 0; use 'hist'")
+        if self.tree_method == "exact" and (
+            self.max_depth == 0 or self.grow_policy == "lossguide" or self.max_leaves
+        ):
+            raise ValueError(
+                "tree_method 'exact' needs max_depth above 0, grow_policy 'depthwise' and max_leaves 0; use 'hist'"
+            )
         if self.max_depth == 0 and self.max_leaves == 0 and self.grow_policy == "lossguide":
-            raise ValueError("max_depth 0 with grow_policy 'lossguide' grows without end; set max_leaves")
+            raise ValueError(
+                "max_depth 0 with grow_policy 'lossguide' grows without end; set max_leaves"
+            )
         return self
 
 
@@ -62,17 +78,24 @@ class ClassifierParams(XGBoostParams):
     """Hyperparameters of `XGBClassifier`, by its names."""
 
     scale_pos_weight: float = Field(1.0, gt=0, description="Weight of the second class of two")
-    class_weight: Literal["balanced"] | dict[str, float] | None = Field(None, description="'balanced', or label to weight, 1 for those not named")
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        None, description="'balanced', or label to weight, 1 for those not named"
+    )
     eval_metric: Literal["logloss", "mlogloss", "auc", "aucpr", "error", "merror"] | None = Field(
-        None, description="Metric a round; logloss, or mlogloss for more than two classes, by default"
+        None,
+        description="Metric a round; logloss, or mlogloss for more than two classes, by default",
     )
 
 
 class RegressorParams(XGBoostParams):
     """Hyperparameters of `XGBRegressor`, by its names."""
 
-    objective: Literal["reg:squarederror", "reg:absoluteerror"] = Field("reg:squarederror", description="What is minimised")
-    eval_metric: Literal["rmse", "mae", "mape"] | None = Field(None, description="Metric a round; the objective's own by default")
+    objective: Literal["reg:squarederror", "reg:absoluteerror"] = Field(
+        "reg:squarederror", description="What is minimised"
+    )
+    eval_metric: Literal["rmse", "mae", "mape"] | None = Field(
+        None, description="Metric a round; the objective's own by default"
+    )
 
 
 class AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc,unused-ignore] # typed in parts only
@@ -84,7 +107,10 @@ class AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc,unused
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Whether to stop."""
         del epoch
-        scores = {PARTS[part]: {name: values[-1] for name, values in metrics.items()} for part, metrics in evals_log.items()}
+        scores = {
+            PARTS[part]: {name: values[-1] for name, values in metrics.items()}
+            for part, metrics in evals_log.items()
+        }
         return self._rounds.after(scores, model.save_model)
 
 
@@ -109,7 +135,13 @@ class XGBoost:
         return pinned(self.framework)
 
     def autolog(self) -> None:
-        mlflow.xgboost.autolog(importance_types=[], log_input_examples=False, log_models=False, log_datasets=False, silent=True)
+        mlflow.xgboost.autolog(
+            importance_types=[],
+            log_input_examples=False,
+            log_models=False,
+            log_datasets=False,
+            silent=True,
+        )
 
     def train(self, params: XGBoostParams, data: Data, training: Training) -> BoostedTrees:
         """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`."""
@@ -125,44 +157,68 @@ class XGBoost:
         rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".ubj")
         booster = rounds.resume(_load)
         if not rounds.exhausted:
-            left_out = {"early_stopping_rounds", "class_weight", "monotone_constraints", "n_estimators"}
-            if table.classes is not None and len(table.classes) > 2:  # noqa: PLR2004 - it means something for two classes only
-                left_out.add("scale_pos_weight")
-            settings = params.model_dump(exclude=left_out)
-            estimator = self.estimator(
-                **settings,
-                n_estimators=params.n_estimators - rounds.done,
-                monotone_constraints=monotone(table, params.monotone_constraints),
-                enable_categorical=True,
-                n_jobs=training.threads,
-                random_state=training.seed,
-                callbacks=[AfterRound(rounds)],
-            )
-            x, y = table.encode(data.frame), data.train.y
-            weight = sample_weights(data, getattr(params, "class_weight", None))
-            eval_set, weights = [(x, y)], [weight]
-            if data.validation is not None and len(data.validation):
-                eval_set.append((table.encode(data.validation.x), data.validation.y))
-                weights.append(data.validation.weight)
-            if weight is None and weights[-1] is None:
-                weights = []
-            self.fit(
-                estimator, x, y, sample_weight=weight, eval_set=eval_set, sample_weight_eval_set=weights or None, verbose=False, xgb_model=booster
-            )
+            estimator = self._estimator(params, table, rounds)
+            self._fit(estimator, data, table, params, booster)
             booster = estimator.get_booster()
-        return _fitted(booster if rounds.best is None else booster[: rounds.best], table, self.requirements)
+        return _fitted(
+            booster if rounds.best is None else booster[: rounds.best], table, self.requirements
+        )
+
+    def _estimator(self, params: XGBoostParams, table: Table, rounds: Rounds) -> Any:
+        """The estimator for the rounds that are left."""
+        left_out = set(NOT_FOR_ESTIMATOR)
+        if table.classes is not None and len(table.classes) > 2:
+            left_out.add("scale_pos_weight")
+        return self.estimator(
+            **params.model_dump(exclude=left_out),
+            n_estimators=params.n_estimators - rounds.done,
+            monotone_constraints=monotone(table, params.monotone_constraints),
+            enable_categorical=True,
+            n_jobs=rounds.training.threads,
+            random_state=rounds.training.seed,
+            callbacks=[AfterRound(rounds)],
+        )
+
+    def _fit(
+        self, estimator: Any, data: Data, table: Table, params: XGBoostParams, booster: Any
+    ) -> None:
+        """Train on from the booster, or from nothing where it is None."""
+        x, y = table.encode(data.frame), data.train.y
+        weight = sample_weights(data, getattr(params, "class_weight", None))
+        eval_set, weights = [(x, y)], [weight]
+        if data.validation is not None and len(data.validation):
+            eval_set.append((table.encode(data.validation.x), data.validation.y))
+            weights.append(data.validation.weight)
+        self.fit(
+            estimator,
+            x,
+            y,
+            sample_weight=weight,
+            eval_set=eval_set,
+            sample_weight_eval_set=weights if any(each is not None for each in weights) else None,
+            verbose=False,
+            xgb_model=booster,
+        )
 
 
 def _check_combination(params: XGBoostParams, table: Table) -> None:
     if params.tree_method == "exact" and any(column.categories for column in table.columns):
         name = next(column.name for column in table.columns if column.categories)
-        raise InvalidParams(f"tree_method 'exact' cannot split categories, and {name!r} holds some; use 'hist' or 'approx'")
-    if not isinstance(params, ClassifierParams) or params.eval_metric is None or table.classes is None:
+        raise InvalidParams(
+            f"tree_method 'exact' cannot split categories, and {name!r} holds some; use 'hist' or 'approx'"
+        )
+    if (
+        not isinstance(params, ClassifierParams)
+        or params.eval_metric is None
+        or table.classes is None
+    ):
         return
-    many = len(table.classes) > 2  # noqa: PLR2004 - two classes are the binary case
+    many = len(table.classes) > 2
     allowed = {"mlogloss", "merror", "auc"} if many else {"logloss", "error", "auc", "aucpr"}
     if params.eval_metric not in allowed:
-        raise InvalidParams(f"eval_metric {params.eval_metric!r} does not fit {len(table.classes)} classes; use one of {', '.join(sorted(allowed))}")
+        raise InvalidParams(
+            f"eval_metric {params.eval_metric!r} does not fit {len(table.classes)} classes; use one of {', '.join(sorted(allowed))}"
+        )
 
 
 def _load(path: str) -> tuple[Any, int]:

@@ -25,7 +25,9 @@ class Rows:
         return len(self.y)
 
     def __getitem__(self, chosen: Any) -> "Rows":
-        return Rows(self.x[chosen], self.y[chosen], None if self.weight is None else self.weight[chosen])
+        return Rows(
+            self.x[chosen], self.y[chosen], None if self.weight is None else self.weight[chosen]
+        )
 
     def shuffled(self, batch_size: int) -> Iterator["Rows"]:
         """All rows once, in an order drawn from torch's generator, in `steps` batches whose sizes differ by one at most."""
@@ -49,4 +51,8 @@ def shifted(images: Tensor) -> Tensor:
     down, right = torch.randint(0, 2 * SHIFT + 1, (2, count, 1), device=images.device)
     rows = down + torch.arange(height, device=images.device)
     columns = right + torch.arange(width, device=images.device)
-    return padded[torch.arange(count, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return padded[
+        torch.arange(count, device=images.device)[:, None, None],
+        rows[:, :, None],
+        columns[:, None, :],
+    ]

@@ -20,11 +20,18 @@ class Device:
     @classmethod
     def chosen(cls, params: NetworkParams) -> "Device":
         """As the params ask. Raises `InvalidParams` for a GPU that is not there."""
-        kind: Literal["cpu", "cuda"] = "cuda" if params.device != "cpu" and torch.cuda.is_available() else "cpu"
+        kind: Literal["cpu", "cuda"] = (
+            "cuda" if params.device != "cpu" and torch.cuda.is_available() else "cpu"
+        )
         if params.device == "cuda" and kind == "cpu":
-            raise InvalidParams("device is 'cuda', and this process sees no GPU; take 'auto' or 'cpu', or install torch with TORCH_BACKEND for one")
+            raise InvalidParams(
+                "device is 'cuda', and this process sees no GPU; take 'auto' or 'cpu', or install torch with TORCH_BACKEND for one"
+            )
         fast = torch.cuda.is_bf16_supported() if kind == "cuda" else _multiplies_bfloat16()
-        return cls(kind, params.mixed_precision == "bfloat16" or (params.mixed_precision == "auto" and fast))
+        return cls(
+            kind,
+            params.mixed_precision == "bfloat16" or (params.mixed_precision == "auto" and fast),
+        )
 
     def autocast(self) -> Any:
         """A context in which the precision holds."""
@@ -43,7 +50,9 @@ def out_of_memory_told() -> Iterator[None]:
     except RuntimeError as error:
         # torch has a type for its GPU's memory only; of the processor's this name is all there is.
         if "DefaultCPUAllocator" in str(error):
-            raise OutOfMemory(f"The run needed more memory than there is: {_first_line(error)}") from error
+            raise OutOfMemory(
+                f"The run needed more memory than there is: {_first_line(error)}"
+            ) from error
         raise
 
 

@@ -60,7 +60,12 @@ class ImageClassifier:
         own = image_model(arguments["input_example"], self.classes)
         store(
             Answering(self.network, target=None).eval(),
-            **{**arguments, **own, "pip_requirements": requirements(("torch",)), "serialization_format": "pt2"},
+            **{
+                **arguments,
+                **own,
+                "pip_requirements": requirements(("torch",)),
+                "serialization_format": "pt2",
+            },
         )
 
 
@@ -93,13 +98,25 @@ class TablePredictor:
         self._store(mlflow.pyfunc.save_model, {"path": str(path), **arguments})
 
     def _answering(self) -> Answering:
-        return Answering(self.network, target=None if self.classes else (self.encoding.target_mean, self.encoding.target_scale))
+        return Answering(
+            self.network,
+            target=None
+            if self.classes
+            else (self.encoding.target_mean, self.encoding.target_scale),
+        )
 
     def _store(self, store: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             graph = Path(folder) / "network.pt2"
             example = torch.zeros(2, self.encoding.width)
-            torch.export.save(torch.export.export(self._answering().eval(), (example,), dynamic_shapes=({0: torch.export.Dim.AUTO},)), graph)
+            torch.export.save(
+                torch.export.export(
+                    self._answering().eval(),
+                    (example,),
+                    dynamic_shapes=({0: torch.export.Dim.AUTO},),
+                ),
+                graph,
+            )
             own = table_model(self.encoding, self.classes, graph)
             store(**{**arguments, **own, "pip_requirements": requirements(("torch",))})
 
@@ -108,6 +125,9 @@ def _answers(module: nn.Module, rows: npt.NDArray[Any]) -> npt.NDArray[np.float6
     """In float32, as the logged model computes them."""
     module.eval()
     with torch.inference_mode():
-        parts = [module(torch.from_numpy(np.require(rows[at : at + AT_ONCE], requirements=["C", "W"]))) for at in range(0, len(rows), AT_ONCE)]
+        parts = [
+            module(torch.from_numpy(np.require(rows[at : at + AT_ONCE], requirements=["C", "W"])))
+            for at in range(0, len(rows), AT_ONCE)
+        ]
         found: npt.NDArray[np.float64] = torch.cat(parts).numpy().astype(np.float64)
     return found

@@ -27,10 +27,12 @@ class Scaled(nn.Module):
         some = images[:: max(1, len(images) // 4096)]
         axes = (0, 1, 2)
         self.register_buffer("mean", torch.tensor(some.mean(axes), dtype=torch.float32))
-        self.register_buffer("scale", torch.tensor(1 / np.maximum(some.std(axes), 1.0), dtype=torch.float32))
+        self.register_buffer(
+            "scale", torch.tensor(1 / np.maximum(some.std(axes), 1.0), dtype=torch.float32)
+        )
 
     def forward(self, images: Any) -> Any:
-        if images.dim() == 3:  # noqa: PLR2004 - grey, without an axis for its one channel
+        if images.dim() == 3:
             images = images.unsqueeze(-1)
         return ((images.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
 
@@ -65,7 +67,9 @@ def perceptron(params: MlpParams, inputs: int, outputs: int) -> nn.Sequential:
 
 def flattened(params: MlpParams, images: Images, classes: int) -> nn.Sequential:
     """A perceptron on raw images like these."""
-    return nn.Sequential(Scaled(images), nn.Flatten(), perceptron(params, math.prod(images.shape[1:]), classes))
+    return nn.Sequential(
+        Scaled(images), nn.Flatten(), perceptron(params, math.prod(images.shape[1:]), classes)
+    )
 
 
 def convolutional(params: CnnParams, images: Images, classes: int) -> nn.Sequential:
@@ -79,13 +83,22 @@ def convolutional(params: CnnParams, images: Images, classes: int) -> nn.Sequent
     layers: list[nn.Module] = []
     for filters in params.conv_channels:
         layers += [
-            nn.Conv2d(channels, filters, params.kernel_size, padding=params.kernel_size // 2, bias=False),
-            nn.MaxPool2d(2), nn.BatchNorm2d(filters), nn.ReLU(),
+            nn.Conv2d(
+                channels, filters, params.kernel_size, padding=params.kernel_size // 2, bias=False
+            ),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(filters),
+            nn.ReLU(),
         ]
         channels, height, width = filters, height // 2, width // 2
     return nn.Sequential(
-        Scaled(images), *layers, nn.Flatten(), nn.Linear(channels * height * width, params.dense_units), nn.ReLU(),
-        nn.Dropout(params.dropout), nn.Linear(params.dense_units, classes),
+        Scaled(images),
+        *layers,
+        nn.Flatten(),
+        nn.Linear(channels * height * width, params.dense_units),
+        nn.ReLU(),
+        nn.Dropout(params.dropout),
+        nn.Linear(params.dense_units, classes),
     )
 
 
@@ -97,4 +110,11 @@ def summary(network: nn.Module) -> str:
         if not list(layer.children())
     ]
     total = sum(each.numel() for each in network.parameters())
-    return "\n".join([f"{'layer':<16} {'':<88} {'parameters':>12}", *lines, f"{'total':<16} {'':<88} {total:>12,}", ""])
+    return "\n".join(
+        [
+            f"{'layer':<16} {'':<88} {'parameters':>12}",
+            *lines,
+            f"{'total':<16} {'':<88} {total:>12,}",
+            "",
+        ]
+    )

@@ -11,7 +11,8 @@ from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_pytorch._batches import shifted
 from trainyard_pytorch._fitted import ImageClassifier
-from trainyard_pytorch._loop import lesson, train
+from trainyard_pytorch._lesson import lesson
+from trainyard_pytorch._loop import train
 from trainyard_pytorch._networks import convolutional
 
 
@@ -34,7 +35,13 @@ class Cnn:
         """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`."""
         check_batch(params, normed=True)
         classes = data.classes or ()
-        given = lesson(self.task, data.train, data.validation, encode=lambda images: images, augment=shifted if params.augment else None)
+        given = lesson(
+            self.task,
+            data.train,
+            data.validation,
+            encode=lambda images: images,
+            augment=shifted if params.augment else None,
+        )
         build = partial(convolutional, params, data.train.x, len(classes))
         return ImageClassifier(train(build, params, given, training), classes)
 
@@ -42,5 +49,9 @@ class Cnn:
 cnn = Cnn(
     name="cnn",
     description="A convolutional network on images",
-    example={"model": "cnn", "params": {"conv_channels": [16, 32], "epochs": 10}, "data": {"source": "builtin", "name": "digits"}},
+    example={
+        "model": "cnn",
+        "params": {"conv_channels": [16, 32], "epochs": 10},
+        "data": {"source": "builtin", "name": "digits"},
+    },
 )

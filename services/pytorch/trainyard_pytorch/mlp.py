@@ -11,7 +11,8 @@ from trainyard.networks.tables import TableEncoding
 from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_pytorch._fitted import ImageClassifier, TablePredictor
-from trainyard_pytorch._loop import lesson, train
+from trainyard_pytorch._lesson import lesson
+from trainyard_pytorch._loop import train
 from trainyard_pytorch._networks import flattened, perceptron
 
 
@@ -30,7 +31,9 @@ class Mlp:
     def autolog(self) -> None:
         """Nothing: MLflow's autologging reaches torch through Lightning alone, and the loop reports all it would."""
 
-    def train(self, params: MlpParams, data: Data, training: Training) -> ImageClassifier | TablePredictor:
+    def train(
+        self, params: MlpParams, data: Data, training: Training
+    ) -> ImageClassifier | TablePredictor:
         """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`."""
         check_batch(params, normed=params.batch_norm)
         if data.kind == "images":
@@ -40,14 +43,25 @@ class Mlp:
     def _on_images(self, params: MlpParams, data: Data, training: Training) -> ImageClassifier:
         classes = data.classes or ()
         given = lesson(self.task, data.train, data.validation, encode=lambda images: images)
-        return ImageClassifier(train(partial(flattened, params, data.train.x, len(classes)), params, given, training), classes)
+        return ImageClassifier(
+            train(partial(flattened, params, data.train.x, len(classes)), params, given, training),
+            classes,
+        )
 
     def _on_table(self, params: MlpParams, data: Data, training: Training) -> TablePredictor:
-        encoding = TableEncoding.fitted(data.frame, data.train.y if self.task is Task.REGRESSION else None)
+        encoding = TableEncoding.fitted(
+            data.frame,
+            data.train.y if self.task is Task.REGRESSION else None,
+            data.notations,
+        )
         target = (encoding.target_mean, encoding.target_scale)
-        given = lesson(self.task, data.train, data.validation, encode=encoding.encode, target=target)
+        given = lesson(
+            self.task, data.train, data.validation, encode=encoding.encode, target=target
+        )
         outputs = len(data.classes) if data.classes else 1
-        network = train(partial(perceptron, params, encoding.width, outputs), params, given, training)
+        network = train(
+            partial(perceptron, params, encoding.width, outputs), params, given, training
+        )
         return TablePredictor(network, encoding, data.classes)
 
 
@@ -56,12 +70,20 @@ mlp = Mlp(
     task=Task.CLASSIFICATION,
     data=("images", "table"),
     description="A multilayer perceptron on images or tables",
-    example={"model": "mlp", "params": {"hidden_units": [256, 128], "epochs": 10}, "data": {"source": "builtin", "name": "digits"}},
+    example={
+        "model": "mlp",
+        "params": {"hidden_units": [256, 128], "epochs": 10},
+        "data": {"source": "builtin", "name": "digits"},
+    },
 )
 mlp_regressor = Mlp(
     name="mlp_regressor",
     task=Task.REGRESSION,
     data=("table",),
     description="A multilayer perceptron that predicts numbers from tables",
-    example={"model": "mlp_regressor", "params": {"hidden_units": [64], "epochs": 50}, "data": {"source": "builtin", "name": "diabetes"}},
+    example={
+        "model": "mlp_regressor",
+        "params": {"hidden_units": [64], "epochs": 50},
+        "data": {"source": "builtin", "name": "diabetes"},
+    },
 )

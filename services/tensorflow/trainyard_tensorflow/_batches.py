@@ -27,7 +27,9 @@ class Rows:
         """Batches of an epoch."""
         return steps_of(len(self), batch_size)
 
-    def shuffled(self, batch_size: int, *, seed: int, epoch: tf.Variable, augment: bool) -> tf.data.Dataset:
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: tf.Variable, augment: bool
+    ) -> tf.data.Dataset:
         """All rows once, in `steps` batches whose sizes differ by one at most, in an order drawn from the seed and `epoch`.
 
         `epoch`, int64 of (), is read when an iteration begins.
@@ -36,8 +38,12 @@ class Rows:
         x, y, weight = self._tensors()
 
         def batches(_: Any) -> Any:
-            order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), tf.stack([tf.constant(seed, tf.int64), epoch]))
-            return tf.data.Dataset.range(steps).map(lambda step: (step, order[step * count // steps : (step + 1) * count // steps]))
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(count, dtype=tf.int64), tf.stack([tf.constant(seed, tf.int64), epoch])
+            )
+            return tf.data.Dataset.range(steps).map(
+                lambda step: (step, order[step * count // steps : (step + 1) * count // steps])
+            )
 
         def rows(step: Any, chosen: Any) -> Any:
             some = tf.gather(x, chosen)
@@ -54,7 +60,11 @@ class Rows:
 
     def _tensors(self) -> tuple[Any, Any, Any]:
         with tf.device("CPU:0"):
-            return tf.convert_to_tensor(self.x), tf.convert_to_tensor(self.y), tf.convert_to_tensor(self.weight)
+            return (
+                tf.convert_to_tensor(self.x),
+                tf.convert_to_tensor(self.y),
+                tf.convert_to_tensor(self.weight),
+            )
 
 
 def shifted(images: Any, seed: Any) -> Any:
@@ -67,7 +77,9 @@ def shifted(images: Any, seed: Any) -> Any:
     padded = tf.pad(images, [[0, 0], [SHIFT, SHIFT], [SHIFT, SHIFT], [0, 0]])
     moved = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * SHIFT + 1, tf.int32)
     rows = tf.broadcast_to((moved[0] + tf.range(height))[:, :, tf.newaxis], (count, height, width))
-    columns = tf.broadcast_to((moved[1] + tf.range(width))[:, tf.newaxis, :], (count, height, width))
+    columns = tf.broadcast_to(
+        (moved[1] + tf.range(width))[:, tf.newaxis, :], (count, height, width)
+    )
     return tf.gather_nd(padded, tf.stack([rows, columns], axis=-1), batch_dims=1)
 
 

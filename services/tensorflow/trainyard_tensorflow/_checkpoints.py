@@ -16,7 +16,9 @@ Arrays = Sequence[npt.NDArray[Any]]
 def save(folder: Path, groups: Mapping[str, Arrays], **numbers: float) -> None:
     """Put it in the place of the one before."""
     unfinished = folder / "unfinished.npz"
-    arrays: dict[str, Any] = {f"{name}/{at}": array for name, group in groups.items() for at, array in enumerate(group)}
+    arrays: dict[str, Any] = {
+        f"{name}/{at}": array for name, group in groups.items() for at, array in enumerate(group)
+    }
     with unfinished.open("wb") as file:
         np.savez(file, **arrays, **numbers)  # type: ignore[arg-type]  # by name, of which one is savez's own
     os.replace(unfinished, folder / "epoch.npz")  # noqa: PTH105 - the atomic rename, by its own name

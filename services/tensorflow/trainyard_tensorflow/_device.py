@@ -10,7 +10,10 @@ import tensorflow as tf
 from trainyard.errors import GpuOutOfMemory, InvalidParams, OutOfMemory
 from trainyard.networks.params import NetworkParams
 
-INSTALLED = next((name for name in ("tensorflow", "tensorflow-cpu") if any(distributions(name=name))), "tensorflow")
+INSTALLED = next(
+    (name for name in ("tensorflow", "tensorflow-cpu") if any(distributions(name=name))),
+    "tensorflow",
+)
 """The distribution that TensorFlow came in."""
 
 
@@ -28,7 +31,9 @@ class Device:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         gpus = tf.config.list_physical_devices("GPU") if params.device != "cpu" else []
         if params.device == "cuda" and not gpus:
-            raise InvalidParams("device is 'cuda', and this process sees no GPU; take 'auto' or 'cpu', or install tensorflow[and-cuda]")
+            raise InvalidParams(
+                "device is 'cuda', and this process sees no GPU; take 'auto' or 'cpu', or install tensorflow[and-cuda]"
+            )
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
         fast = _gpu_multiplies_bfloat16(gpus[0]) if gpus else _multiplies_bfloat16()
@@ -53,7 +58,9 @@ def out_of_memory_told(device: Device) -> Iterator[None]:
 def _multiplies_bfloat16() -> bool:
     """Without these instructions bfloat16 is emulated, and slower than float32."""
     try:
-        flags = set(Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split())
+        flags = set(
+            Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split()
+        )
     except OSError:
         return False
     return bool(flags & {"avx512_bf16", "amx_bf16"})

@@ -58,7 +58,7 @@ class ImageClassifier:
         self._store(mlflow.tensorflow.save_model, {"path": str(path), **arguments})
 
     def _store(self, store: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-        model = answering(self.network, grey=arguments["input_example"].ndim == 3, target=None)  # noqa: PLR2004 - without an axis for channels
+        model = answering(self.network, grey=arguments["input_example"].ndim == 3, target=None)
         own = image_model(arguments["input_example"], self.classes)
         store(model, **{**arguments, **own, "pip_requirements": requirements(*REQUIRED)})
 
@@ -93,7 +93,12 @@ class TablePredictor:
 
     @cached_property
     def _answering(self) -> keras.Sequential:
-        return answering(self.network, target=None if self.classes else (self.encoding.target_mean, self.encoding.target_scale))
+        return answering(
+            self.network,
+            target=None
+            if self.classes
+            else (self.encoding.target_mean, self.encoding.target_scale),
+        )
 
     def _store(self, store: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -105,5 +110,7 @@ class TablePredictor:
 
 def _answers(model: keras.Sequential, rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """In float32, as the logged model computes them."""
-    found: npt.NDArray[np.float64] = model.predict(rows, batch_size=AT_ONCE, verbose=0).astype(np.float64)
+    found: npt.NDArray[np.float64] = model.predict(rows, batch_size=AT_ONCE, verbose=0).astype(
+        np.float64
+    )
     return found

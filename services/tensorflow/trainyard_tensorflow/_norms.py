@@ -14,12 +14,23 @@ class FusedNorm(layers.BatchNormalization):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         del mask
-        flat = inputs.shape.rank == 2  # noqa: PLR2004 - rows of units
-        known = (tf.constant([]), tf.constant([])) if training else (tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance))
+        flat = inputs.shape.rank == 2
+        known = (
+            (tf.constant([]), tf.constant([]))
+            if training
+            else (
+                tf.convert_to_tensor(self.moving_mean),
+                tf.convert_to_tensor(self.moving_variance),
+            )
+        )
         out, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs[:, tf.newaxis, tf.newaxis] if flat else inputs,
-            scale=tf.convert_to_tensor(self.gamma), offset=tf.convert_to_tensor(self.beta), mean=known[0], variance=known[1],
-            epsilon=self.epsilon, is_training=bool(training),
+            scale=tf.convert_to_tensor(self.gamma),
+            offset=tf.convert_to_tensor(self.beta),
+            mean=known[0],
+            variance=known[1],
+            epsilon=self.epsilon,
+            is_training=bool(training),
         )
         if training:
             for kept, new in ((self.moving_mean, mean), (self.moving_variance, variance)):

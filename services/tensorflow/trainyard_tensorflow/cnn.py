@@ -12,7 +12,8 @@ from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_tensorflow._device import INSTALLED
 from trainyard_tensorflow._fitted import ImageClassifier
-from trainyard_tensorflow._loop import lesson, train
+from trainyard_tensorflow._lesson import lesson
+from trainyard_tensorflow._loop import train
 from trainyard_tensorflow._networks import convolutional
 
 
@@ -30,13 +31,21 @@ class Cnn:
 
     def autolog(self) -> None:
         """With MLflow's, without what is logged by hand after the training: model, data, checkpoints."""
-        mlflow.tensorflow.autolog(log_models=False, log_datasets=False, checkpoint=False, silent=True)
+        mlflow.tensorflow.autolog(
+            log_models=False, log_datasets=False, checkpoint=False, silent=True
+        )
 
     def train(self, params: CnnParams, data: Data, training: Training) -> ImageClassifier:
         """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`."""
         check_batch(params, normed=True)
         classes = data.classes or ()
-        given = lesson(self.task, data.train, data.validation, encode=lambda images: images, augment=params.augment)
+        given = lesson(
+            self.task,
+            data.train,
+            data.validation,
+            encode=lambda images: images,
+            augment=params.augment,
+        )
         build = partial(convolutional, params, data.train.x, len(classes))
         return ImageClassifier(train(build, params, given, training), classes)
 
@@ -44,5 +53,9 @@ class Cnn:
 cnn = Cnn(
     name="cnn",
     description="A convolutional network on images",
-    example={"model": "cnn", "params": {"conv_channels": [16, 32], "epochs": 10}, "data": {"source": "builtin", "name": "digits"}},
+    example={
+        "model": "cnn",
+        "params": {"conv_channels": [16, 32], "epochs": 10},
+        "data": {"source": "builtin", "name": "digits"},
+    },
 )

@@ -13,7 +13,8 @@ from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_tensorflow._device import INSTALLED
 from trainyard_tensorflow._fitted import ImageClassifier, TablePredictor
-from trainyard_tensorflow._loop import lesson, train
+from trainyard_tensorflow._lesson import lesson
+from trainyard_tensorflow._loop import train
 from trainyard_tensorflow._networks import flattened, perceptron
 
 
@@ -31,9 +32,13 @@ class Mlp:
 
     def autolog(self) -> None:
         """With MLflow's, without what is logged by hand after the training: model, data, checkpoints."""
-        mlflow.tensorflow.autolog(log_models=False, log_datasets=False, checkpoint=False, silent=True)
+        mlflow.tensorflow.autolog(
+            log_models=False, log_datasets=False, checkpoint=False, silent=True
+        )
 
-    def train(self, params: MlpParams, data: Data, training: Training) -> ImageClassifier | TablePredictor:
+    def train(
+        self, params: MlpParams, data: Data, training: Training
+    ) -> ImageClassifier | TablePredictor:
         """Fit. Raises `InvalidParams`, `InvalidData`, `Diverged`, `OutOfMemory`, `GpuOutOfMemory`."""
         check_batch(params, normed=params.batch_norm)
         if data.kind == "images":
@@ -43,14 +48,25 @@ class Mlp:
     def _on_images(self, params: MlpParams, data: Data, training: Training) -> ImageClassifier:
         classes = data.classes or ()
         given = lesson(self.task, data.train, data.validation, encode=lambda images: images)
-        return ImageClassifier(train(partial(flattened, params, data.train.x, len(classes)), params, given, training), classes)
+        return ImageClassifier(
+            train(partial(flattened, params, data.train.x, len(classes)), params, given, training),
+            classes,
+        )
 
     def _on_table(self, params: MlpParams, data: Data, training: Training) -> TablePredictor:
-        encoding = TableEncoding.fitted(data.frame, data.train.y if self.task is Task.REGRESSION else None)
+        encoding = TableEncoding.fitted(
+            data.frame,
+            data.train.y if self.task is Task.REGRESSION else None,
+            data.notations,
+        )
         target = (encoding.target_mean, encoding.target_scale)
-        given = lesson(self.task, data.train, data.validation, encode=encoding.encode, target=target)
+        given = lesson(
+            self.task, data.train, data.validation, encode=encoding.encode, target=target
+        )
         outputs = len(data.classes) if data.classes else 1
-        network = train(partial(perceptron, params, encoding.width, outputs), params, given, training)
+        network = train(
+            partial(perceptron, params, encoding.width, outputs), params, given, training
+        )
         return TablePredictor(network, encoding, data.classes)
 
 
@@ -59,12 +75,20 @@ mlp = Mlp(
     task=Task.CLASSIFICATION,
     data=("images", "table"),
     description="A multilayer perceptron on images or tables",
-    example={"model": "mlp", "params": {"hidden_units": [256, 128], "epochs": 10}, "data": {"source": "builtin", "name": "digits"}},
+    example={
+        "model": "mlp",
+        "params": {"hidden_units": [256, 128], "epochs": 10},
+        "data": {"source": "builtin", "name": "digits"},
+    },
 )
 mlp_regressor = Mlp(
     name="mlp_regressor",
     task=Task.REGRESSION,
     data=("table",),
     description="A multilayer perceptron that predicts numbers from tables",
-    example={"model": "mlp_regressor", "params": {"hidden_units": [64], "epochs": 50}, "data": {"source": "builtin", "name": "diabetes"}},
+    example={
+        "model": "mlp_regressor",
+        "params": {"hidden_units": [64], "epochs": 50},
+        "data": {"source": "builtin", "name": "diabetes"},
+    },
 )

@@ -1,0 +1,239 @@
+"""How runs look in a terminal: a bar while one trains, a table and links at its end."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from trainyard.contract import DatasetInfo, ModelInfo, Run, RunPage, RunStatus
+
+COLOURS = {RunStatus.FINISHED: "green", RunStatus.FAILED: "red", RunStatus.KILLED: "yellow"}
+PIPE_WIDTH = 10_000
+MINUTE = 60
+
+
+def console_on(*, stderr: bool = False) -> Console:
+    """A console that wraps in a terminal and nowhere else."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(
+        stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else PIPE_WIDTH
+    )
+
+
+class LiveRunView:
+    """Follows a run: a bar in a terminal, a line for each phase elsewhere. `show` takes each change."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = [
+            TextColumn(f"{{task.fields[{name}]}}", markup=False)
+            for name in ("what", "rounds", "metric", "eta")
+        ]
+        self._bar = Progress(
+            columns[0],
+            BarColumn(bar_width=30),
+            *columns[1:],
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(
+            "", total=None, what="submitted", rounds="", metric="", eta=""
+        )
+        self._said = ""
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, run: Run) -> None:
+        """Show the run as it stands."""
+        progress = run.progress
+        self._bar.update(
+            self._task,
+            what=f"{run.model} {_doing(run)}",
+            completed=progress.done if progress else 0,
+            total=progress.total if progress else None,
+            rounds=f"{progress.done}/{progress.total} {progress.unit}" if progress else "",
+            metric=_newest(run),
+            eta=_left(progress.eta_seconds) if progress else "",
+        )
+        self._say(f"{run.run_id} {_doing(run)}")
+
+    def away(self, error: Exception) -> None:
+        """Show that the service does not answer for now."""
+        self._bar.update(self._task, what="waiting for the service", eta="")
+        self._say(f"{error}; asking again")
+
+    def _say(self, line: str) -> None:
+        if not self._console.is_terminal and line != self._said:
+            self._console.print(line)
+            self._said = line
+
+
+def show_run(console: Console, run: Run) -> None:
+    """A run as it stands or ended: what it came to, its metrics and links."""
+    console.print(
+        Text.assemble(
+            (str(run.status), COLOURS.get(run.status, "bold")),
+            f" {run.model} {run.run_id}{_standing(run)}",
+        )
+    )
+    if run.reason:
+        console.print(f"{run.reason}: {run.message}" if run.message else run.reason)
+        if run.retryable:
+            console.print("The same request may succeed when it is trained again.")
+    if run.metrics:
+        values = ((name, f"{value:.6g}") for name, value in sorted(run.metrics.items()))
+        _show_rows(console, ("metric", "value"), values)
+    for label, text in _results(run):
+        console.print(f"{label:<11} {text}", soft_wrap=True)
+
+
+def show_page(console: Console, page: RunPage) -> None:
+    """Runs, newest first."""
+    columns = ("run", "status", "model", "experiment", "submitted (UTC)", "reason")
+    rows = (
+        (
+            run.run_id,
+            run.status,
+            run.model,
+            run.experiment,
+            f"{run.submitted_at:%Y-%m-%d %H:%M:%S}",
+            run.reason or "",
+        )
+        for run in page.runs
+    )
+    _show_rows(console, columns, rows)
+    if page.cursor:
+        console.print(f"More with --cursor {page.cursor}", soft_wrap=True)
+
+
+def show_models(console: Console, models: Iterable[ModelInfo]) -> None:
+    """Models, with what each trains on."""
+    columns = ("model", "task", "data", "framework", "what it is")
+    rows = (
+        (
+            each.name,
+            each.task,
+            ", ".join(each.data),
+            f"{each.framework} {each.framework_version}",
+            each.description,
+        )
+        for each in models
+    )
+    _show_rows(console, columns, rows)
+
+
+def show_model(console: Console, model: ModelInfo) -> None:
+    """A model's params, with their defaults and meaning, and an example request."""
+    console.print(
+        f"{model.name}: {model.description} ({model.task}, {model.framework} {model.framework_version})"
+    )
+    rows = (
+        (name, str(model.defaults.get(name, "")), str(schema.get("description", "")))
+        for name, schema in model.params_schema.get("properties", {}).items()
+    )
+    _show_rows(console, ("param", "default", "meaning"), rows)
+    console.print("Example:")
+    console.print_json(data=model.example)
+
+
+def show_datasets(console: Console, datasets: Iterable[DatasetInfo]) -> None:
+    """Data sets, by their source and name."""
+    rows = (
+        (
+            each.source,
+            each.name,
+            each.task or "",
+            "" if each.size_bytes is None else f"{each.size_bytes}",
+        )
+        for each in datasets
+    )
+    _show_rows(console, ("source", "name", "task", "bytes"), rows)
+
+
+def _show_rows(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table where it fits into the console's width; else a line a fact, so that nothing is cut."""
+    held = [[Text(cell) for cell in row] for row in rows]
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in held:
+        table.add_row(*row)
+    unbounded = console.options.update(width=PIPE_WIDTH)
+    if console.measure(table, options=unbounded).maximum <= console.width:
+        console.print(table)
+        return
+    for row in held:
+        console.print(_record(columns, row))
+
+
+def _record(columns: Sequence[str], row: Sequence[Text]) -> Table:
+    """One row as lines of name and value; an empty value has none."""
+    lines = Table(box=None, show_header=False, pad_edge=False)
+    lines.add_column(no_wrap=True, style="bold", width=max(map(len, columns)))
+    lines.add_column(overflow="fold")
+    for name, value in zip(columns, row, strict=True):
+        if value:
+            lines.add_row(name, value)
+    lines.add_row("", "")
+    return lines
+
+
+def _doing(run: Run) -> str:
+    if run.status is RunStatus.SCHEDULED:
+        return f"waits, {run.queue_position} in the queue" if run.queue_position else "waits"
+    return (
+        (run.phase or run.status).replace("_", " ")
+        if run.status is RunStatus.RUNNING
+        else run.status
+    )
+
+
+def _standing(run: Run) -> str:
+    if run.status.ended:
+        return ""
+    progress = (
+        f", {run.progress.done}/{run.progress.total} {run.progress.unit}" if run.progress else ""
+    )
+    return f": {_doing(run)}{progress}"
+
+
+def _results(run: Run) -> Iterable[tuple[str, str]]:
+    if run.registered:
+        aliases = ", ".join(run.registered.aliases) or "no alias"
+        yield "registered", f"{run.registered.name} version {run.registered.version} ({aliases})"
+        if run.registered.decision:
+            yield "decision", run.registered.decision
+    for sentence in run.warnings:
+        yield "warning", sentence
+    if run.model_uri:
+        yield "model", run.model_uri
+    yield "MLflow", run.links.mlflow
+
+
+def _newest(run: Run) -> str:
+    for prefix in ("validation_", "train_"):
+        for name, value in run.metrics.items():
+            if name.startswith(prefix):
+                return f"{name} {value:.4g}"
+    return ""
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.0f} s left" if seconds < 2 * MINUTE else f"{seconds / MINUTE:.0f} min left"

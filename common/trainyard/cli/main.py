@@ -1,0 +1,272 @@
+"""`trainyard`: train, score, watch and promote from a terminal or a script."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from trainyard.cli.display import (
+    LiveRunView,
+    console_on,
+    show_datasets,
+    show_model,
+    show_models,
+    show_page,
+)
+from trainyard.cli.exits import EXIT_CODES, Commands, Exit
+from trainyard.cli.following import exit_as, follow_to_end, interruptible, print_run, see_through
+from trainyard.cli.installation import installed, locks_dir, reachable_registry
+from trainyard.cli.options import AsJson, Detach, Key, Token, Url
+from trainyard.cli.request_source import read_request, request_of
+from trainyard.cli.run_file import checked, write_run
+from trainyard.cli.score import score
+from trainyard.client import TrainyardClient
+from trainyard.contract import RunStatus, TrainRequest
+from trainyard.errors import Invalid
+from trainyard.field_errors import complaints
+
+app = typer.Typer(
+    cls=Commands,
+    help=__doc__,
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunId = Annotated[str, typer.Argument(help="The run's id", show_default=False)]
+Alias = Annotated[str, typer.Option(help="The alias to move")]
+
+
+@app.command(epilog=EXIT_CODES)
+def train(  # noqa: PLR0913 - one option each
+    request: Annotated[
+        str | None,
+        typer.Argument(
+            help="The request as JSON: itself, a file that holds it, or - for standard input"
+        ),
+    ] = None,
+    *,
+    model: Annotated[str | None, typer.Option(help="The model, instead of the file's")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="The data: a builtin's name, a table (with --target), or images"),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The table's column to predict")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A param; again for another"),
+    ] = None,
+    register: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Register the model under this name")
+    ] = None,
+    key: Key = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Submit a training, follow it with a bar, and show its metrics and links."""
+    wanted = request_of(
+        request, model=model, data=data, target=target, params=param or [], register=register
+    )
+    with TrainyardClient(url, token=token) as client:
+        see_through(client, client.submit, wanted, key=key, detach=detach, as_json=as_json)
+
+
+app.command(epilog=EXIT_CODES)(score)
+
+
+@app.command()
+def status(run_id: RunId, *, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Show a run as it stands."""
+    with TrainyardClient(url, token=token) as client:
+        print_run(client.get(run_id), as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def wait(
+    run_id: RunId,
+    *,
+    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds to wait at most")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Wait until a run ends, also over restarts of its service; the exit code tells how it ended."""
+    with TrainyardClient(url, token=token) as client:
+        client.get(run_id)  # a wrong address or id is said at once
+        run = follow_to_end(client, run_id, timeout)
+    if not run.status.ended:
+        console_on(stderr=True).print(f"{run_id} is still {run.status}")
+        raise typer.Exit(Exit.TIMED_OUT)
+    exit_as(run, as_json=as_json)
+
+
+@app.command()
+def logs(
+    run_id: RunId,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends")
+    ] = False,
+    tail: Annotated[
+        int | None, typer.Option(min=1, help="Only so many last lines, at first")
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Print what a run printed."""
+    with TrainyardClient(url, token=token) as client, interruptible(run_id):
+        if not follow:
+            typer.echo(client.logs(run_id, tail=tail), nl=False)
+            return
+        for line in client.follow_logs(run_id, tail=tail):
+            typer.echo(line)
+
+
+@app.command()
+def cancel(run_id: RunId, *, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Cancel a run, and wait until it has ended."""
+    with TrainyardClient(url, token=token) as client:
+        run = client.cancel(run_id)
+        if not run.status.ended:
+            run = client.wait(run_id)
+    typer.echo(run.model_dump_json() if as_json else f"{run.run_id} {run.status}")
+
+
+@app.command("list")
+def list_runs(  # noqa: PLR0913 - one option each
+    *,
+    status: Annotated[
+        RunStatus | None, typer.Option(case_sensitive=False, help="Only runs of this status")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Only runs of this model")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Only runs of this experiment")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """List runs, newest first."""
+    with TrainyardClient(url, token=token) as client:
+        page = client.list(
+            status=status, model=model, experiment=experiment, limit=limit, cursor=cursor
+        )
+    if as_json:
+        typer.echo(page.model_dump_json())
+    else:
+        show_page(console_on(), page)
+
+
+@app.command()
+def models(
+    model: Annotated[str | None, typer.Argument(help="One model, with its params")] = None,
+    *,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Show what the service trains, or one model's params."""
+    with TrainyardClient(url, token=token) as client:
+        found = [client.model(model)] if model else client.models()
+    if as_json:
+        typer.echo(
+            found[0].model_dump_json()
+            if model
+            else json.dumps([each.model_dump(mode="json") for each in found])
+        )
+    elif model:
+        show_model(console_on(), found[0])
+    else:
+        show_models(console_on(), found)
+
+
+@app.command()
+def datasets(*, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Show the builtin data sets, and the files below the data roots."""
+    with TrainyardClient(url, token=token) as client:
+        found = client.datasets()
+    if as_json:
+        typer.echo(json.dumps([each.model_dump(mode="json") for each in found]))
+    else:
+        show_datasets(console_on(), found)
+
+
+@app.command(epilog=EXIT_CODES)
+def promote(  # noqa: PLR0913 - one option each
+    run_id: RunId,
+    *,
+    reject: Annotated[
+        bool, typer.Option("--reject", help="Move nothing, and say so on the version")
+    ] = False,
+    by: Annotated[str | None, typer.Option(help="Who asks, for the decision's text")] = None,
+    comment: Annotated[str | None, typer.Option(help="Why, for the decision's text")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Decide about a run that was judged, by the rule of its request; see `promote.when`."""
+    with TrainyardClient(url, token=token) as client:
+        found = client.promote(run_id, approved=not reject, by=by, comment=comment)
+    typer.echo(found.model_dump_json() if as_json else found.decision)
+    raise typer.Exit(Exit.FINISHED if found.promoted or reject else Exit.RUN_FAILED)
+
+
+@app.command()
+def rollback(name: str, *, alias: Alias = "champion") -> None:
+    """Give the alias back to the version that held it before (MLFLOW_TRACKING_URI)."""
+    with reachable_registry() as (registry, client):
+        version = registry.rollback(client, name=name, alias=alias, locks=locks_dir())
+    typer.echo(f"{alias} of {name} is version {version}")
+
+
+@app.command()
+def serve() -> None:
+    """Serve the models of the service that is installed here; settings are TRAINYARD_… variables."""
+    settings, service = installed()
+    from trainyard.api.server import serve as serve_api
+
+    serve_api(service, settings)
+
+
+@app.command("run", epilog=EXIT_CODES)
+def run_once(
+    request: Annotated[
+        str,
+        typer.Argument(
+            help="The request as JSON: itself, a file that holds it, or - for standard input"
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the run as it ended to this file too, as JSON",
+            callback=checked,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train once in the foreground, without a server; an interrupt cancels. For a one-shot container."""
+    try:
+        wanted = TrainRequest.model_validate_json(json.dumps(read_request(request)))
+    except ValidationError as error:
+        raise Invalid(errors=complaints(error, TrainRequest)) from error
+    settings, service = installed()
+    from trainyard.supervisor.once import run_once as train_once
+
+    with LiveRunView(console_on(stderr=True)) as view:
+        run = train_once(service, settings, wanted, on_change=view.show)
+    if output:
+        write_run(output, run)
+    exit_as(run, as_json=as_json)
+
+
+def main() -> None:
+    """The program."""
+    app()

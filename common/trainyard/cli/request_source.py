@@ -1,0 +1,95 @@
+"""A request out of a file and the command line's options."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic_core import from_json
+
+from trainyard.errors import Malformed
+
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+
+
+def request_of(  # noqa: PLR0913 - one option each
+    source: str | None,
+    *,
+    model: str | None,
+    data: str | None,
+    target: str | None,
+    params: list[str],
+    register: str | None,
+) -> dict[str, Any]:
+    """The request of the file, with what the options say in its place. The service validates it."""
+    if source is None and not (model and data):
+        raise typer.BadParameter("give a request file, or --model and --data")
+    body = read_request(source) if source is not None else {}
+    if model:
+        body["model"] = model
+    if data:
+        body["data"] = _data(data, target)
+    elif target:
+        body["data"] = _part(body, "data") | {"target": target}
+    if params:
+        body["params"] = _part(body, "params") | dict(_param(each) for each in params)
+    if register:
+        body["register"] = _part(body, "register") | {"name": register}
+    return body
+
+
+def read_request(source: str) -> dict[str, Any]:
+    """The JSON object that `source` is, or that the file holds, or standard input for `-`. Raises `Malformed`."""
+    try:
+        body = from_json(_text(source), allow_inf_nan=False)
+    except (OSError, ValueError) as error:
+        raise Malformed(f"{source} does not hold a request as JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Malformed(
+            f"{source} holds a JSON {type(body).__name__}, where a request is an object"
+        )
+    return body
+
+
+def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
+    found = body.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def scored_data(name: str, target: str | None) -> dict[str, Any]:
+    """Data to score: a table need not have a target."""
+    if target or not name.lower().endswith(TABLE_SUFFIXES):
+        return _data(name, target)
+    return {"source": "file", "uri": name}
+
+
+def _data(name: str, target: str | None) -> dict[str, Any]:
+    if target:
+        return {"source": "file", "uri": name, "target": target}
+    if name.lower().endswith(TABLE_SUFFIXES):
+        raise typer.BadParameter(
+            f"--data {name} is a table: name the column to predict with --target"
+        )
+    return (
+        {"source": "images", "uri": name}
+        if set(name) & set("/.:")
+        else {"source": "builtin", "name": name}
+    )
+
+
+def _param(text: str) -> tuple[str, Any]:
+    """`name=value`; the value is JSON where it can be, else text."""
+    name, found, value = text.partition("=")
+    if not (found and name):
+        raise typer.BadParameter(f"-p {text}: should be NAME=VALUE, such as max_depth=6")
+    try:
+        return name, json.loads(value, parse_constant=lambda _: value)
+    except ValueError:
+        return name, value
+
+
+def _text(source: str) -> bytes:
+    if source.lstrip().startswith("{"):
+        return source.encode()
+    return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()

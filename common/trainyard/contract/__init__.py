@@ -1,0 +1,91 @@
+"""The wire: what callers send and what they get back, and nothing else.
+
+Every model refuses unknown fields and is strict: `"300"` is not an integer here.
+"""
+
+from trainyard.contract.catalogue import DatasetInfo, ModelInfo
+from trainyard.contract.data import (
+    BuiltinData,
+    CategoryColumn,
+    DataSpec,
+    FileData,
+    ImageData,
+    NumberColumn,
+    ScoredData,
+    ScoredFileData,
+)
+from trainyard.contract.problems import FieldError, Problem
+from trainyard.contract.promotion import Promote, Promotion, Register, Registered
+from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
+from trainyard.contract.scoring import MODEL_URI_PATTERN, RunRequest, ScoreRequest
+from trainyard.contract.split import Split
+from trainyard.contract.training import TrainRequest
+from trainyard.contract.wire import (
+    MOST_COLUMNS,
+    NAME_PATTERN,
+    WRITTEN_BY_US,
+    Alias,
+    Column,
+    Fraction,
+    Name,
+    TagName,
+    Wire,
+)
+from trainyard.contract.words import (
+    OnExisting,
+    OnIncomparable,
+    OnOutOfMemory,
+    Phase,
+    Reason,
+    RunKind,
+    RunStatus,
+    Task,
+    When,
+)
+
+__all__ = [
+    "MODEL_URI_PATTERN",
+    "MOST_COLUMNS",
+    "NAME_PATTERN",
+    "WRITTEN_BY_US",
+    "Alias",
+    "BuiltinData",
+    "CategoryColumn",
+    "Column",
+    "DataSpec",
+    "DatasetInfo",
+    "FieldError",
+    "FileData",
+    "Fraction",
+    "ImageData",
+    "Links",
+    "ModelInfo",
+    "Name",
+    "NumberColumn",
+    "OnExisting",
+    "OnIncomparable",
+    "OnOutOfMemory",
+    "Phase",
+    "Problem",
+    "Progress",
+    "Promote",
+    "Promotion",
+    "Reason",
+    "Register",
+    "Registered",
+    "Run",
+    "RunKind",
+    "RunPage",
+    "RunRequest",
+    "RunStatus",
+    "ScoreRequest",
+    "ScoredData",
+    "ScoredFileData",
+    "Split",
+    "TagName",
+    "Task",
+    "TrainRequest",
+    "Transition",
+    "When",
+    "Wire",
+]

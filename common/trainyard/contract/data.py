@@ -1,0 +1,109 @@
+"""Where rows and images come from, and how columns are to be read."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+
+from trainyard.contract.wire import MOST_COLUMNS, Column, Name, Wire
+
+
+class BuiltinData(Wire):
+    """A data set that ships with the service."""
+
+    source: Literal["builtin"]
+    name: Name = Field(examples=["breast_cancer"])
+
+
+class NumberColumn(Wire):
+    """A text column that holds numbers, and how they are written."""
+
+    type: Literal["number"]
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = Field("", description="What sets thousands apart")
+    missing: list[Annotated[str, StringConstraints(max_length=100)]] = Field(
+        default_factory=list,
+        max_length=100,
+        examples=[["k.A."]],
+        description="Text that stands for a missing value, beside '?', '-', 'NA' and the like",
+    )
+
+    @field_validator("thousands")
+    @classmethod
+    def _not_the_decimal_mark(cls, thousands: str, info: ValidationInfo) -> str:
+        if thousands == info.data.get("decimal"):
+            message = (
+                f"thousands {thousands!r} is the decimal mark too; take another for one of them"
+            )
+            raise ValueError(message)
+        return thousands
+
+
+class CategoryColumn(Wire):
+    """A column whose values are names, whatever they look like; as if listed in `categorical`."""
+
+    type: Literal["category"]
+
+
+class FileData(Wire):
+    """A table: CSV, gzipped CSV, one Parquet file or a partitioned Parquet folder."""
+
+    source: Literal["file"]
+    uri: str = Field(
+        min_length=1,
+        max_length=2000,
+        examples=["bank_marketing.csv"],
+        description="A path below a data root, s3://bucket/key, or http(s):// on an allowed host",
+    )
+    target: Column
+    format: Literal["csv", "parquet"] | None = None
+    features: list[Column] | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_COLUMNS,
+        description="Columns to train on; all others but the target by default",
+    )
+    drop: list[Column] = Field(
+        default_factory=list, max_length=MOST_COLUMNS, description="Columns to leave out"
+    )
+    categorical: list[Column] = Field(
+        default_factory=list,
+        max_length=MOST_COLUMNS,
+        description="Columns to treat as categories although they hold numbers",
+    )
+    columns: dict[Column, Annotated[NumberColumn | CategoryColumn, Field(discriminator="type")]] = (
+        Field(
+            default_factory=dict,
+            max_length=MOST_COLUMNS,
+            examples=[{"price": {"type": "number", "decimal": ","}}],
+            description="How columns are to be read, where that is not to be found out from their values",
+        )
+    )
+    weight: Column | None = Field(None, description="Column of sample weights, >= 0")
+    test_uri: str | None = Field(
+        None, min_length=1, max_length=2000, description="A separate table for the test metrics"
+    )
+
+
+class ImageData(Wire):
+    """Images: a folder of IDX files, or an .npz with x_train, y_train, x_test, y_test."""
+
+    source: Literal["images"]
+    uri: str = Field(min_length=1, max_length=2000)
+
+
+DataSpec = Annotated[BuiltinData | FileData | ImageData, Field(discriminator="source")]
+
+
+class ScoredFileData(FileData):
+    """A table to score: as for a training, but it need not have a target.
+
+    The model says which columns it needs, so `features`, `drop`, `categorical` and
+    `columns` do not count.
+    """
+
+    target: Column | None = Field(  # type: ignore[assignment]  # what a training must have, a scoring may
+        None, description="The true values, where the table has them: metrics are made of them"
+    )
+
+
+ScoredData = Annotated[BuiltinData | ScoredFileData | ImageData, Field(discriminator="source")]

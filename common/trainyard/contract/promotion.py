@@ -1,0 +1,102 @@
+"""Registering a model, and the rule by which it takes an alias."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from trainyard.contract.wire import Alias, Name, Wire
+from trainyard.contract.words import OnIncomparable, When
+
+
+def _of_the_test_rows(metric: str) -> str:
+    """A promotion compares two models on rows that neither was trained or stopped on."""
+    if not metric.startswith("test_"):
+        name = re.sub(r"^(train|validation)_", "", metric)
+        message = (
+            f"{metric!r} is not of the test rows, on which promotions compare; take 'test_{name}'"
+        )
+        raise ValueError(message)
+    return metric
+
+
+class Promote(Wire):
+    """Move an alias to the new version if it beats the version that holds the alias now.
+
+    Both are scored on the test rows of the new version's run.
+    """
+
+    alias: Alias = "champion"
+    metric: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9_]{1,250}$"), AfterValidator(_of_the_test_rows)
+    ] = Field(examples=["test_roc_auc"])
+    greater_is_better: bool | None = Field(
+        None,
+        description="Follows from the metric's name where it is not said: not for losses and errors",
+    )
+    min_delta: float = Field(0.0, ge=0.0, description="By how much it must be better")
+    confidence: float | None = Field(
+        None,
+        ge=0.5,
+        lt=1.0,
+        examples=[0.95],
+        description="Ask that the lower end of this confidence interval of the difference is above `min_delta` too",
+    )
+    min_test_rows: int = Field(1, ge=1, description="Promote nothing that was tested on fewer rows")
+    max_drift: float | None = Field(
+        None,
+        gt=0.0,
+        examples=[0.25],
+        description="Hold where the population stability index of a column, against the holder's data, is above this",
+    )
+    on_incomparable: OnIncomparable = Field(
+        OnIncomparable.KEEP,
+        description="What happens where the holder cannot be scored on these rows",
+    )
+    when: When = Field(
+        When.NOW,
+        description="`asked` judges and records, and moves nothing until `POST /train/{run_id}/promotion`",
+    )
+
+    @property
+    def more_is_better(self) -> bool:
+        """What the rule says, or else what the metric's name does, by scikit-learn's convention."""
+        if self.greater_is_better is not None:
+            return self.greater_is_better
+        return not self.metric.endswith(("_loss", "_error", "_deviance"))
+
+
+class Register(Wire):
+    """Register the model as a new version, and optionally give it an alias or promote it."""
+
+    name: Name = Field(examples=["bank-xgb"])
+    alias: Alias | None = None
+    promote: Promote | None = None
+
+
+class Promotion(Wire):
+    """What is asked of a run that was judged: to decide by its rule, or to move nothing because it was rejected."""
+
+    approved: bool = Field(
+        True, description="`false` moves nothing, and says on the version that it was rejected"
+    )
+    by: (
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+        | None
+    ) = Field(None, examples=["anna"], description="Who asks, for the text of the decision")
+    comment: (
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+        | None
+    ) = Field(None, description="Why, for the text of the decision")
+
+
+class Registered(Wire):
+    """The version this run registered and what became of it."""
+
+    name: str
+    version: str
+    aliases: list[str] = Field(default_factory=list)
+    promoted: bool | None = Field(
+        None, description="Whether it took the alias; null where that was not asked, or not yet"
+    )
+    decision: str | None = None

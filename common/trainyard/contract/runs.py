@@ -1,0 +1,77 @@
+"""A run, as callers see it."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from trainyard.contract.promotion import Registered
+from trainyard.contract.wire import Wire
+from trainyard.contract.words import Phase, Reason, RunKind, RunStatus
+
+
+class Progress(Wire):
+    """How far the run is: `done` of `total` rounds, epochs or rows."""
+
+    done: int
+    total: int
+    unit: str
+    eta_seconds: float | None = None
+
+
+class Transition(Wire):
+    """One step in the life of a run."""
+
+    status: RunStatus
+    phase: Phase | None = None
+    at: datetime
+    message: str | None = None
+
+
+class Links(Wire):
+    """Where to look."""
+
+    self: str
+    logs: str
+    mlflow: str
+
+
+class Run(Wire):
+    """A run as it stands: one training or scoring, and the MLflow run that records it."""
+
+    run_id: str
+    kind: RunKind = RunKind.TRAIN
+    status: RunStatus
+    phase: Phase | None = None
+    reason: Reason | None = None
+    message: str | None = None
+    retryable: bool | None = None
+    version: int = Field(
+        description="Grows by one with every change; give it as `since` to wait for the next"
+    )
+    model: str = Field(description="The model that is trained, or the model_uri that is scored")
+    service: str
+    experiment: str
+    experiment_id: str
+    run_name: str
+    attempt: int = 1
+    queue_position: int | None = None
+    progress: Progress | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    model_uri: str | None = None
+    registered: Registered | None = None
+    warnings: list[str] = Field(
+        default_factory=list,
+        description="What a person should read about the data, a sentence each",
+    )
+    submitted_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    transitions: list[Transition] = Field(default_factory=list)
+    links: Links
+
+
+class RunPage(Wire):
+    """Runs, newest first; `cursor` asks for the next page and is null on the last."""
+
+    runs: list[Run]
+    cursor: str | None = None

@@ -1,0 +1,19 @@
+"""Where data may come from and predictions may go, as the settings say."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DataAccess:
+    """Where data may come from, and where predictions may go; each as in `trainyard.settings.Settings`."""
+
+    roots: tuple[Path, ...]
+    data_dir: Path
+    http_hosts: tuple[str, ...] = ()
+    s3_endpoint: str | None = None
+    s3_buckets: tuple[str, ...] = ()
+    """Empty: any bucket that the service's keys can read."""
+    output_roots: tuple[Path, ...] = ()
+    output_buckets: tuple[str, ...] = ()
+    """Where predictions may be written. Empty: nowhere."""

@@ -1,0 +1,1 @@
+"""Images: from files to arrays of pixels and labels."""

@@ -1,0 +1,131 @@
+"""Images with labels: a folder of IDX files named as MNIST's are, or an .npz of four arrays."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainyard.contract import ImageData, Split, Task
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.images import idx_folder, npz
+from trainyard.datasets.profile import image_profile
+from trainyard.datasets.sources.addresses import locate, opened
+from trainyard.datasets.sources.http import WebFile
+from trainyard.datasets.sources.memory import little_memory
+from trainyard.datasets.sources.redaction import file_name, redacted
+from trainyard.datasets.splitting import partition
+from trainyard.errors import InvalidData
+from trainyard.trainer import Data, Part
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images, uint8 of (n, height, width, channels), and labels of (n,)."""
+
+    x: npt.NDArray[np.uint8]
+    y: npt.NDArray[Any]
+
+
+def load_images(spec: ImageData, split: Split, *, access: DataAccess) -> Data:
+    """Read, check and split images. Raises `InvalidData`."""
+    train, test = read_images(spec, access=access)
+    return divided(train, test, split, name=file_name(spec.uri), source=redacted(spec.uri))
+
+
+def read_images(spec: ImageData, *, access: DataAccess) -> tuple[Labelled, Labelled]:
+    """The training and the test images as they were saved. Raises `InvalidData`."""
+    with opened(spec.uri, access) as location:
+        source = npz if location.files is None else idx_folder
+        train, test = (Labelled(*each) for each in source.read(location))
+    return train, test
+
+
+def inspect_images(spec: ImageData, *, access: DataAccess) -> None:
+    """Check what the headers tell. Raises `InvalidData`."""
+    with little_memory(spec.uri, "/data/uri"):
+        location = locate(spec.uri, access)
+        if isinstance(location, WebFile):
+            npz.check_web(location)
+        elif location.files is None:
+            npz.check(location)
+        else:
+            idx_folder.check(location)
+
+
+def divided(
+    train: Labelled, test: Labelled | None, split: Split, *, name: str, source: str
+) -> Data:
+    """Split images; without `test` the test part is split off too. Raises `InvalidData`."""
+    pointer = "/data/name" if source.startswith("builtin:") else "/data/uri"
+    found, y = np.unique(train.y, return_inverse=True)
+    classes = found.tolist()
+    if len(classes) < 2:
+        raise InvalidData(
+            f"all images of {name!r} are of one class, {classes}; two or more are needed", pointer
+        )
+    y = y.astype(np.int64)
+    parts = _parts(train, y, classes, split, with_test=test is None)
+    if test is not None:
+        parts["test"] = Part(test.x, _indices(test.y, found, name, pointer))
+    return Data(
+        kind="images",
+        name=name,
+        source=source,
+        digest=_digest(train, test),
+        task=Task.CLASSIFICATION,
+        train=parts["train"],
+        validation=parts.get("validation"),
+        test=parts["test"],
+        target="label",
+        classes=tuple(classes),
+        profile=image_profile(
+            y if test is None else np.concatenate([y, parts["test"].y]),
+            classes,
+            shape=train.x.shape[1:],
+            sizes={part: len(each) for part, each in parts.items()},
+        ),
+    )
+
+
+def _parts(
+    images: Labelled, y: npt.NDArray[np.int64], classes: list[Any], split: Split, *, with_test: bool
+) -> dict[str, Part]:
+    """The parts that `images` are divided into: train, validation where asked for, and test where `with_test`."""
+    rows = partition(y, split, classes=classes, with_test=with_test)
+    _check_training(y[rows.train], classes)
+    divided = {"train": rows.train, "validation": rows.validation, "test": rows.test}
+    return {
+        part: Part(images.x[each], y[each]) for part, each in divided.items() if each is not None
+    }
+
+
+def _check_training(y: npt.NDArray[np.int64], classes: list[Any]) -> None:
+    absent = np.flatnonzero(np.bincount(y, minlength=len(classes)) == 0)
+    if len(absent):
+        raise InvalidData(
+            f"class {classes[absent[0]]!r} has no image in the training part; set split.stratify to true",
+            "/split/stratify",
+        )
+
+
+def _indices(
+    labels: npt.NDArray[Any], classes: npt.NDArray[Any], name: str, pointer: str
+) -> npt.NDArray[np.int64]:
+    strange = np.setdiff1d(labels, classes)
+    if len(strange):
+        raise InvalidData(
+            f"the test images of {name!r} have the label {strange[0].item()!r}, and the training images have not",
+            pointer,
+        )
+    return np.searchsorted(classes, labels).astype(np.int64)
+
+
+def _digest(*parts: Labelled | None) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        if part is not None:
+            digest.update(repr((part.x.shape, part.y.tolist())).encode("utf-8", "backslashreplace"))
+            digest.update(np.ascontiguousarray(part.x).data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Where the bytes of a data set come from."""

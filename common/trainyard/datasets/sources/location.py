@@ -1,0 +1,66 @@
+"""A file, or a folder with its files, in a pyarrow file system."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from trainyard.errors import DiskFull, InvalidData
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file when `files` is None; else a folder, whose files `files` are paths relative to `path`, sorted."""
+
+    uri: str
+    """As it may be shown: see `redaction.redacted`."""
+    pointer: str
+    filesystem: Any
+    """A `pyarrow.fs.FileSystem`."""
+    path: str
+    files: tuple[str, ...] | None = None
+    all_files: bool = True
+    """False where a look at submit listed only some of the folder's files."""
+
+    def head(self, limit: int) -> tuple[bytes, bool]:
+        """The first `limit` bytes of a file, and whether that is all of it."""
+        with (
+            readable(self.uri, self.pointer),
+            self.filesystem.open_input_stream(self.path, compression=None) as stream,
+        ):
+            data = _filled(stream, limit + 1)
+        return data[:limit], len(data) <= limit
+
+    def seekable(self, file: str | None = None) -> Any:
+        """An open `pyarrow.NativeFile` that can seek: this file, or a file of this folder."""
+        with readable(self.uri, self.pointer):
+            return self.filesystem.open_input_file(
+                self.path if file is None else f"{self.path}/{file}"
+            )
+
+
+@contextmanager
+def readable(uri: str, pointer: str) -> Iterator[None]:
+    """Turn what reading raises into `InvalidData` at `pointer`; a full disk stays a `DiskFull`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InvalidData(f"{uri!r} does not exist", pointer) from error
+    except TimeoutError as error:
+        raise InvalidData(
+            f"{uri!r} did not answer in time; check the address, or try again", pointer
+        ) from error
+    except (OSError, EOFError) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise DiskFull from error
+        raise InvalidData(f"{uri!r} cannot be read: {error}", pointer) from error
+
+
+def _filled(stream: Any, size: int) -> bytes:
+    """Up to `size` bytes; a short read is not the end."""
+    parts: list[bytes] = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

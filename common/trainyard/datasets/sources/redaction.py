@@ -1,0 +1,31 @@
+"""Addresses as they may be shown and kept: without a query, a fragment, a user or a password.
+
+A signed address carries its signature in the query, so whoever reads it there can read the data.
+"""
+
+import re
+from pathlib import PurePosixPath
+
+ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/+)(?P<rest>.*)", re.DOTALL)
+HOST = re.compile(r"(?:[^@]*@)?(?P<shown>(?:\[[0-9A-Fa-f:.]+\]|[^:@\[\]\s]+)(?::\d*)?)")
+
+
+def redacted(uri: str) -> str:
+    """`uri` for messages, logs and records; a path is returned as it is.
+
+    Where the part between `//` and the next `/`, `?` or `#` is not a host, a password may reach beyond it, and
+    nothing but the scheme is shown.
+    """
+    address = ADDRESS.fullmatch(uri)
+    if address is None:
+        return uri
+    scheme = address["scheme"]
+    before_query = re.split(r"[?#]", address["rest"], maxsplit=1)[0]
+    host, slash, path = before_query.partition("/")
+    shown = HOST.fullmatch(host)
+    return f"{scheme}{shown['shown']}{slash}{path}" if shown else f"{scheme}…"
+
+
+def file_name(uri: str) -> str:
+    """The last part of a path or of an address's path: what a data set is called."""
+    return PurePosixPath(redacted(uri)).name or redacted(uri)

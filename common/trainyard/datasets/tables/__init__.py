@@ -1,0 +1,1 @@
+"""Tables: from a file to the training, validation and test rows."""

@@ -1,0 +1,179 @@
+"""A table's columns to the parts of `Data`, one column at a time, so that the table is never held twice."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from trainyard.contract import Split, Task
+from trainyard.datasets import splitting
+from trainyard.datasets.profile import profile
+from trainyard.datasets.splitting import Key, Partition, Rows
+from trainyard.datasets.tables import warned
+from trainyard.datasets.tables.columns import numbers
+from trainyard.datasets.tables.gathering import Columns, gathered
+from trainyard.datasets.tables.selection import Selection
+from trainyard.datasets.tables.targets import check_target, labels, target_read
+from trainyard.datasets.tables.weights import check_parts, check_weights
+from trainyard.errors import InvalidData
+from trainyard.trainer import Data, Part
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a data set is called, where it came from, and how many of its last rows are set apart for the test."""
+
+    name: str
+    source: str
+    test_rows: int = 0
+
+
+def columns_of(table: pa.Table) -> Columns:
+    """The columns by name. Drop `table` after this, so that each column's memory goes as it is used up."""
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def tabulate(  # noqa: PLR0913 - a table, and what it is for
+    columns: Columns,
+    selection: Selection,
+    split: Split,
+    *,
+    task: Task,
+    origin: Origin,
+    key: Key | None = None,
+) -> Data:
+    """Split and type a table, by `key` where it is given, else at random; `columns` are used up. Raises `InvalidData`.
+
+    `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
+    named categorical as categoricals whose sorted categories are the training part's.
+    """
+    target = target_read(columns.pop(selection.target), selection.target, task)
+    y, classes = target_of(target.column, selection.target, task)
+    partition = partition_of(y, classes, split, origin, key)
+    parts = partition.parts
+    weight = _weight(columns, selection, parts, y, classes)
+    digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
+    features = gathered(columns, selection, y, parts, digest.update)
+    said = warned.bounded([*warned.of_columns(selection, target.notation), *features.warnings])
+    described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
+    made = _made(features.frames, y, weight, parts)
+    divided = {} if key is None else {"split": splitting.profile(key, split, partition)}
+    return Data(
+        kind="table",
+        name=origin.name,
+        source=origin.source,
+        digest=digest.hexdigest(),
+        task=task,
+        train=made["train"],
+        validation=made.get("validation"),
+        test=made["test"],
+        target=selection.target,
+        classes=classes,
+        notations=features.notations,
+        warnings=said,
+        profile=profile(y, classes, **described) | divided,
+    )
+
+
+def _weight(
+    columns: Columns,
+    selection: Selection,
+    parts: Mapping[str, Rows],
+    y: npt.NDArray[Any],
+    classes: tuple[Any, ...] | None,
+) -> npt.NDArray[np.float64] | None:
+    """The weight of each row, where there is one; its column is used up."""
+    if selection.weight is None:
+        return None
+    weight = check_weights(columns.pop(selection.weight), selection.weight)
+    check_parts(weight, selection.weight, parts, y, classes)
+    return weight
+
+
+def _made(
+    frames: dict[str, pd.DataFrame],
+    y: npt.NDArray[Any],
+    weight: npt.NDArray[Any] | None,
+    parts: Mapping[str, Rows],
+) -> dict[str, Part]:
+    """Each part of the rows; `frames` are used up."""
+    return {
+        part: Part(frames.pop(part), y[rows], None if weight is None else weight[rows])
+        for part, rows in parts.items()
+    }
+
+
+def _stated(
+    task: Task, selection: Selection, origin: Origin, classes: tuple[Any, ...] | None
+) -> object:
+    """What the request says of the table that makes its values mean something else."""
+    return (task.value, sorted(selection.categorical), origin.test_rows, classes)
+
+
+def _digest_of(
+    stated: object, y: npt.NDArray[Any], weight: npt.NDArray[Any] | None, key: Key | None
+) -> Any:
+    """The digest of everything but the features, which are added one by one.
+
+    Tables that are alike but for what their rows are divided by have other parts, and so another digest.
+    """
+    digest = hashlib.sha256(repr(stated).encode("utf-8", "backslashreplace"))
+    digest.update(y.data)
+    digest.update(b"" if weight is None else weight.data)
+    if key is not None:
+        digest.update(f"divided by {key.column}".encode("utf-8", "backslashreplace"))
+        digest.update(np.ascontiguousarray(key.values).data)
+    return digest
+
+
+def target_of(
+    column: pa.ChunkedArray, name: str, task: Task
+) -> tuple[npt.NDArray[Any], tuple[Any, ...] | None]:
+    """Class indices and their labels, or float64 values and None: (n,). Raises `InvalidData`."""
+    check_target(column, name, task)
+    if task is Task.CLASSIFICATION:
+        return labels(column, name)
+    return numbers(target_read(column, name, task).column).astype(np.float64), None
+
+
+def partition_of(
+    y: npt.NDArray[Any],
+    classes: tuple[Any, ...] | None,
+    split: Split,
+    origin: Origin,
+    key: Key | None,
+) -> Partition:
+    """The rows of each part; those of a separate test table are the test. Raises `InvalidData`."""
+    own = len(y) - origin.test_rows
+    _check_classes(
+        y[:own],
+        classes,
+        "/data/test_uri",
+        "occurs in the test table only; add rows of it to the training table, or leave it out",
+    )
+    if key is None:
+        divided = splitting.partition(
+            y[:own], split, classes=classes, with_test=not origin.test_rows
+        )
+        pointer = "/split/stratify"
+        cure = "set split.stratify to true if it has several rows, merge it with another class"
+    else:
+        divided = splitting.divided(key, split)
+        pointer, cure = "/split/by", f"divide otherwise than by {split.by} of {key.column!r}"
+    untrained = f"has no row in the training part; {cure}, or leave it out"
+    _check_classes(y[divided.train], classes, pointer, untrained)
+    return divided if divided.test is not None else replace(divided, test=np.arange(own, len(y)))
+
+
+def _check_classes(
+    y: npt.NDArray[Any], classes: tuple[Any, ...] | None, pointer: str, complaint: str
+) -> None:
+    if classes is not None:
+        absent = np.flatnonzero(np.bincount(y, minlength=len(classes)) == 0)
+        if len(absent):
+            raise InvalidData(f"class {classes[absent[0]]!r} {complaint}", pointer)

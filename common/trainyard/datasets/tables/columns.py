@@ -1,0 +1,110 @@
+"""One Arrow column to numpy: numbers stay what they are, everything with names becomes codes."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from trainyard.errors import InvalidData
+
+LARGEST = float(np.finfo(np.float32).max)
+LARGEST_WHOLE_FLOAT = 2**53
+"""Beyond it neighbouring whole numbers are one float64."""
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without a dictionary around its values, decimals as float64, half floats as float32.
+
+    String views become large strings, as Arrow can do little with the former.
+    """
+    kind = column.type
+    if pt.is_dictionary(kind):
+        return plain(column.cast(kind.value_type))
+    if pt.is_decimal(kind):
+        return column.cast(pa.float64())
+    if pt.is_string_view(kind):
+        return column.cast(pa.large_string())
+    return column.cast(pa.float32()) if pt.is_float16(kind) else column
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type are strings."""
+    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind))
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type are numbers."""
+    return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
+
+
+def check_usable(name: str, kind: pa.DataType, pointer: str) -> None:
+    """Raise `InvalidData` for a type no model here can train on."""
+    kind = kind.value_type if pt.is_dictionary(kind) else kind
+    if is_text(kind) or is_numeric(kind) or pt.is_boolean(kind) or pt.is_null(kind):
+        return
+    if pt.is_temporal(kind):
+        raise InvalidData(
+            f"the column {name!r} holds dates or times ({kind}); drop it, or turn it into numbers first",
+            pointer,
+        )
+    if pt.is_binary(kind) or pt.is_large_binary(kind):
+        raise InvalidData(
+            f"the column {name!r} holds bytes that are not UTF-8 text; save the table in UTF-8, or drop the column",
+            pointer,
+        )
+    raise InvalidData(
+        f"the column {name!r} is of type {kind}; drop it: numbers, strings and booleans can be trained on",
+        pointer,
+    )
+
+
+def check_magnitude(values: npt.NDArray[Any], what: str, pointer: str) -> None:
+    """Raise `InvalidData` for finite numbers beyond float32, in which models calculate; NaN passes."""
+    # Two passes without a copy, for the millions of rows in which nothing is found.
+    if max(np.fmax.reduce(values, initial=0), -np.fmin.reduce(values, initial=0)) > LARGEST:
+        huge = values[np.abs(values) > LARGEST]
+        raise InvalidData(
+            f"the {what} is {float(huge[0])!r} in one of {len(huge)} such rows, and models take numbers from -{LARGEST:.2g} to {LARGEST:.2g}; leave those rows out, or divide the column",
+            pointer,
+        )
+
+
+def check_whole_numbers(column: pa.ChunkedArray, what: str, pointer: str) -> None:
+    """Raise `InvalidData` for integers that a float64, in which they become features and targets, does not hold."""
+    if not (pt.is_int64(column.type) or pt.is_uint64(column.type)):
+        return
+    bounds = pc.min_max(column).as_py()
+    huge = max(bounds.values(), key=lambda each: abs(each or 0))
+    if abs(huge or 0) > LARGEST_WHOLE_FLOAT:
+        raise InvalidData(
+            f"the {what} holds {huge}, and whole numbers up to {LARGEST_WHOLE_FLOAT:,} can be told apart; drop it if it is an identifier, or divide it in the table",
+            pointer,
+        )
+
+
+def missing(column: pa.ChunkedArray) -> int:
+    """How many values are null or NaN."""
+    nans = pc.sum(pc.is_nan(column)).as_py() if pt.is_floating(column.type) else 0
+    return int(column.null_count) + int(nans or 0)
+
+
+def numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """The values as (n,) of the column's own dtype; as float64 with NaN where integers or booleans are missing."""
+    column = plain(column)
+    if pt.is_boolean(column.type) and column.null_count:
+        column = column.cast(pa.uint8()).cast(pa.float64())
+    return np.asarray(column.to_numpy())
+
+
+def codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], list[Any]]:
+    """Each value's position in the list of distinct values, (n,), -1 where missing; and that list."""
+    column = plain(column)
+    if pt.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    encoded = column.dictionary_encode().unify_dictionaries()
+    values = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
+    found = [np.asarray(pc.fill_null(chunk.indices, -1)) for chunk in encoded.chunks]
+    return np.concatenate(found or [np.empty(0)]).astype(np.int32, copy=False), values

@@ -1,0 +1,72 @@
+"""Rows that are in a table more than once, as they are where a backup lies among its files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FEWEST_ROWS = 50
+MANY = 0.1
+"""Of all rows, the share from which it is worth a word."""
+FINE = 0.1
+"""Of all rows, so many distinct values one column must have: where all are coarse, rows are alike by chance."""
+ODD = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 divided by the golden ratio: to multiply by it spreads the bits, and loses none as it is odd."""
+
+Hashes = npt.NDArray[np.uint64]
+
+
+class Doubles:
+    """Told of each feature in turn, it keeps a hash of each row, until too few rows are alike."""
+
+    def __init__(self, rows: Mapping[str, int]) -> None:
+        """`rows` are those of each part."""
+        self._hashes = {part: np.zeros(count, np.uint64) for part, count in rows.items()}
+        self._rows = sum(rows.values())
+        self._is_fine, self._is_settled = False, self._rows < FEWEST_ROWS
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """One feature, as an array or a categorical for each part."""
+        if self._is_settled:
+            return
+        for part, each in values.items():
+            hashes = self._hashes[part]
+            hashes *= ODD
+            hashes += _hashes(each)
+        if _is_fine(values["train"]):
+            self._is_fine = True
+            self._is_settled = self._alike() < MANY * self._rows
+
+    def said(self, y: Mapping[str, npt.NDArray[Any]]) -> str | None:
+        """A sentence where many rows are alike in all features. `y` are the targets of each part."""
+        if self._is_settled or not self._is_fine:
+            return None
+        alike, distinct = self._alike(), len(np.unique(self._all))
+        if alike < MANY * self._rows:
+            return None
+        with_target = self._all * ODD + _hashes(np.concatenate([y[part] for part in self._hashes]))
+        differ = ", some with another target" if len(np.unique(with_target)) > distinct else ""
+        return f"{alike} of {self._rows} rows are the same as another in all features{differ}; where they are copies, such as a backup among the files, leave them out, as a row that trains may test too"
+
+    @property
+    def _all(self) -> Hashes:
+        return np.concatenate(list(self._hashes.values()))
+
+    def _alike(self) -> int:
+        """Rows that are the same as another, as far as features were told."""
+        _, times = np.unique(self._all, return_counts=True)
+        return int(times[times > 1].sum())
+
+
+def _hashes(values: Any) -> Hashes:
+    codes = values.codes if isinstance(values, pd.Categorical) else np.asarray(values)
+    hashes: Hashes = pd.util.hash_array(codes, categorize=False)
+    return hashes
+
+
+def _is_fine(values: Any) -> bool:
+    """By a thousand rows, as most columns are."""
+    first = pd.unique(values[:1000])
+    return len(first) > FINE * len(values[:1000])

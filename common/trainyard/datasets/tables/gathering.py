@@ -1,0 +1,85 @@
+"""The features of a table, each read, typed, divided into parts, and looked at for what a person should know."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from trainyard.datasets.sketches import Sketch
+from trainyard.datasets.splitting import Rows
+from trainyard.datasets.tables import suspicions
+from trainyard.datasets.tables.doubles import Doubles
+from trainyard.datasets.tables.features import Feature, feature, parts_of
+from trainyard.datasets.tables.recognition.reading import Reading, as_stated, recognised
+from trainyard.datasets.tables.selection import Selection
+
+Columns = dict[str, pa.ChunkedArray]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of each part, a sketch of each, how text was read as numbers, and what to say of them."""
+
+    frames: dict[str, pd.DataFrame]
+    sketches: dict[str, Sketch]
+    notations: dict[str, dict[str, Any]]
+    warnings: list[str]
+
+    def described(self, parts: Mapping[str, Rows]) -> dict[str, Any]:
+        """What `profile` says of them, by its names."""
+        kinds = self.frames["train"].dtypes.items()
+        return {
+            "columns": {name: str(kind) for name, kind in kinds},
+            "sizes": {part: len(rows) for part, rows in parts.items()},
+            "sketches": self.sketches,
+        }
+
+
+def gathered(
+    columns: Columns,
+    selection: Selection,
+    y: npt.NDArray[Any],
+    parts: Mapping[str, Rows],
+    digest: Callable[[Any], None],
+) -> Features:
+    """All features of a table whose targets are `y`, one by one: `columns` are used up, and `digest` is given all values on the way."""
+    frames: dict[str, dict[str, Any]] = {part: {} for part in parts}
+    sketches: dict[str, Sketch] = {}
+    notations: dict[str, dict[str, Any]] = {}
+    said: list[str] = []
+    giveaways = suspicions.Giveaways(y, parts)
+    doubles = Doubles({part: len(rows) for part, rows in parts.items()})
+    for name in selection.features:
+        read = _read(name, columns.pop(name), selection)
+        said += read.warnings
+        if (notation := read.as_json()) is not None:
+            notations[name] = notation
+        one = _feature(name, read, selection)
+        each, sketches[name] = parts_of(one, parts, digest)
+        said += filter(None, (suspicions.of_values(one), giveaways.said(name, each)))
+        doubles.add(each)
+        for part, values in each.items():
+            frames[part][name] = values
+    made = {part: pd.DataFrame(frames.pop(part), copy=False) for part in parts}
+    twice = doubles.said({part: y[rows] for part, rows in parts.items()})
+    return Features(made, sketches, notations, [*said, *filter(None, [twice])])
+
+
+def _read(name: str, column: pa.ChunkedArray, selection: Selection) -> Reading:
+    if name in selection.categorical:
+        return Reading(column)
+    if name in selection.numbers:
+        return as_stated(name, column, selection.numbers[name])
+    return recognised(name, column)
+
+
+def _feature(name: str, read: Reading, selection: Selection) -> Feature:
+    return feature(
+        name,
+        read.column,
+        is_category=name in selection.categorical,
+        pointer=selection.pointer(name),
+    )

@@ -1,0 +1,21 @@
+"""The names of a table's columns, at submit."""
+
+from trainyard.contract import FileData
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.sources.addresses import locate
+from trainyard.datasets.sources.http import WebFile
+from trainyard.datasets.sources.memory import little_memory
+from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables.formats import format_of
+
+
+def column_names(uri: str, spec: FileData, access: DataAccess, pointer: str) -> list[str] | None:
+    """The columns; None where a look costs the whole file. Raises `InvalidData`."""
+    with little_memory(uri, pointer):
+        location = locate(uri, access, pointer)
+        if format_of(location, spec) == "csv":
+            return list(csv.first_rows(location)[0].column_names)
+        if isinstance(location, WebFile):
+            parquet.check_web(location)
+            return None
+        return list(parquet.schema(location, all_files=False).names)

@@ -1,0 +1,218 @@
+"""Parquet: one file, or a folder of files partitioned by `column=value` folders."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from trainyard.datasets.sources.http import WebFile
+from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.tables.schemas import unified
+from trainyard.errors import InvalidData
+
+ENDINGS = (".parquet", ".pq")
+MAGIC = b"PAR1"
+SAMPLE_ROWS = 10_000
+SAMPLE_FILES = 10
+FOOTER_BYTES = 1 << 26
+PAGE_BYTES = 1 << 16
+READ_BYTES = 1 << 20
+
+
+def schema(location: Location, *, all_files: bool) -> pa.Schema:
+    """The columns and their types, those of the partition folders included. Raises `InvalidData`.
+
+    Without `all_files` the first `SAMPLE_FILES` files of a folder are opened.
+    """
+    with _parsed(location):
+        sample = _checked_sample(location)
+        return _dataset(location, _files(location) if all_files else sample).schema
+
+
+def first_rows(location: Location, wanted: list[str]) -> tuple[pa.Table, bool]:
+    """The columns `wanted` of the first rows, and whether these are all rows. Raises `InvalidData`.
+
+    Of a folder the first `SAMPLE_FILES` files are opened.
+    """
+    from pyarrow.dataset import ParquetFragmentScanOptions
+
+    page_by_page = ParquetFragmentScanOptions(
+        use_buffered_stream=True, buffer_size=PAGE_BYTES, pre_buffer=False
+    )
+    with _parsed(location):
+        sample = _checked_sample(location)
+        table = _dataset(location, sample).head(
+            SAMPLE_ROWS,
+            columns=wanted,
+            batch_size=SAMPLE_ROWS,
+            batch_readahead=0,
+            fragment_readahead=0,
+            fragment_scan_options=page_by_page,
+            use_threads=False,
+        )
+    all_files = location.all_files and len(sample) == len(_files(location))
+    return table, all_files and table.num_rows < SAMPLE_ROWS
+
+
+def every_row(location: Location, known: pa.Schema, wanted: list[str]) -> pa.Table:
+    """The columns `wanted` of all rows, where `schema` found `known`, files in the order of their names. Raises `InvalidData`.
+
+    Where files of a folder differ, a column is read in a type that holds all its values, and is missing in the
+    rows of a file that lacks it.
+    A file is read column by column: at once, its compressed pages would take as much memory again.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    with _parsed(location):
+        if location.files is not None:
+            return _dataset(location, _files(location), known).to_table(
+                columns=wanted, fragment_readahead=1
+            )
+        with location.seekable() as stream, ParquetFile(stream, pre_buffer=False) as file:
+            return pa.table({name: file.read(columns=[name]).column(name) for name in wanted})
+
+
+def in_batches(
+    location: Location, known: pa.Schema, wanted: list[str], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """The columns `wanted` of all rows, in the order of `every_row`, at most `rows` at once. Raises `InvalidData`.
+
+    Of one file a few pages a column are in memory; of a folder, which pyarrow reads otherwise, a few row groups.
+    """
+    from pyarrow.dataset import ParquetFragmentScanOptions
+    from pyarrow.parquet import ParquetFile
+
+    page_by_page = ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
+    with _parsed(location):
+        if location.files is None:
+            with (
+                location.seekable() as stream,
+                ParquetFile(stream, pre_buffer=False, buffer_size=READ_BYTES) as file,
+            ):
+                for batch in file.iter_batches(batch_size=rows, columns=wanted):
+                    yield batch.select(wanted)  # which come in the order of the file
+            return
+        yield from _dataset(location, _files(location), known).to_batches(
+            columns=wanted,
+            batch_size=rows,
+            batch_readahead=2,
+            fragment_readahead=1,
+            fragment_scan_options=page_by_page,
+        )
+
+
+def count_rows(location: Location, known: pa.Schema) -> int:
+    """The rows, by the files' footers. Raises `InvalidData`."""
+    with _parsed(location):
+        return int(_dataset(location, _files(location), known).count_rows())
+
+
+def check_web(location: WebFile) -> None:
+    """That a file from the web begins as Parquet does; its columns stand at its end and are seen in the run."""
+    data, _ = location.head(len(MAGIC))
+    if data != MAGIC:
+        raise InvalidData(
+            f"{location.uri!r} is not a Parquet file: it begins with {data!r}, not {MAGIC!r}",
+            location.pointer,
+        )
+
+
+def _files(location: Location) -> list[str]:
+    """The table's files in a folder, relative to it; empty for a location that is one file."""
+    if location.files is None:
+        return []
+    if any(file.startswith("_delta_log/") for file in location.files):
+        raise InvalidData(
+            f"{location.uri!r} is a Delta table, and its files hold deleted and overwritten rows too; write its current version as plain Parquet and name that",
+            location.pointer,
+        )
+    files = [file for file in location.files if file.endswith(ENDINGS) and not _is_hidden(file)]
+    if not files:
+        raise InvalidData(f"the folder {location.uri!r} holds no .parquet file", location.pointer)
+    return files
+
+
+def _dataset(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
+    """The table of `files`, or of the one file that the location is; with the schema `known` where it is."""
+    from pyarrow import dataset
+
+    if location.files is None:
+        return dataset.dataset(location.path, filesystem=location.filesystem, format="parquet")
+    paths = [f"{location.path}/{file}" for file in files]
+    own = _partitioned(location, paths, known)
+    if known is not None:
+        return own
+    whole = unified(own.schema, [_schema_of(path, location) for path in paths])
+    return own if whole == own.schema else _partitioned(location, paths, whole)
+
+
+def _partitioned(location: Location, paths: list[str], known: pa.Schema | None) -> Any:
+    """The table of files in `column=value` folders, with the schema `known` or that of the first file."""
+    from pyarrow import dataset
+
+    return dataset.dataset(
+        paths,
+        schema=known,
+        filesystem=location.filesystem,
+        format="parquet",
+        partition_base_dir=location.path,
+        partitioning=dataset.partitioning(flavor="hive"),
+    )
+
+
+def _schema_of(path: str, location: Location) -> pa.Schema:
+    from pyarrow.parquet import read_schema
+
+    return read_schema(path, filesystem=location.filesystem)
+
+
+def _checked_sample(location: Location) -> list[str]:
+    """The files of a folder that a look opens, none for one file; the footers are checked."""
+    sample = _files(location)[:SAMPLE_FILES]
+    for file in sample or (None,):
+        _check_footer(location, file)
+    return sample
+
+
+def _check_footer(location: Location, file: str | None) -> None:
+    """Raise `InvalidData` where the list of columns, at the file's end, is larger than the file or `FOOTER_BYTES`.
+
+    The last eight bytes are its size and `PAR1`; a reader takes as much memory as that size says, and more.
+    """
+    with location.seekable(file) as stream:
+        size = stream.size()
+        stream.seek(max(0, size - 8))
+        end = stream.read(8)
+    shown = location.uri if file is None else f"{location.uri}/{file}"
+    if not end.endswith(MAGIC):
+        raise InvalidData(
+            f"{shown!r} is not a readable Parquet table: it does not end in {MAGIC!r}; write the file again",
+            location.pointer,
+        )
+    footer = int.from_bytes(end[:4], "little")
+    if footer > min(FOOTER_BYTES, size):
+        raise InvalidData(
+            f"the description of columns and row groups in {shown!r} takes {footer:,} bytes of a file of {size:,}, and at most {FOOTER_BYTES:,} are read; write fewer and larger row groups",
+            location.pointer,
+        )
+
+
+def _is_hidden(file: str) -> bool:
+    return any(part.startswith((".", "_")) for part in file.split("/"))
+
+
+@contextmanager
+def _parsed(location: Location) -> Iterator[None]:
+    with readable(location.uri, location.pointer):
+        try:
+            yield
+        except (
+            pa.ArrowInvalid,
+            pa.ArrowTypeError,
+            pa.ArrowNotImplementedError,
+            pa.ArrowKeyError,
+        ) as error:
+            raise InvalidData(
+                f"{location.uri!r} is not a readable Parquet table: {error}", location.pointer
+            ) from error

@@ -1,0 +1,117 @@
+"""The held-out rows of a run, which test it, as its table has them and with whatever columns another model needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from trainyard.contract import FileData, Split, Task
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.splitting import Key, Rows, partition
+from trainyard.datasets.tables.assemble import partition_of, target_of
+from trainyard.datasets.tables.columns import check_usable, is_text, numbers, plain
+from trainyard.datasets.tables.files import read
+from trainyard.datasets.tables.gathering import Columns
+from trainyard.datasets.tables.weights import check_weights
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that test, and what tells which of them another run of the same table has trained on."""
+
+    x: pd.DataFrame
+    """(n, columns): numbers in the table's own dtype, text as objects, missing values as they are."""
+    y: npt.NDArray[Any]
+    """Class indices or targets of (n,), by which a caller can tell whether these are the rows it means."""
+    rows: Rows
+    all_y: npt.NDArray[Any]
+    classes: tuple[Any, ...] | None
+    key: Key | None
+
+    def trained_on(self, other: Split) -> int:
+        """How many of them a run of this very table trains or validates on with another random split."""
+        divided = partition(self.all_y, other, classes=self.classes)
+        used = [each for part, each in divided.parts.items() if part != "test"]
+        return int(np.isin(self.rows, np.concatenate(used)).sum())
+
+    def not_after(self, last: str | float) -> int:
+        """How many of them have a time, or number, of `split.column` that is not after `last`."""
+        if self.key is None:
+            return 0
+        found, counts = np.unique(self.key.values[self.rows], return_counts=True)  # noqa: PD011 - no pandas
+        return sum(
+            int(count)
+            for value, count in zip(found, counts, strict=True)
+            if _not_after(self.key.said(value), last)
+        )
+
+
+def _not_after(value: str | float, last: str | float) -> bool:
+    """ISO-8601 times in one form are in the order of their text. A time is not compared with a number."""
+    if isinstance(value, str) or isinstance(last, str):
+        return isinstance(value, str) and isinstance(last, str) and value <= last
+    return value <= last
+
+
+def held_out(
+    spec: FileData, split: Split, *, task: Task, access: DataAccess, columns: Sequence[str]
+) -> HeldOut:
+    """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`."""
+    asked = spec.model_copy(
+        update={"features": list(columns), "drop": [], "categorical": [], "columns": {}}
+    )
+    table = read(asked, split, task=task, access=access)
+    y, classes = target_of(table.columns.pop(spec.target), spec.target, task)
+    rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
+    x = pd.DataFrame({name: _picked(name, table.columns, rows) for name in columns}, copy=False)
+    return HeldOut(x, y[rows], rows, y, classes, table.key)
+
+
+@dataclass(frozen=True)
+class RowsOfTest:
+    """Which rows of a table test, in the order in which a run has them, and what is true of them."""
+
+    rows: Rows
+    y: npt.NDArray[Any]
+    classes: tuple[Any, ...] | None
+    weight: npt.NDArray[np.float64] | None
+
+
+def rows_of_test(
+    spec: FileData, split: Split, *, task: Task, access: DataAccess, beside: str
+) -> RowsOfTest:
+    """The rows that `split` tests on. Of the table the labels are read, and the column `beside`. Raises `InvalidData`."""
+    asked = spec.model_copy(
+        update={"features": [beside], "drop": [], "categorical": [], "columns": {}}
+    )
+    table = read(asked, split, task=task, access=access)
+    y, classes = target_of(table.columns.pop(spec.target), spec.target, task)
+    rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
+    weight = check_weights(table.columns.pop(spec.weight), spec.weight) if spec.weight else None
+    return RowsOfTest(rows, y[rows], classes, None if weight is None else weight[rows])
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """The rows as a model of raw columns takes them. Raises `InvalidData`."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    return pd.DataFrame({name: _values(name, column) for name, column in columns}, copy=False)
+
+
+def _picked(name: str, columns: Columns, rows: Rows) -> npt.NDArray[Any]:
+    column = columns.pop(name)
+    if is_text(column.type):
+        return _values(name, column.take(pa.array(rows)))
+    return _values(name, column)[rows]
+
+
+def _values(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    check_usable(name, column.type, "/data/features")
+    column = plain(column)
+    if is_text(column.type):
+        values: npt.NDArray[Any] = column.to_numpy()
+        return values
+    return numbers(column)

@@ -1,0 +1,170 @@
+"""A table read a few rows at a time: some of its columns whole, the others as often as they are asked for."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from trainyard.contract import FileData
+from trainyard.datasets.sources.location import Location
+from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables.columns import plain
+from trainyard.datasets.tables.formats import check_has_rows, format_of
+from trainyard.datasets.tables.joining import common_type, joined
+from trainyard.errors import InvalidData
+from trainyard.suggestions import suggestion
+
+ROWS_AT_ONCE = 65_536
+Batches = Iterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A table of `rows` rows, whose `whole` columns are in memory and whose `names` come in batches."""
+
+    rows: int
+    whole: pa.Table
+    schema: pa.Schema
+    """Of the columns that come in batches."""
+    batches: Callable[[], Batches]
+
+
+def stream_of(
+    location: Location, spec: FileData, *, names: list[str], whole: list[str], most_whole: int
+) -> Stream:
+    """The stream of a file or a folder. Raises `InvalidData`.
+
+    Of the columns `whole` those are read that are there, and none where there are more than `most_whole` rows.
+    """
+    opened = _parquet if format_of(location, spec) == "parquet" else _csv
+    found = opened(location, names, whole, most_whole)
+    check_has_rows(found.rows, location)
+    return found
+
+
+def stream_in_memory(table: pa.Table, *, names: list[str], whole: list[str]) -> Stream:
+    """The stream of a table that is in memory."""
+    _check_known(table.column_names, names, "/data")
+    streamed = table.select(names)
+    return Stream(
+        table.num_rows,
+        table.select([name for name in whole if name in table.column_names]),
+        streamed.schema,
+        lambda: iter(streamed.to_batches(ROWS_AT_ONCE)),
+    )
+
+
+def one_after_the_other(first: Stream, second: Stream) -> Stream:
+    """Both as one, in the types that `joining.joined` gives the two tables. Raises `InvalidData`."""
+    fields = [
+        pa.field(name, _common(name, first.schema.field(name), second.schema.field(name)))
+        for name in first.schema.names
+    ]
+    schema = pa.schema(fields)
+    whole = {
+        name: joined(first.whole[name], second.whole[name], name)
+        for name in first.whole.column_names
+        if name in second.whole.column_names
+    }
+    return Stream(
+        first.rows + second.rows,
+        pa.table(whole),
+        schema,
+        lambda: _cast(_each_of(first.batches, second.batches), schema),
+    )
+
+
+def regrouped(batches: Iterable[pa.RecordBatch], rows: int = ROWS_AT_ONCE) -> Iterator[pa.Table]:
+    """The same rows in tables of at least `rows`, but for the last: a model asked for few at once is slow."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if batch.num_rows:
+            waiting.append(batch)
+        if sum(each.num_rows for each in waiting) >= rows:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _parquet(location: Location, names: list[str], whole: list[str], most_whole: int) -> Stream:
+    known = parquet.schema(location, all_files=True)
+    _check_known(known.names, names, location.pointer)
+    schema = pa.schema([known.field(name) for name in names])
+    rows = parquet.count_rows(location, known)
+    there = [name for name in whole if name in known.names and rows <= most_whole]
+    return Stream(
+        rows,
+        parquet.every_row(location, known, there) if there else pa.table({}),
+        schema,
+        lambda: parquet.in_batches(location, known, names, ROWS_AT_ONCE),
+    )
+
+
+def _csv(location: Location, names: list[str], whole: list[str], most_whole: int) -> Stream:
+    """A CSV is read once more beforehand: for its number of rows, and to see whether its types hold to the end.
+
+    Where they do not (1, 2, … and megabytes later 2.5) it is read as a whole, as for a training.
+    """
+    header = csv.first_rows(location)[0].schema
+    _check_known(header.names, names, location.pointer)
+    there = [name for name in whole if name in header.names]
+    wanted = list(dict.fromkeys([*names, *there]))
+    try:
+        rows, kept, schema = _looked_through(location, header.names, wanted, there, most_whole)
+    except InvalidData:
+        table = csv.every_row(location, header.names, wanted)
+        within = there if table.num_rows <= most_whole else []
+        return stream_in_memory(table, names=names, whole=within)
+    return Stream(
+        rows,
+        kept,
+        pa.schema([schema.field(name) for name in names]),
+        lambda: csv.in_batches(location, header.names, names),
+    )
+
+
+def _looked_through(
+    location: Location, header: list[str], wanted: list[str], whole: list[str], most_whole: int
+) -> tuple[int, pa.Table, pa.Schema]:
+    """The number of rows, the columns `whole`, and the types of all `wanted`."""
+    kept: list[pa.RecordBatch] = []
+    rows, schema = 0, pa.schema([(name, pa.null()) for name in wanted])
+    for batch in csv.in_batches(location, header, wanted):
+        rows, schema = rows + batch.num_rows, batch.schema
+        kept = [*kept, batch.select(whole)] if rows <= most_whole else []
+    return rows, pa.Table.from_batches(kept) if kept and whole else pa.table({}), schema
+
+
+def _check_known(known: Iterable[str], wanted: Iterable[str], pointer: str) -> None:
+    there = dict.fromkeys(known)
+    for name in wanted:
+        if name not in there:
+            hint = suggestion(name, there, otherwise="the columns are")
+            raise InvalidData(f"the data has no column {name!r}; {hint}", pointer)
+
+
+def _common(name: str, first: pa.Field, second: pa.Field) -> pa.DataType:
+    kinds = [plain(pa.chunked_array([], each.type)).type for each in (first, second)]
+    kind = common_type(*kinds) if kinds[0] != kinds[1] else kinds[0]
+    if kind is None:
+        raise InvalidData(
+            f"the column {name!r} is {second.type} in the test table, and {first.type} in the other",
+            "/data/test_uri",
+        )
+    return kind
+
+
+def _each_of(*parts: Callable[[], Batches]) -> Batches:
+    for part in parts:
+        yield from part()
+
+
+def _cast(batches: Batches, schema: pa.Schema) -> Batches:
+    for batch in batches:
+        columns = [plain(pa.chunked_array([column])) for column in batch.columns]
+        table = pa.table(
+            [each.cast(field.type) for each, field in zip(columns, schema, strict=True)],
+            schema=schema,
+        )
+        yield from table.to_batches()

@@ -1,0 +1,114 @@
+"""Features that a person should look at: constants, identifiers, and what gives the target away."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from trainyard.datasets.splitting import Rows
+from trainyard.datasets.tables.columns import is_text
+from trainyard.datasets.tables.features import Feature
+
+Floats = npt.NDArray[np.float64]
+FEWEST_ROWS = 50
+"""Fewer values may all differ, or fit the target, by chance."""
+FIRST_ROWS = 1_000
+TRAIN_ROWS, TEST_ROWS = 5_000, 2_000
+NEARLY_ALL = 0.9999
+"""R2 from which numbers count as predicted perfectly."""
+
+
+def of_values(each: Feature) -> str | None:
+    """A sentence about a column whose values are all the same, or all different."""
+    column, name = each.column, each.name
+    first = column.slice(0, FIRST_ROWS)
+    distinct = _distinct(first)
+    if distinct == 1 and _distinct(column) == 1:
+        return f"the column {name!r} is {column[0].as_py()!r} in every row, so nothing can be learnt from it; drop it"
+    may_identify = is_text(column.type) or pt.is_integer(column.type)
+    if not may_identify or len(column) < FEWEST_ROWS or distinct < len(first):
+        return None
+    if _distinct(column) == len(column):
+        return f"all {len(column)} values of the column {name!r} differ, as identifiers do, which say nothing about new rows; drop it, unless its values have a meaning"
+    return None
+
+
+class Giveaways:
+    """Features that predict the test rows perfectly by themselves are told by this. Made once for a table."""
+
+    def __init__(self, y: npt.NDArray[Any], parts: Mapping[str, Rows]) -> None:
+        """`y` are the targets of all rows, as class indices or numbers."""
+        self._train = _few(len(parts["train"]), TRAIN_ROWS)
+        self._test = _few(len(parts["test"]), TEST_ROWS)
+        self._given, self._wanted = y[parts["train"][self._train]], y[parts["test"][self._test]]
+        self._by_number = _by_line if y.dtype.kind == "f" else _by_nearest
+
+    def said(self, name: str, values: Mapping[str, Any]) -> str | None:
+        """A sentence where the column does. `values` are those of each part."""
+        if len(self._test) < FEWEST_ROWS:
+            return None
+        found = _by_equals if isinstance(values["train"], pd.Categorical) else self._by_number
+        x, asked = _numbers(values["train"], self._train), _numbers(values["test"], self._test)
+        if not _is_perfect(found(x, self._given, asked), self._wanted):
+            return None
+        return f"the column {name!r} alone predicts the target in all of {len(self._test)} test rows, so it may give the target away; drop it, unless it is known before the target is"
+
+
+def _distinct(column: Any) -> int:
+    return int(pc.count_distinct(column, mode="all").as_py())
+
+
+def _few(rows: int, most: int) -> npt.NDArray[np.int64]:
+    """Positions from all over so many rows."""
+    return np.unique(np.linspace(0, max(rows - 1, 0), min(rows, most)).astype(np.int64))
+
+
+def _numbers(values: Any, rows: npt.NDArray[np.int64]) -> Floats:
+    codes = values.codes if isinstance(values, pd.Categorical) else values
+    return np.asarray(codes[rows], dtype=np.float64)
+
+
+def _by_equals(x: Floats, y: npt.NDArray[Any], asked: Floats) -> npt.NDArray[Any]:
+    """The target of a training row with the same value; nothing where one has none."""
+    x, y = _sorted(x, y)
+    at = np.searchsorted(x, asked).clip(0, len(x) - 1)
+    found: npt.NDArray[Any] = y[at] if (x[at] == asked).all() else y[:0]
+    return found
+
+
+def _by_nearest(x: Floats, y: npt.NDArray[Any], asked: Floats) -> npt.NDArray[Any]:
+    """The target of the training row whose value is nearest."""
+    x, y = _sorted(x, y)
+    at = np.searchsorted(x, asked).clip(0, len(x) - 1)
+    before = (at - 1).clip(0)
+    found: npt.NDArray[Any] = y[np.where(asked - x[before] < x[at] - asked, before, at)]
+    return found
+
+
+def _by_line(x: Floats, y: npt.NDArray[Any], asked: Floats) -> npt.NDArray[Any]:
+    """On the straight line through the training rows with the lowest and the highest value."""
+    x, y = _sorted(x, y)
+    last = len(x) - int(np.isnan(x).sum()) - 1
+    if last < 1 or x[last] == x[0]:
+        return y[:0]
+    found: npt.NDArray[Any] = y[0] + (asked - x[0]) * ((y[last] - y[0]) / (x[last] - x[0]))
+    return found
+
+
+def _sorted(x: Floats, y: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[Any]]:
+    """Both by `x`, NaN last."""
+    order = np.argsort(x, kind="stable")
+    return x[order], y[order]
+
+
+def _is_perfect(found: npt.NDArray[Any], y: npt.NDArray[Any]) -> bool:
+    """Classes all right, or numbers nearly so; a target that is the same everywhere is no test."""
+    if len(found) < len(y) or (y == y[0]).all():
+        return False
+    if y.dtype.kind != "f":
+        return bool((found == y).all())
+    return bool(((found - y) ** 2).sum() <= (1 - NEARLY_ALL) * ((y - y.mean()) ** 2).sum())

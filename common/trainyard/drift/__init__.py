@@ -1,0 +1,1 @@
+"""What changed between the data of two runs, told from the sketches in their data profiles (`datasets/sketches.py`)."""

@@ -1,0 +1,194 @@
+"""The engine of one machine: runs are forked from a warm fork server and outlive it."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from trainyard.contract import FieldError, ModelInfo, RunRequest
+from trainyard.datasets.access import DataAccess
+from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.field_errors import BadFields
+from trainyard.launcher.kept_server import KeptServer
+from trainyard.launcher.messages import Check, Checked, Exited, Fork, Forked, Job, Line, Ready
+from trainyard.launcher.process import ForkedProcess
+from trainyard.launcher.process_id import parsed
+from trainyard.launcher.protocol import Listener
+from trainyard.launcher.run_lines import RunLines, Seat
+
+FORK_SECONDS = 10.0
+CHECK_ANSWER_SECONDS = 5.0
+"""What a check may take beyond its own limit; all together stays below the 60 s that callers wait."""
+NOT_FOR_RUNS = frozenset({"TRAINYARD_TOKEN"})
+"""Variables of the service that the models' code need not see."""
+log = structlog.get_logger()
+
+
+class ForkLauncher:
+    """See `protocol.Launcher`."""
+
+    def __init__(  # noqa: PLR0913 - the settings of an engine, each with its default
+        self,
+        package: str,
+        models_path: Path | None,
+        *,
+        threads: int,
+        tracking_uri: str,
+        warm_seconds: float = 20.0,
+        check_seconds: float = 30.0,
+        check_memory_mb: int = 1024,
+        line_grace_seconds: float = 10.0,
+        python: str = sys.executable,
+    ) -> None:
+        self._warm_seconds = warm_seconds
+        self._check_seconds = check_seconds
+        self._check_memory_mb = check_memory_mb
+        self._line_grace_seconds = line_grace_seconds
+        self._models: Mapping[str, ModelInfo] = {}
+        self._broken: Mapping[str, str] = {}
+        self._processes: dict[str, ForkedProcess] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="trainyard-")
+        self._lines = RunLines(Path(self._folder.name) / "runs")
+        command = [python, "-m", "trainyard.launcher.fork_server"]
+        self._server = KeptServer(
+            [*command, package, str(models_path or ""), tracking_uri],
+            _environment(threads),
+            on_report=self._told,
+            on_lost=self._lost,
+        )
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def models(self) -> Mapping[str, ModelInfo]:
+        """The models by name."""
+        return self._models
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Model files that did not load, and why."""
+        return self._broken
+
+    async def start(self) -> None:
+        """Listen for runs, and keep a fork server alive."""
+        await self._lines.open()
+        self._keeper = asyncio.create_task(self._server.keep())
+
+    async def stop(self) -> None:
+        """End the fork server and every run that is left."""
+        if self._keeper:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        for process in list(self._processes.values()):
+            process.kill()
+        self._lines.close()
+        self._folder.cleanup()
+
+    def warm(self) -> bool:
+        """Whether the fork server is ready."""
+        return self._server.ready
+
+    async def check(self, request: RunRequest, access: DataAccess) -> BadFields:
+        """Have the fork server look at the request in a process of its own."""
+
+        def order(number: int) -> Check:
+            return Check(
+                number=number,
+                request=request,
+                access=access,
+                seconds=self._check_seconds,
+                memory_mb=self._check_memory_mb,
+            )
+
+        try:
+            found = await self._server.ask(
+                order,
+                _as_told,
+                ready_seconds=self._warm_seconds,
+                answer_seconds=self._check_seconds + CHECK_ANSWER_SECONDS,
+            )
+        except LaunchRefused as error:
+            return BadFields((FieldError(pointer="/model", detail=error.detail),), 0)
+        if found.away is not None:
+            raise Unavailable(found.away)
+        return BadFields(found.errors, found.more)
+
+    async def launch(self, job: Job, listener: Listener) -> ForkedProcess:
+        """Fork a run's process."""
+        seat = self._lines.reserve(job.submission.run_id, listener)
+        made: list[ForkedProcess] = []
+        try:
+            return await self._fork(job, seat, made)
+        except BaseException:
+            for process in made:  # it was forked, but nobody is left who would own it
+                process.release()
+            seat.leave()
+            raise
+
+    async def find(self, process_id: str) -> ForkedProcess | None:
+        """A handle of a process that may be no child of ours."""
+        if parsed(process_id) is None:
+            return None
+        known = self._processes.get(process_id)
+        if known:
+            return known if known.runs else None
+        process = ForkedProcess(process_id)
+        if process.runs:
+            return process
+        process.look_away()
+        return None
+
+    async def _fork(self, job: Job, seat: Seat, made: list[ForkedProcess]) -> ForkedProcess:
+        line: Line = self._lines.line(seat, self._line_grace_seconds)
+
+        def accept(report: Forked) -> ForkedProcess:
+            process = ForkedProcess(report.process_id, seat=seat, forget=self._forget)
+            self._processes[process.id] = process
+            made.append(process)
+            return process
+
+        return await self._server.ask(
+            lambda number: Fork(number=number, job=job, line=line),
+            accept,
+            ready_seconds=self._warm_seconds,
+            answer_seconds=FORK_SECONDS,
+        )
+
+    def _told(self, report: Ready | Exited | Forked | Checked) -> None:
+        if isinstance(report, Ready):
+            self._models = {each.name: each for each in report.models}
+            self._broken = report.broken
+            for path, why in report.broken.items():
+                log.warning("a model file did not load", file=path, why=why)
+        elif isinstance(report, Exited):
+            if report.process_id in self._processes:
+                self._processes[report.process_id].exit_told(report.code)
+        elif isinstance(report, Forked):
+            log.warning("ended a process that nobody waited for", process_id=report.process_id)
+            ForkedProcess(report.process_id).release()
+
+    def _lost(self) -> None:
+        """Nobody can tell any more how the processes end that run now."""
+        for process in self._processes.values():
+            process.exit_told(None)
+
+    def _forget(self, process: ForkedProcess) -> None:
+        self._processes.pop(process.id, None)
+
+
+def _as_told(report: Checked) -> Checked:
+    return report
+
+
+def _environment(threads: int) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if name not in NOT_FOR_RUNS},
+        "OMP_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": "1",
+        "MPLBACKEND": "agg",
+    }

@@ -1,0 +1,209 @@
+"""The fork server as the service sees it: one process, started again whenever it dies or hangs, that answers orders.
+
+An order that is not answered in time may mean that the fork server hangs: it was stopped, or waits for a disk that
+does not answer. It is then asked for a sign of life, and killed if it gives none. Runs that it has forked are not
+lost by that: as `protocol` promises they outlive it, train on, and write their outcome. Only their exit code is
+never known; a run that ends without an outcome after that has `crashed`, and is tried again as far as its attempts
+allow.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import ValidationError
+
+from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.launcher.messages import (
+    Alive,
+    Check,
+    Checked,
+    Exited,
+    Fork,
+    Forked,
+    Ping,
+    Ready,
+    Refused,
+    as_line,
+    reports,
+)
+
+LONGEST_LINE_BYTES = 16 * 1024 * 1024
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+LEAVE_SECONDS = 2.0
+SIGN_OF_LIFE_SECONDS = 5.0
+"""How long a fork server that left an order unanswered may take to show that it still answers any."""
+Answer = TypeVar("Answer")
+log = structlog.get_logger()
+
+
+class KeptServer:
+    """Asks the fork server, and hands on what it reports unasked."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        on_report: Callable[[Ready | Exited | Forked | Checked], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._command = command
+        self._environment = environment
+        self._on_report = on_report
+        self._on_lost = on_lost
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, tuple[asyncio.Future[Any], Callable[[Any], Any]]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._ready = asyncio.Event()
+        self._doubt: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it would answer at once."""
+        return self._ready.is_set()
+
+    async def keep(self) -> None:
+        """Keep it alive until cancelled."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            was_ready = await self._live_once()
+            pause = FIRST_PAUSE_SECONDS if was_ready else min(pause * 2, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+
+    async def ask(
+        self,
+        order: Callable[[int], Check | Fork],
+        accept: Callable[[Any], Answer],
+        *,
+        ready_seconds: float,
+        answer_seconds: float,
+    ) -> Answer:
+        """What `accept` makes of the answer, at the moment it arrives. Raises `Unavailable` or `LaunchRefused`."""
+        try:
+            async with asyncio.timeout(ready_seconds):
+                await self._ready.wait()
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the fork server was not ready within {ready_seconds:g} s"
+            ) from error
+        try:
+            return await self._answer(order, accept, answer_seconds)
+        except TimeoutError as error:
+            if self._doubt is None or self._doubt.done():
+                self._doubt = asyncio.create_task(self._end_if_it_hangs())
+            raise Unavailable(
+                f"the fork server did not answer within {answer_seconds:g} s"
+            ) from error
+
+    async def _answer(
+        self,
+        order: Callable[[int], Check | Fork | Ping],
+        accept: Callable[[Any], Answer],
+        seconds: float,
+    ) -> Answer:
+        """As `ask`, of a server that is ready. Raises `TimeoutError` too."""
+        if self._writer is None:
+            raise Unavailable("the fork server is starting again")
+        number = next(self._numbers)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer, accept
+        self._writer.write(as_line(order(number)))
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _end_if_it_hangs(self) -> None:
+        """Kill the server if it gives no sign of life; `keep` then starts another."""
+        process = self._process
+        try:
+            await self._answer(lambda number: Ping(number=number), _alive, SIGN_OF_LIFE_SECONDS)
+        except Unavailable:
+            return  # it has ended by itself
+        except TimeoutError:
+            log.exception(
+                "the fork server hangs and is started again", silent_seconds=SIGN_OF_LIFE_SECONDS
+            )
+            with contextlib.suppress(ProcessLookupError):
+                if process:
+                    process.kill()
+
+    async def _live_once(self) -> bool:
+        ours, its = socket.socketpair()
+        with its:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *self._command, str(its.fileno()), env=self._environment, pass_fds=[its.fileno()]
+            )
+        reader, self._writer = await asyncio.open_unix_connection(
+            sock=ours, limit=LONGEST_LINE_BYTES
+        )
+        try:
+            await self._listen(reader)
+            code = await process.wait()
+            log.warning("fork server ended", code=code)
+        finally:
+            was_ready = self.ready
+            self._lost()
+            await _leave(process)
+        return was_ready
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                try:
+                    text = await reader.readline()
+                    if not text:
+                        return
+                    self._told(reports.validate_json(text))
+                except ValidationError as error:
+                    log.warning("the fork server said something odd", why=str(error)[:500])
+                except ValueError:
+                    log.warning("the fork server's line was too long", limit=LONGEST_LINE_BYTES)
+
+    def _told(self, report: Ready | Checked | Forked | Alive | Refused | Exited) -> None:
+        if isinstance(report, Ready | Exited):
+            self._on_report(report)
+            if isinstance(report, Ready):
+                self._ready.set()
+            return
+        answer, accept = self._waiting.pop(report.number, (None, None))
+        if answer is None or accept is None or answer.done():
+            if not isinstance(report, Alive | Refused):
+                self._on_report(report)  # nobody waits for it any more
+        elif isinstance(report, Refused):
+            answer.set_exception(LaunchRefused(report.detail))
+        else:
+            answer.set_result(accept(report))
+
+    def _lost(self) -> None:
+        self._ready.clear()
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+        for answer, _ in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(Unavailable("the fork server ended; try again"))
+        self._waiting.clear()
+        self._on_lost()
+
+
+def _alive(_: Alive) -> bool:
+    return True
+
+
+async def _leave(process: asyncio.subprocess.Process) -> None:
+    """Its line is closed, so a fork server ends by itself with its children, unless it still imports or hangs."""
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

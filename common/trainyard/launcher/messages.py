@@ -1,0 +1,213 @@
+"""Everything that crosses between the service, its fork server and a run's process.
+
+Each message is one JSON object on a line of its own, parsed once where it arrives, and frozen after.
+
+    service      -> fork server     Check, Fork, Ping
+    fork server  -> service         Ready, Checked, Forked, Alive, Refused, Exited
+    run's process -> service        Hello, then PhaseEntered, Progressed, Noted and Warned
+    service      -> run's process   Welcome
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from trainyard.contract import FieldError, ModelInfo, Phase, RunRequest
+from trainyard.datasets.access import DataAccess
+from trainyard.rundir.records import Submission
+
+
+class Message(BaseModel):
+    """Frozen, and without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Line(Message):
+    """Where a run's process reaches the service, and how it shows which run it is."""
+
+    address: str
+    """`unix:/path/of/socket` or `tcp:host:port`."""
+    secret: str
+    """Known to the service and to this run's process alone."""
+    grace_seconds: float = 10.0
+    """How long the process tries to take up a line that broke, before it ends itself and all it started."""
+
+
+class Job(Message):
+    """All that a run's process needs to know."""
+
+    submission: Submission
+    folder: Path
+    """The run's work directory."""
+    service: str
+    """The name of the service instance."""
+    tracking_uri: str
+    threads: int
+    access: DataAccess
+    locks: Path
+    """The folder of the model registry's locks."""
+    patience_seconds: float
+    """How long a run that has trained waits for an MLflow that is away."""
+    git_commit: str
+    log_limit_mb: int = 100
+    halvings: int = 0
+    environment: dict[str, str] = {}
+    """Variables set before the framework starts any thread or touches a GPU."""
+
+
+# Service to fork server
+
+
+class Check(Message):
+    """Look at a request's params and data in a process of its own, within these limits."""
+
+    op: Literal["check"] = "check"
+    number: int
+    request: RunRequest
+    access: DataAccess
+    seconds: float
+    memory_mb: int
+
+
+class Fork(Message):
+    """Start a run's process."""
+
+    op: Literal["fork"] = "fork"
+    number: int
+    job: Job
+    line: Line
+
+
+class Ping(Message):
+    """Show that orders are still carried out."""
+
+    op: Literal["ping"] = "ping"
+    number: int
+
+
+Order = Annotated[Check | Fork | Ping, Field(discriminator="op")]
+
+
+# Fork server to service
+
+
+class Ready(Message):
+    """The framework is imported; first and once."""
+
+    kind: Literal["ready"] = "ready"
+    models: tuple[ModelInfo, ...]
+    broken: dict[str, str]
+    """Model files that did not load, and why."""
+
+
+class Checked(Message):
+    """The answer to `Check`: what is wrong with the request; empty when nothing is."""
+
+    kind: Literal["checked"] = "checked"
+    number: int
+    errors: tuple[FieldError, ...]
+    more: int = 0
+    """Bad fields that are not among the errors, because there are too many."""
+    away: str | None = None
+    """What did not answer, so that nobody can tell now."""
+
+
+class Forked(Message):
+    """The answer to `Fork`: the process runs."""
+
+    kind: Literal["forked"] = "forked"
+    number: int
+    process_id: str
+
+
+class Alive(Message):
+    """The answer to `Ping`."""
+
+    kind: Literal["alive"] = "alive"
+    number: int
+
+
+class Refused(Message):
+    """The answer to an order that cannot be carried out, now or ever."""
+
+    kind: Literal["refused"] = "refused"
+    number: int
+    detail: str
+
+
+class Exited(Message):
+    """A run's process is gone. `code` is negative when a signal ended it."""
+
+    kind: Literal["exited"] = "exited"
+    process_id: str
+    code: int
+
+
+Report = Annotated[Ready | Checked | Forked | Alive | Refused | Exited, Field(discriminator="kind")]
+
+
+# A run's process to the service
+
+
+class Hello(Message):
+    """The first message on a run's line, also on one that was taken up again."""
+
+    run_id: str
+    secret: str
+
+
+class Welcome(Message):
+    """The answer to `Hello`: the service knows the run. One that it does not know is hung up on."""
+
+    kind: Literal["welcome"] = "welcome"
+
+
+class PhaseEntered(Message):
+    """The run began a phase."""
+
+    event: Literal["phase"] = "phase"
+    sequence: int
+    phase: Phase
+
+
+class Progressed(Message):
+    """A round or epoch is done."""
+
+    event: Literal["progress"] = "progress"
+    sequence: int
+    done: int
+    total: int
+    unit: str
+    eta_seconds: float | None = None
+    metrics: dict[str, float] = {}
+
+
+class Noted(Message):
+    """Something about the run that people should read."""
+
+    event: Literal["note"] = "note"
+    sequence: int
+    message: str
+
+
+class Warned(Message):
+    """What people should read about the data: all of it, in the place of what was said before."""
+
+    event: Literal["warnings"] = "warnings"
+    sequence: int
+    warnings: tuple[str, ...]
+
+
+Event = Annotated[PhaseEntered | Progressed | Noted | Warned, Field(discriminator="event")]
+"""`sequence` grows by one with each event of a process. One that arrives twice, or after a later one, is dropped."""
+
+orders: TypeAdapter[Check | Fork | Ping] = TypeAdapter(Order)
+reports: TypeAdapter[Ready | Checked | Forked | Alive | Refused | Exited] = TypeAdapter(Report)
+events: TypeAdapter[PhaseEntered | Progressed | Noted | Warned] = TypeAdapter(Event)
+
+
+def as_line(message: Message) -> bytes:
+    """The message as it is sent."""
+    return message.model_dump_json(by_alias=True).encode() + b"\n"

@@ -1,0 +1,94 @@
+"""A promotion that somebody asks for after the run has ended: the run's own rule, and what the run found.
+
+No model is loaded here. A holder that the run has not judged can be compared only where its own run was tested on
+the very same rows; otherwise `ChampionChanged` says so, and nothing moves.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from trainyard.contract import Promotion, Registered, When
+from trainyard.errors import CannotPromote, ChampionChanged
+from trainyard.registry.aliases import holder_of
+from trainyard.registry.judged import Judged, kept
+from trainyard.registry.lock import model_lock
+from trainyard.registry.mlflow_registry import conflicts, promote, registered
+from trainyard.registry.notes import write_note
+from trainyard.registry.promotion import Decision, Judgement, decide, rejected
+from trainyard.registry.recorded import candidate_of, recorded
+
+
+def promote_when_asked(
+    client: MlflowClient, *, name: str, version: str, word: Promotion, locks: Path
+) -> Registered:
+    """Decide about the version of a run that was judged, and note it on the version.
+
+    Raises `CannotPromote`, `ChampionChanged`, and `RegistryConflict` where MLflow refuses.
+    """
+    with conflicts(f"reading version {version} of {name!r}"):
+        own = client.get_model_version(name, version)
+    case = kept(own)
+    if not word.approved:
+        decision = _reject(client, own, case, word, locks)
+        return registered(client, name=name, version=version, decision=decision)
+    decision = promote(
+        client,
+        name=name,
+        version=version,
+        rule=case.rule.model_copy(update={"when": When.NOW}),
+        locks=locks,
+        judge=_remembering(client, own, case),
+        word=word,
+    )
+    return registered(client, name=name, version=version, decision=decision)
+
+
+def _remembering(
+    client: MlflowClient, own: ModelVersion, case: Judged
+) -> Callable[[ModelVersion], Judgement]:
+    """A judge that knows the holder whom the run has judged, and others by what their runs have recorded."""
+    by_records = recorded(client, own, case.rule.metric)
+
+    def judge(holder: ModelVersion) -> Judgement:
+        if case.judgement and case.judgement.holder == str(holder.version):
+            return case.judgement
+        found = by_records(holder)
+        more = [name for name in ("confidence", "max_drift") if getattr(case.rule, name)]
+        why = found.incomparable or (f"the rule asks for {' and '.join(more)}" if more else None)
+        if why:
+            raise ChampionChanged(_changed(own, holder, case, why))
+        return found
+
+    return judge
+
+
+def _changed(own: ModelVersion, holder: ModelVersion, case: Judged, why: str) -> str:
+    before = f"version {case.judgement.holder} did" if case.judgement else "nobody did"
+    return (
+        f"version {holder.version} holds {case.rule.alias!r} of {own.name!r} now, and {before} when version"
+        f" {own.version} was judged; what MLflow has of both runs does not compare them ({why}); train it again"
+    )
+
+
+def _reject(
+    client: MlflowClient, own: ModelVersion, case: Judged, word: Promotion, locks: Path
+) -> Decision:
+    """Note the rejection. Raises `CannotPromote` for a version that holds the alias."""
+    name, rule = own.name, case.rule
+    with (
+        model_lock(name, locks),
+        conflicts(f"noting that version {own.version} of {name!r} was rejected"),
+    ):
+        holder = holder_of(client, name, rule.alias)
+        if holder is not None and str(holder.version) == str(own.version):
+            raise CannotPromote(
+                f"version {own.version} of {name!r} holds {rule.alias!r} already; `trainyard rollback` gives it back"
+            )
+        candidate = candidate_of(client, own, rule.metric)
+        judged = case.judgement.holder if case.judgement else None
+        decision = rejected(decide(rule, candidate, judged, case.judgement), word)
+        write_note(client, name, candidate, case, decision)
+    return decision

@@ -1,0 +1,212 @@
+"""What a service and the command line do in MLflow's model registry.
+
+Only `MlflowClient`. An MLflow that is away raises as MLflow does, for the caller to try again
+(`tracking.availability.is_away`); what it refuses becomes `RegistryConflict`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+from trainyard.contract import Promote, Promotion, Register, Registered, When
+from trainyard.errors import RegistryConflict
+from trainyard.registry.aliases import holder_of, move, move_back
+from trainyard.registry.judged import Judged, keep
+from trainyard.registry.lock import model_lock
+from trainyard.registry.notes import noted, write_note
+from trainyard.registry.promotion import (
+    Candidate,
+    Decision,
+    Judgement,
+    approved,
+    awaiting,
+    decide,
+)
+from trainyard.registry.recorded import candidate_of, recorded
+from trainyard.tracking.availability import is_away
+
+Judge = Callable[[ModelVersion], Judgement]
+"""Scores the holder of an alias on the test rows of the version that may replace it."""
+
+
+def register_run(  # noqa: PLR0913 - what a registration is made of, each by name
+    client: MlflowClient,
+    *,
+    run_id: str,
+    model_uri: str,
+    request: Register,
+    locks: Path,
+    tags: Mapping[str, str],
+    judge: Judge | None = None,
+) -> Registered:
+    """Register the run's model, give it its alias, promote it; again with the same run changes nothing.
+
+    Where `alias` and `promote.alias` are one, the promotion alone decides who gets it.
+    """
+    name, rule = request.name, request.promote
+    with model_lock(name, locks):
+        version = register(client, name=name, model_uri=model_uri, run_id=run_id, tags=tags)
+    if request.alias and not (rule and rule.alias == request.alias):
+        set_alias(client, name=name, alias=request.alias, version=version, locks=locks)
+    decision = (
+        promote(client, name=name, version=version, rule=rule, locks=locks, judge=judge)
+        if rule
+        else None
+    )
+    return registered(client, name=name, version=version, decision=decision)
+
+
+def registered(
+    client: MlflowClient, *, name: str, version: str, decision: Decision | None
+) -> Registered:
+    """The version as it stands in MLflow, with what was decided about it."""
+    with conflicts(f"reading version {version} of {name!r} back"):
+        aliases = sorted(client.get_model_version(name, version).aliases)
+    return Registered(
+        name=name,
+        version=version,
+        aliases=aliases,
+        promoted=decision.promoted if decision else None,
+        decision=decision.text if decision else None,
+    )
+
+
+def register(
+    client: MlflowClient, *, name: str, model_uri: str, run_id: str, tags: Mapping[str, str]
+) -> str:
+    """The version of the run's model, made if it is not there: one run, one version.
+
+    `model_uri` is a logged model's (`models:/m-…`) or whatever else MLflow takes as a source.
+    """
+    with conflicts(f"registering {model_uri} as {name!r}"):
+        found = _versions(client, name, run_id)
+        if found:
+            return found[0]
+        _make_model(client, name)
+        logged = model_uri.removeprefix("models:/")
+        client.create_model_version(
+            name,
+            source=model_uri,
+            run_id=run_id,
+            tags=dict(tags),
+            model_id=logged if logged.startswith("m-") else None,
+        )
+        # A POST whose answer is lost is sent again by some HTTP clients, and each one makes a version.
+        kept, *again = _versions(client, name, run_id)
+        for version in again:
+            client.delete_model_version(name, version)
+        return kept
+
+
+def set_alias(client: MlflowClient, *, name: str, alias: str, version: str, locks: Path) -> None:
+    """Give the alias to the version, and remember who held it."""
+    with model_lock(name, locks), conflicts(f"giving {alias!r} of {name!r} to version {version}"):
+        move(client, name, alias, version)
+
+
+def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
+    client: MlflowClient,
+    *,
+    name: str,
+    version: str,
+    rule: Promote,
+    locks: Path,
+    judge: Judge | None = None,
+    word: Promotion | None = None,
+) -> Decision:
+    """Move `rule.alias` to the version if it beats the holder on the test rows of its own run.
+
+    `judge` scores a holder on these rows; without one, what MLflow has recorded of both runs must do. Promotions of
+    one registered model take turns, and a holder that was replaced while it was judged is no longer the one to beat:
+    the new one is judged. The decision is written on the version either way, after the alias has moved: a note
+    never claims what did not happen. A rule that waits to be asked moves nothing; `word` is of whoever has asked.
+    """
+    doing = f"promoting version {version} of {name!r}"
+    with conflicts(doing):
+        asking = client.get_model_version(name, version)
+        candidate = candidate_of(client, asking, rule.metric)
+        judge = judge or recorded(client, asking, rule.metric)
+    while True:
+        with conflicts(doing):
+            holder = holder_of(client, name, rule.alias)
+        known = _number(holder)
+        judgement = judge(holder) if holder is not None and known != version else None
+        with model_lock(name, locks), conflicts(doing):
+            now = holder_of(client, name, rule.alias)
+            if now is not None and _number(now) == version and (before := noted(now, rule)):
+                return before
+            if _number(now) != known:
+                continue
+            case = Judged(rule, judgement)
+            return _settled(client, name, candidate, known, case, word)
+
+
+def _settled(  # noqa: PLR0913, PLR0917 - what a decision is made of
+    client: MlflowClient,
+    name: str,
+    candidate: Candidate,
+    holder: str | None,
+    case: Judged,
+    word: Promotion | None,
+) -> Decision:
+    """Decide, move and note. The caller holds the model's lock, and `holder` has the alias."""
+    rule = case.rule
+    decision = decide(rule, candidate, holder, case.judgement)
+    if holder != candidate.version:
+        keep(client, name, candidate.version, case)
+        decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, word)
+    if decision.promoted:
+        move(client, name, rule.alias, candidate.version)
+    write_note(client, name, candidate, case, decision)
+    return decision
+
+
+def rollback(client: MlflowClient, *, name: str, alias: str, locks: Path) -> str:
+    """Give the alias back to the version that held it before, and return that version.
+
+    Each call goes one holder further back. Versions that were deleted since are passed over.
+    """
+    with model_lock(name, locks), conflicts(f"rolling {alias!r} of {name!r} back"):
+        version = move_back(client, name, alias)
+        if version is None:
+            holder = holder_of(client, name, alias)
+            held = f"version {holder.version} holds it" if holder else "nobody holds it"
+            message = f"{name!r} has no earlier holder of {alias!r} to roll back to; {held} now"
+            raise RegistryConflict(message)
+        return version
+
+
+def _number(version: ModelVersion | None) -> str | None:
+    return None if version is None else str(version.version)
+
+
+def _versions(client: MlflowClient, name: str, run_id: str) -> list[str]:
+    """The run's versions of the registered model, the first one first."""
+    found = client.search_model_versions(f"run_id = '{run_id}'")
+    return sorted((str(each.version) for each in found if each.name == name), key=int)
+
+
+def _make_model(client: MlflowClient, name: str) -> None:
+    """Make the registered model unless it is there."""
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+
+
+@contextmanager
+def conflicts(doing: str) -> Iterator[None]:
+    """Turn what MLflow refuses into `RegistryConflict`, which says what was being done."""
+    try:
+        yield
+    except MlflowException as error:
+        if is_away(error):
+            raise
+        message = f"{doing}: {error}"
+        raise RegistryConflict(message) from error

@@ -1,0 +1,204 @@
+"""A run's work directory: what must outlive every process, written atomically.
+
+    request.json    the submission
+    state.json      how often the run was started, and what its transitions were
+    training.log    what the run printed
+    metrics.jsonl   what each round measured
+    checkpoints/    where training resumes
+    artifacts/      what goes to MLflow as it is
+    tmp/            the run's temporary files
+    outcome.json    how the run ended
+    closed          MLflow has the final status
+
+A file that cannot be read, because it was damaged, counts as not there: no single run keeps a service from starting.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from trainyard.rundir.published import published
+from trainyard.rundir.records import Outcome, State, Submission
+
+LONGEST_TEMPORARY_BYTES = 60
+"""Sockets have at most 107 bytes of path; multiprocessing and PyTorch's data loader make theirs two names below this."""
+log = structlog.get_logger()
+Record = TypeVar("Record", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run. Writing raises OSError, such as on a full disk; a file is whole or as it was before."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        """What the run printed."""
+        return self.path / "training.log"
+
+    @property
+    def request(self) -> Path:
+        """The submission's file."""
+        return self.path / "request.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Each round's metrics, a line each."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The trainer's checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def artifacts(self) -> Path:
+        """What goes to MLflow as it is."""
+        return self.path / "artifacts"
+
+    @property
+    def published_request(self) -> Path:
+        """The submission as it goes to MLflow, without what gives access to its data."""
+        return self.artifacts / "request.json"
+
+    @property
+    def temporary(self) -> Path:
+        """The temporary files of the run's process."""
+        return self.path / "tmp"
+
+    @property
+    def temporary_link(self) -> Path:
+        """A short name for `temporary`, where that is too deep for sockets."""
+        return Path(tempfile.gettempdir()) / f"trainyard-{self.path.name}"
+
+    def make_temporary(self) -> Path:
+        """Make the folder for temporary files, and answer the name to use for it, which may be `temporary_link`.
+
+        Where there can be no such link, because somebody else's file has its name, the folder's own name must do.
+        """
+        self.temporary.mkdir(exist_ok=True)
+        link = self.temporary_link
+        if _bytes(self.temporary) <= max(LONGEST_TEMPORARY_BYTES, _bytes(link)):
+            return self.temporary
+        try:
+            link.unlink(missing_ok=True)
+            link.symlink_to(self.temporary)
+        except OSError as error:
+            log.warning("a run's temporary folder has no short name", why=str(error))
+            return self.temporary
+        return link
+
+    def create(self, submission: Submission) -> None:
+        """Make the folder; it is not there until it is whole."""
+        draft = self.path.with_name(f".{self.path.name}")
+        for folder in ("checkpoints", "artifacts"):
+            (draft / folder).mkdir(parents=True, exist_ok=True)
+        (draft / "training.log").touch()
+        _write(draft / "request.json", submission)
+        _write(draft / "artifacts" / "request.json", published(submission))
+        draft.rename(self.path)
+
+    def submission(self) -> Submission | None:
+        """The submission; None when its file is missing or damaged."""
+        return _read(self.request, Submission)
+
+    def state(self) -> State:
+        """How far the run came. One whose file is damaged counts as started once, since it may have been."""
+        path = self.path / "state.json"
+        return _read(path, State) or State(starts=1 if path.exists() else 0)
+
+    def write_state(self, state: State) -> None:
+        """Replace the state."""
+        _write(self.path / "state.json", state)
+
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it has not, or when the file is damaged."""
+        return _read(self.path / "outcome.json", Outcome)
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Write how the run ended; the first one stays."""
+        if self.outcome() is None:
+            _write(self.path / "outcome.json", outcome)
+
+    def forget_outcome(self) -> None:
+        """Make room for the next attempt's outcome."""
+        (self.path / "outcome.json").unlink(missing_ok=True)
+
+    def last_sign_of_life(self) -> datetime | None:
+        """When the run's process last wrote to its log or metrics; None when it never did."""
+        times = [file.stat().st_mtime for file in (self.log, self.metrics) if file.exists()]
+        return datetime.fromtimestamp(max(times), UTC) if times else None
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When MLflow was told how the run ended; None while it does not know."""
+        try:
+            return datetime.fromtimestamp((self.path / "closed").stat().st_mtime, UTC)
+        except OSError:
+            return None
+
+    @property
+    def closed(self) -> bool:
+        """Whether MLflow knows how the run ended."""
+        return self.closed_at is not None
+
+    def close(self) -> None:
+        """Note that MLflow knows, and drop what only a run under way needs, whatever the disk says to the note."""
+        try:
+            (self.path / "closed").touch()
+        finally:
+            self.metrics.unlink(missing_ok=True)
+            for folder in (self.checkpoints, self.artifacts, self.temporary):
+                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                self.temporary_link.unlink()
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _bytes(path: Path) -> int:
+    return len(os.fsencode(path))
+
+
+def run_folders(root: Path) -> Iterator[RunFolder]:
+    """Every whole run folder under `root`."""
+    for path in sorted(root.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            yield RunFolder(path)
+
+
+def remove_drafts(root: Path) -> None:
+    """Remove the folders that a crash left half made; only while nothing is being submitted."""
+    for path in root.glob(".*/"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _read(path: Path, kind: type[Record]) -> Record | None:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        log.warning("a run's file is damaged and counts as missing", file=str(path), why=str(error))
+        return None
+
+
+def _write(path: Path, record: BaseModel) -> None:
+    draft = path.with_suffix(".tmp")
+    with draft.open("w") as file:
+        file.write(record.model_dump_json(by_alias=True))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

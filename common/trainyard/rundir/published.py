@@ -1,0 +1,19 @@
+"""A submission as everybody may read it in MLflow: addresses without what gives access to them."""
+
+from trainyard.contract import FileData, ImageData
+from trainyard.datasets.sources.redaction import redacted
+from trainyard.rundir.records import Submission
+
+
+def published(submission: Submission) -> Submission:
+    """The submission with the query, user and password of its data's addresses left out."""
+    data = submission.request.data
+    if not isinstance(data, FileData | ImageData):
+        return submission
+    shown = {
+        name: redacted(uri)
+        for name in ("uri", "test_uri")
+        if (uri := getattr(data, name, None)) is not None
+    }
+    request = submission.request.model_copy(update={"data": data.model_copy(update=shown)})
+    return submission.model_copy(update={"request": request})

@@ -1,0 +1,1 @@
+"""The queue, the slots and the life of every run of one service."""

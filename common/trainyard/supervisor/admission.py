@@ -1,0 +1,167 @@
+"""What stands between a request and a run: everything that can be known at submit, and the record of it."""
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import Container
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from mlflow.exceptions import MlflowException
+
+from trainyard.contract import Run, RunKind, RunRequest, ScoreRequest
+from trainyard.errors import Invalid, Unavailable
+from trainyard.field_errors import invalid
+from trainyard.launcher.protocol import Launcher
+from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.records import Submission
+from trainyard.settings import Settings
+from trainyard.suggestions import suggestion
+from trainyard.supervisor.blocking import Blocking
+from trainyard.supervisor.idempotency import tags_of
+from trainyard.tracking.runs import SUBMISSION, Tracking
+
+LATE_ANSWER_SECONDS = 30.0
+"""MLflow may make a run after we gave up waiting for its answer; longer than the HTTP time-out."""
+log = structlog.get_logger()
+
+
+class Admission:
+    """Checks requests, and records the ones that are accepted: in MLflow first, then on disk."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        launcher: Launcher,
+        tracking: Tracking,
+        blocking: Blocking,
+        runs_dir: Path,
+    ) -> None:
+        self._settings = settings
+        self._launcher = launcher
+        self._tracking = tracking
+        self._blocking = blocking
+        self._runs_dir = runs_dir
+        self._recording: set[str] = set()
+
+    async def resolved(self, request: RunRequest, earlier: Run | None) -> RunRequest:
+        """The request with what it leaves open said: which version is scored, and which rows test.
+
+        With an `earlier` run of the same Idempotency-Key the model is the one that that run scored with.
+        Raises `Invalid` for a model that MLflow does not have, or `Unavailable`.
+        """
+        if not isinstance(request, ScoreRequest):
+            return request
+        if earlier is not None:
+            request = request.model_copy(update={"model_uri": earlier.model})
+        return await self._blocking.mlflow(lambda: self._tracking.resolved(request))
+
+    async def check(self, request: RunRequest) -> None:
+        """Raise `Invalid` with every bad field, or `Unavailable`."""
+        models = self._launcher.models
+        if not models and not self._launcher.warm():
+            raise Unavailable("the fork server is still importing the framework")
+        if request.kind is RunKind.TRAIN and request.model not in models:
+            hint = suggestion(request.model, models, otherwise="this service trains")
+            raise Invalid.field("/model", f"{request.model!r} is unknown; {hint}")
+        if self.disk_full():
+            raise Unavailable("the work volume is full")
+        found = await self._launcher.check(request, self._settings.data_access)
+        if found.errors:
+            raise invalid(found.errors, found.more)
+
+    async def record(
+        self, request: RunRequest, key: str | None, *, digest: str, attempt: int
+    ) -> Submission:
+        """Make the MLflow run and its folder. Where it raises, `discard_orphans` removes what there is of it."""
+        tag = uuid.uuid4().hex
+        self._recording.add(tag)
+        try:
+            return await self._record(request, key, digest=digest, attempt=attempt, tag=tag)
+        except OSError as error:
+            raise Unavailable(f"the run's folder cannot be written: {error}") from error
+        finally:
+            self._recording.discard(tag)
+
+    async def discard_orphans(self, uid: str, known: Container[str]) -> None:
+        """Delete the runs that MLflow made for submits that were refused: its answer may have been lost."""
+        found = await self._blocking.until_mlflow_answers(lambda: self._tracking.unended((uid,)))
+        for each in found:
+            run_id = each.run.run_id
+            if each.submission is None or each.begun:
+                continue
+            if each.submission in self._recording or run_id in known:
+                continue
+            try:
+                await self._blocking.until_mlflow_answers(
+                    lambda run_id=run_id: self._tracking.discard(run_id)  # type: ignore[misc]
+                )
+            except MlflowException:
+                log.exception("MLflow keeps a run that was not accepted", run_id=run_id)
+
+    def disk_full(self) -> bool:
+        """Whether the work volume has less room than a run may need."""
+        free = shutil.disk_usage(self._runs_dir).free
+        return free < self._settings.min_free_disk_mb * 1_000_000
+
+    async def _record(
+        self, request: RunRequest, key: str | None, *, digest: str, attempt: int, tag: str
+    ) -> Submission:
+        tags = {**tags_of(request, key, digest, attempt), SUBMISSION: tag}
+        try:
+            experiment_id = await self._blocking.mlflow(
+                lambda: self._tracking.experiment_id(request.experiment)
+            )
+            made = await self._blocking.mlflow(
+                lambda: self._tracking.create(
+                    experiment_id=experiment_id, run_name=request.run_name, tags=tags
+                )
+            )
+        except MlflowException as error:
+            self._tracking.forget_experiments()
+            raise Invalid.field("/experiment", f"MLflow refuses: {error}") from error
+        submission = Submission(
+            run_id=made.info.run_id,
+            request=request,
+            key=key,
+            digest=digest,
+            attempt=attempt,
+            experiment_id=experiment_id,
+            run_name=made.info.run_name,
+            artifact_uri=made.info.artifact_uri,
+            submitted_at=datetime.now(UTC),
+        )
+        folder = RunFolder(self._runs_dir / submission.run_id)
+        await self._blocking.run(lambda: folder.create(submission))
+        return submission
+
+    def batch_size(self, request: RunRequest) -> int | None:
+        """The rows of a batch that the request asks for, or the model's default; None for a model without batches."""
+        if isinstance(request, ScoreRequest):
+            return None
+        size = request.params.get("batch_size")
+        if size is None and request.model in self._launcher.models:
+            size = self._launcher.models[request.model].defaults.get("batch_size")
+        return size if isinstance(size, int) else None
+
+
+class OrphanWatch:
+    """Has orphans looked for after a submit was refused: one task, however many were."""
+
+    def __init__(self, *, late_seconds: float = LATE_ANSWER_SECONDS) -> None:
+        self._late_seconds = late_seconds
+        self._asked = asyncio.Event()
+
+    def look(self) -> None:
+        """A run may have been made that nobody knows."""
+        self._asked.set()
+
+    async def run(self, admission: Admission, uid: str, known: Container[str]) -> None:
+        """Look when asked, and once more when no answer of MLflow can be late any more."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await admission.discard_orphans(uid, known)
+            await asyncio.sleep(self._late_seconds)
+            await admission.discard_orphans(uid, known)

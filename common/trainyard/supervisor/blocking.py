@@ -1,0 +1,89 @@
+"""Blocking calls, MLflow's above all, from the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import requests
+from mlflow.exceptions import MlflowException
+
+from trainyard.errors import Unavailable
+from trainyard.tracking.availability import is_away
+
+PAUSE_SECONDS = 2.0
+LAST_CALLS_SECONDS = 12.0
+"""How long a stop waits for calls that are on their way to MLflow: a little more than a call may take."""
+T = TypeVar("T")
+
+
+class Blocking:
+    """Threads to make the calls in, and what it means when MLflow does not answer.
+
+    `answers` asks MLflow whether it is there, with a short time-out. However many calls wait for MLflow to come back,
+    it is asked once every two seconds.
+    """
+
+    def __init__(self, tracking_uri: str, answers: Callable[[], bool]) -> None:
+        self._tracking_uri = tracking_uri
+        self._answers = answers
+        self._disk_threads = ThreadPoolExecutor(8, thread_name_prefix="disk")
+        self._mlflow_threads = ThreadPoolExecutor(16, thread_name_prefix="mlflow")
+        self._probe_threads = ThreadPoolExecutor(2, thread_name_prefix="probe")
+        self._back: asyncio.Task[None] | None = None
+        self._on_their_way: set[asyncio.Future[Any]] = set()
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Make a call that does not leave this machine. No MLflow that hangs holds it up."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk_threads, call)
+
+    async def mlflow(self, call: Callable[[], T]) -> T:
+        """Ask MLflow. Raises `Unavailable` when it does not answer; its refusals pass."""
+        made = asyncio.get_running_loop().run_in_executor(self._mlflow_threads, call)
+        self._on_their_way.add(made)
+        made.add_done_callback(self._arrived)
+        try:
+            return await asyncio.shield(made)  # nobody can call back what is on its way
+        except (MlflowException, requests.RequestException) as error:
+            if is_away(error):
+                message = f"MLflow at {self._tracking_uri} does not answer"
+                raise Unavailable(message) from error
+            raise
+
+    async def until_mlflow_answers(self, call: Callable[[], T]) -> T:
+        """Ask MLflow as often as it takes."""
+        while True:
+            try:
+                return await self.mlflow(call)
+            except Unavailable:
+                await self.mlflow_is_back()
+
+    async def mlflow_is_back(self) -> None:
+        """Wait until MLflow answers, for two seconds at least."""
+        if self._back is None or self._back.done():
+            self._back = asyncio.create_task(self._watch())
+        await asyncio.shield(self._back)
+
+    async def mlflow_answers(self) -> bool:
+        """Whether MLflow answers, asked in a thread that no other call holds up."""
+        return await asyncio.get_running_loop().run_in_executor(self._probe_threads, self._answers)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE_SECONDS)
+            if await self.mlflow_answers():
+                return
+
+    async def close(self) -> None:
+        """Take no more calls, and let those that are on their way to MLflow arrive before a later service's do."""
+        if self._back:
+            self._back.cancel()
+        for threads in (self._disk_threads, self._mlflow_threads, self._probe_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
+        if self._on_their_way:
+            await asyncio.wait(self._on_their_way, timeout=LAST_CALLS_SECONDS)
+
+    def _arrived(self, made: asyncio.Future[Any]) -> None:
+        self._on_their_way.discard(made)
+        if not made.cancelled():
+            made.exception()  # whoever waited for it may be gone

@@ -1,0 +1,113 @@
+"""What follows an attempt at a run: a table without any input or output.
+
+| the attempt                              | it was asked to stop       | what follows                          |
+| ---------------------------------------- | -------------------------- | ------------------------------------- |
+| finished                                 | or not                     | `Close` with its outcome              |
+| left no outcome                          | cancelled or timed out     | `Close` with that reason              |
+| left no outcome                          | no, or the service stops   | `HandBack`                            |
+| ran out of memory, may halve its batch   | no, or the service stops   | `HalveBatch`                          |
+| failed, a retry can help, attempts left  | no, or the service stops   | `Retry`                               |
+| failed otherwise                         | or not                     | `Close` with its outcome              |
+
+The supervisor asks after each attempt, and recovery asks for each run that an earlier service left.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from trainyard.contract import OnOutOfMemory, Reason, RunRequest, RunStatus, TrainRequest
+from trainyard.rundir.records import Outcome, State
+
+MOST_HALVINGS = 3
+OUT_OF_MEMORY = frozenset({Reason.OUT_OF_MEMORY, Reason.GPU_OUT_OF_MEMORY})
+
+
+class StopReason(StrEnum):
+    """Why a run's process is asked to stop."""
+
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    SERVICE_STOPS = "service_stops"
+
+    @property
+    def ends_the_run(self) -> bool:
+        """Whether the run is over, rather than to be taken up by the next service."""
+        return self is not StopReason.SERVICE_STOPS
+
+
+@dataclass(frozen=True)
+class Close:
+    """The run has ended."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Start another attempt."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class HalveBatch:
+    """Start again with half the batch. This is no attempt of its own."""
+
+    batch_size: int
+    message: str
+
+
+@dataclass(frozen=True)
+class HandBack:
+    """The run waits for the next service. The process that was stopped counts as no attempt."""
+
+    message: str
+
+
+Again = Retry | HalveBatch | HandBack
+
+
+def decide(
+    request: RunRequest, state: State, outcome: Outcome | None, stop_reason: StopReason | None
+) -> Close | Again:
+    """What follows; see the table. `outcome` is None for a process that stopped without leaving one."""
+    stopped_for_good = stop_reason is not None and stop_reason.ends_the_run
+    if outcome is None:
+        if stop_reason is not None and stopped_for_good:
+            return Close(ended_by(Reason(stop_reason)))
+        return HandBack("handed back: the service stopped")
+    if outcome.status is RunStatus.FINISHED or stopped_for_good:
+        return Close(outcome)
+    why = f"{outcome.reason}: {outcome.message}"
+    batch_size = _halved(request, state) if outcome.reason in OUT_OF_MEMORY else None
+    if batch_size is not None:
+        return HalveBatch(batch_size, f"{why}; going on with batch_size {batch_size}")
+    if outcome.reason and outcome.reason.retryable and state.starts < request.max_attempts:
+        return Retry(f"{why}; trying again")
+    return Close(outcome)
+
+
+def ended_by(reason: Reason, message: str | None = None) -> Outcome:
+    """The outcome of a run that ended for this reason, now."""
+    said = {
+        Reason.CANCELLED: "cancelled",
+        Reason.TIMED_OUT: "the run took longer than its timeout_seconds",
+    }
+    return Outcome(
+        status=reason.status,
+        reason=reason,
+        message=message or said.get(reason),
+        ended_at=datetime.now(UTC),
+    )
+
+
+def _halved(request: RunRequest, state: State) -> int | None:
+    """The batch after one more halving; None where the run may not, or is down to one row."""
+    if not isinstance(request, TrainRequest):
+        return None
+    if request.on_out_of_memory is not OnOutOfMemory.HALVE_BATCH:
+        return None
+    if state.halvings >= MOST_HALVINGS or not state.batch_size:
+        return None
+    return state.batch_size >> (state.halvings + 1) or None

@@ -1,0 +1,45 @@
+"""What the service's settings say to the parts below the supervisor: launcher, tracking, and each run's job."""
+
+from trainyard.launcher.fork_launcher import ForkLauncher
+from trainyard.launcher.messages import Job
+from trainyard.launcher.protocol import Launcher
+from trainyard.service import Service
+from trainyard.settings import Settings
+from trainyard.supervisor.live_run import LiveRun
+from trainyard.tracking.runs import Tracking
+
+
+def fork_launcher(service: Service, settings: Settings) -> Launcher:
+    """The engine of this machine, for the service's own models and those of `TRAINYARD_MODELS_PATH`."""
+    return ForkLauncher(
+        service.package,
+        settings.models_path,
+        threads=settings.threads_a_slot,
+        tracking_uri=settings.tracking_uri,
+    )
+
+
+def tracking_of(settings: Settings, instance: str) -> Tracking:
+    """The MLflow that runs are kept in."""
+    return Tracking(
+        uri=settings.tracking_uri,
+        ui_url=settings.mlflow_ui_url or settings.tracking_uri,
+        instance=instance,
+    )
+
+
+def job_of(settings: Settings, instance: str, live: LiveRun) -> Job:
+    """What the run's process is told."""
+    return Job(
+        submission=live.submission,
+        folder=live.folder.path,
+        service=instance,
+        tracking_uri=settings.tracking_uri,
+        threads=settings.threads_a_slot,
+        access=settings.data_access,
+        locks=settings.locks,
+        patience_seconds=settings.tracking_patience_seconds,
+        git_commit=settings.git_commit,
+        log_limit_mb=settings.log_limit_mb,
+        halvings=live.state.halvings,
+    )

@@ -1,0 +1,91 @@
+"""What callers ask about runs: one, a page of them, a log."""
+
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+
+from trainyard.contract import Run, RunPage, RunStatus
+from trainyard.errors import Invalid, UnknownRun
+from trainyard.rundir.folder import RunFolder
+from trainyard.supervisor.blocking import Blocking
+from trainyard.supervisor.known_runs import KnownRuns
+from trainyard.tracking.runs import Tracking
+
+
+class Queries:
+    """Answers from memory what is known there, and from MLflow what is not."""
+
+    def __init__(
+        self, known: KnownRuns, tracking: Tracking, blocking: Blocking, runs_dir: Path
+    ) -> None:
+        self._known = known
+        self._tracking = tracking
+        self._blocking = blocking
+        self._runs_dir = runs_dir
+
+    async def get(self, run_id: str) -> Run:
+        """The run as it stands. Raises `UnknownRun` or `Unavailable`."""
+        if live := self._known.get(run_id):
+            return live.run
+        try:
+            run = await self._blocking.mlflow(lambda: self._tracking.read(run_id))
+        except MlflowException as error:
+            raise UnknownRun(f"this service has no run {run_id!r}") from error
+        if run is None:
+            raise UnknownRun(f"this service has no run {run_id!r}")
+        return run
+
+    async def wait(self, run_id: str, seconds: float, since: int | None) -> Run:
+        """The run once it ended, or once its version passed `since`, or after `seconds`."""
+        if live := self._known.get(run_id):
+            return await live.wait(seconds, since)
+        return await self.get(run_id)
+
+    def live_json(self, run_id: str) -> bytes | None:
+        """A live or recent run as JSON; None where only `get` can tell."""
+        live = self._known.get(run_id)
+        return live.json() if live else None
+
+    async def page(
+        self,
+        *,
+        status: RunStatus | None,
+        model: str | None,
+        experiment: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> RunPage:
+        """Runs, newest first. Raises `Invalid` for a cursor that was never given out."""
+        if "'" in f"{model}{experiment}":
+            return RunPage(runs=[])
+        conditions = [
+            f"attributes.status = '{status}'" if status else "",
+            f"tags.`trainyard.model` = '{model}'" if model else "",
+            f"tags.`trainyard.experiment` = '{experiment}'" if experiment else "",
+        ]
+        condition = " and ".join(filter(None, conditions))
+        try:
+            page = await self._blocking.mlflow(
+                lambda: self._tracking.search(condition, limit=limit, cursor=cursor)
+            )
+        except MlflowException as error:
+            raise Invalid.field(
+                "/query/cursor", f"{cursor!r} is no cursor that this service gave out"
+            ) from error
+        return RunPage(runs=[self._newest(run) for run in page.runs], cursor=page.cursor)
+
+    def log_path(self, run_id: str) -> Path | None:
+        """The local training.log, if there is one."""
+        path = RunFolder(self._runs_dir / run_id).log
+        return path if path.exists() else None
+
+    async def log_text(self, run_id: str) -> str:
+        """An ended run's log, read from MLflow."""
+        try:
+            return await self._blocking.mlflow(lambda: self._tracking.log_text(run_id))
+        except MlflowException as error:
+            raise UnknownRun(f"run {run_id!r} left no log") from error
+
+    def _newest(self, run: Run) -> Run:
+        live = self._known.get(run.run_id)
+        return live.run if live else run

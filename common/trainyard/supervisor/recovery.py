@@ -1,0 +1,145 @@
+"""What a starting service finds of an earlier one: runs that have ended, runs to queue again, runs to give up."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from mlflow.exceptions import MlflowException
+
+from trainyard.contract import Reason, Run
+from trainyard.launcher.protocol import Launcher
+from trainyard.rundir.folder import RunFolder, remove_drafts, run_folders
+from trainyard.rundir.records import Outcome, State, Submission
+from trainyard.supervisor.blocking import Blocking
+from trainyard.supervisor.decision import Again, Close, decide, ended_by
+from trainyard.tracking.runs import Tracking, Unended
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run that has not ended as far as its folder says, and what follows."""
+
+    folder: RunFolder
+    submission: Submission
+    state: State
+    decision: Close | Again
+    told: bool = False
+    """Whether MLflow shows the run as ended already; a terminal status never changes."""
+
+
+class Recovery:
+    """One look at the work directory and at MLflow."""
+
+    def __init__(
+        self, runs_dir: Path, tracking: Tracking, launcher: Launcher, blocking: Blocking
+    ) -> None:
+        self._runs_dir = runs_dir
+        self._tracking = tracking
+        self._launcher = launcher
+        self._blocking = blocking
+        self._whole: set[str] = set()
+
+    async def look(self) -> list[Found]:
+        """The runs to close and to queue, these in the order in which they are to start."""
+        await self._blocking.run(lambda: remove_drafts(self._runs_dir))
+        found = [each async for each in self._in_folders()]
+        return sorted(
+            found, key=lambda each: (each.state.starts == 0, each.submission.submitted_at)
+        )
+
+    async def give_up_the_homeless(self, uids: tuple[str, ...]) -> None:
+        """End the runs that MLflow shows as under way and whose folder cannot be read, or was lost with a work directory.
+
+        A run of this work directory that has no folder and never began was never accepted: it is left to the watch
+        for orphans.
+        """
+        own, lost = uids[:1], uids[1:]
+        homeless = {
+            each.run.run_id: each.run
+            for each in await self._unended(own)
+            if each.submission is None or each.begun or (self._runs_dir / each.run.run_id).exists()
+        }
+        if lost:
+            homeless |= {each.run.run_id: each.run for each in await self._unended(lost)}
+        for run_id, run in homeless.items():
+            if run_id not in self._whole:
+                await self._give_up(run)
+
+    async def _unended(self, uids: tuple[str, ...]) -> list[Unended]:
+        return await self._blocking.until_mlflow_answers(lambda: self._tracking.unended(uids))
+
+    async def _give_up(self, run: Run) -> None:
+        ended = _given_up(run)
+        try:
+            await self._blocking.until_mlflow_answers(lambda: self._tracking.close(ended))
+        except MlflowException:
+            log.exception("MLflow refuses the end of a run", run_id=run.run_id)
+
+    async def _in_folders(self) -> AsyncIterator[Found]:
+        for folder in await self._blocking.run(lambda: list(run_folders(self._runs_dir))):
+            submission = await self._blocking.run(folder.submission)
+            if submission is None:
+                log.warning("a run folder without a readable request", folder=str(folder.path))
+                continue
+            self._whole.add(submission.run_id)
+            if folder.closed:
+                continue
+            try:
+                found = await self._sort(folder, submission)
+            except (OSError, MlflowException) as error:
+                log.exception("a run cannot be taken up", run_id=submission.run_id)
+                outcome = ended_by(Reason.CRASHED, f"the service cannot take it up: {error}")
+                found = Found(folder, submission, State(), Close(outcome))
+            if found:
+                yield found
+
+    async def _sort(self, folder: RunFolder, submission: Submission) -> Found | None:
+        state = await self._blocking.run(folder.state)
+        await self._end_what_survived(folder, state)
+        state.lives += 1
+        outcome = await self._blocking.run(folder.outcome)
+        status = await self._blocking.until_mlflow_answers(
+            lambda: self._tracking.status(submission.run_id)
+        )
+        if status is None or status.ended:
+            if outcome is None or outcome.status is not status:
+                await self._blocking.run(folder.close)
+                return None
+            return Found(folder, submission, state, Close(outcome), told=True)
+        if outcome is None and state.starts:
+            outcome = _interrupted(submission)
+        return Found(folder, submission, state, decide(submission.request, state, outcome, None))
+
+    async def _end_what_survived(self, folder: RunFolder, state: State) -> None:
+        """No process of an earlier service goes on; the time it trained counts."""
+        if state.process_id is None:
+            return
+        process = await self._launcher.find(state.process_id)
+        if process is not None:
+            process.kill()
+            await process.ended()
+            process.release()
+        last = folder.last_sign_of_life()
+        if last and state.process_started_at:
+            state.seconds_trained += max(0.0, (last - state.process_started_at).total_seconds())
+        state.process_id = None
+
+
+def _interrupted(submission: Submission) -> Outcome:
+    most = submission.request.max_attempts
+    return ended_by(
+        Reason.SERVICE_RESTARTED,
+        f"the service ended while the run trained, and max_attempts is {most}",
+    )
+
+
+def _given_up(run: Run) -> Run:
+    outcome = ended_by(
+        Reason.SERVICE_RESTARTED, "the service has no readable work directory of this run"
+    )
+    return run.model_copy(
+        update=outcome.model_dump(include={"status", "reason", "message", "ended_at"})
+    )

@@ -1,0 +1,32 @@
+"""Removing the work directories of runs that ended long ago."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from trainyard.rundir.folder import run_folders
+from trainyard.supervisor.blocking import Blocking
+
+TIDY_SECONDS = 3600.0
+log = structlog.get_logger()
+
+
+async def tidy(runs: Path, blocking: Blocking, *, keep_days: float) -> None:
+    """Now and every hour, remove work directories that are past their time."""
+    while True:
+        try:
+            await blocking.run(partial(prune, runs, keep_days=keep_days))
+        except OSError:
+            log.exception("old work directories cannot be removed")
+        await asyncio.sleep(TIDY_SECONDS)
+
+
+def prune(runs: Path, *, keep_days: float) -> None:
+    """Remove the folders of runs that MLflow has known to be over for more than `keep_days`."""
+    for folder in run_folders(runs):
+        closed_at = folder.closed_at
+        if closed_at and datetime.now(UTC) - closed_at > timedelta(days=keep_days):
+            folder.remove()

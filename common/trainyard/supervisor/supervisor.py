@@ -1,0 +1,293 @@
+"""One service instance: takes requests, and knows every run that it has taken."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from trainyard.contract import (
+    ModelInfo,
+    Promotion,
+    Reason,
+    Registered,
+    Run,
+    RunPage,
+    RunRequest,
+    RunStatus,
+)
+from trainyard.errors import Unavailable
+from trainyard.launcher.protocol import Launcher
+from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.records import State, Submission
+from trainyard.service import Service
+from trainyard.settings import Settings
+from trainyard.supervisor.admission import Admission, OrphanWatch
+from trainyard.supervisor.attempt import save
+from trainyard.supervisor.blocking import Blocking
+from trainyard.supervisor.decision import Close, HandBack, StopReason, ended_by
+from trainyard.supervisor.ending import Ending
+from trainyard.supervisor.from_settings import fork_launcher, job_of, tracking_of
+from trainyard.supervisor.instance_lock import InstanceLock, instance_uids
+from trainyard.supervisor.known_runs import KnownRuns
+from trainyard.supervisor.live_run import LiveRun
+from trainyard.supervisor.measures import Measures, label_of
+from trainyard.supervisor.mlflow_status import MlflowStatus
+from trainyard.supervisor.promotions import Promotions
+from trainyard.supervisor.queries import Queries
+from trainyard.supervisor.recovery import Found, Recovery
+from trainyard.supervisor.retention import tidy
+from trainyard.supervisor.slots import Slots
+from trainyard.supervisor.submissions import Submissions
+from trainyard.tracking.runs import Tracking
+
+log = structlog.get_logger()
+
+
+class Supervisor:
+    """What `supervisor.protocol.Runs` promises, over one launcher and one MLflow."""
+
+    def __init__(
+        self,
+        service: Service,
+        settings: Settings,
+        launcher: Launcher | None = None,
+        tracking: Tracking | None = None,
+    ) -> None:
+        self._settings = settings
+        self._instance = settings.instance or service.name
+        self._work_dir = settings.work_dir.resolve()
+        self._runs_dir = self._work_dir / "runs"
+        self._launcher = launcher or fork_launcher(service, settings)
+        self._tracking = tracking or tracking_of(settings, self._instance)
+        self._blocking = Blocking(settings.tracking_uri, self._tracking.answers)
+        self._lock = InstanceLock(self._work_dir / f"{self._instance}.lock")
+        self._background: set[asyncio.Task[Any]] = set()
+        self._known = KnownRuns()
+        self._measures = Measures()
+        self._orphans = OrphanWatch()
+        self._admission = Admission(
+            settings, self._launcher, self._tracking, self._blocking, self._runs_dir
+        )
+        self._mlflow_status = MlflowStatus(self._tracking, self._blocking, self._spawn)
+        self._ending = Ending(
+            self._known, self._mlflow_status, self._measures, self._blocking, self._spawn
+        )
+        self._slots = self._make_slots()
+        self._submissions = self._make_submissions()
+        self._queries = Queries(self._known, self._tracking, self._blocking, self._runs_dir)
+        self._promotions = Promotions(
+            self._blocking, tracking_uri=settings.tracking_uri, locks=settings.locks
+        )
+        self._recovered = False
+        self._stopping = False
+
+    def _make_slots(self) -> Slots:
+        slots = Slots(
+            slots=self._settings.slots,
+            grace_seconds=self._settings.grace_seconds,
+            launcher=self._launcher,
+            job_of=partial(job_of, self._settings, self._instance),
+            ending=self._ending,
+            mlflow_status=self._mlflow_status,
+            blocking=self._blocking,
+        )
+        self._measures.watch(
+            queued=lambda: slots.waiting,
+            running=lambda: slots.running,
+            slots=lambda: slots.slots,
+            queue_limit=lambda: self._settings.queue,
+        )
+        return slots
+
+    def _make_submissions(self) -> Submissions:
+        return Submissions(
+            queue_limit=self._settings.queue,
+            known=self._known,
+            slots=self._slots,
+            admission=self._admission,
+            orphans=self._orphans,
+            tracking=self._tracking,
+            blocking=self._blocking,
+            know=self._accepted,
+        )
+
+    # The service's own life
+
+    async def start(self) -> None:
+        """Take the work directory, get warm, and take up the runs that an earlier process left."""
+        self._runs_dir.mkdir(parents=True, exist_ok=True)
+        self._lock.take()
+        uids = instance_uids(self._work_dir / f"{self._instance}.uid")
+        self._tracking.uid = uids[0]
+        await self._launcher.start()
+        self._spawn(self._recover(uids))
+        self._spawn(self._orphans.run(self._admission, uids[0], self._known))
+        self._spawn(tidy(self._runs_dir, self._blocking, keep_days=self._settings.keep_work_days))
+
+    async def stop(self) -> None:
+        """Interrupt what trains and leave it to be taken up again."""
+        self._stopping = True
+        await self._slots.stop()
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._launcher.stop()
+        await self._blocking.close()
+        self._lock.release()
+
+    async def problems(self) -> dict[str, str]:
+        """Each part that is not ready, and what is wrong with it."""
+        problems = {}
+        if not await self._blocking.mlflow_answers():
+            problems["mlflow"] = f"{self._settings.tracking_uri} does not answer"
+        if not self._launcher.warm():
+            problems["fork_server"] = "still importing the framework"
+        if not self._recovered:
+            problems["recovery"] = "taking up the runs that an earlier process left"
+        if self._admission.disk_full():
+            least = self._settings.min_free_disk_mb
+            problems["disk"] = f"less than {least} MB free below {self._work_dir}"
+        return problems
+
+    @property
+    def models(self) -> Mapping[str, ModelInfo]:
+        """The models by name; empty until the fork server is warm."""
+        return self._launcher.models
+
+    @property
+    def broken_models(self) -> Mapping[str, str]:
+        """Model files that did not load, and why."""
+        return self._launcher.broken
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What is counted and timed, for Prometheus."""
+        return self._measures.registry
+
+    # Runs
+
+    async def submit(self, request: RunRequest, key: str | None) -> tuple[Run, bool]:
+        """The run for the request, and whether it was newly accepted. Raises `RequestError`."""
+        if self._stopping:
+            raise Unavailable("the service is stopping")
+        self._check_recovered()
+        return await self._submissions.submit(request, key)
+
+    def _check_recovered(self) -> None:
+        if not self._recovered:
+            uri = self._settings.tracking_uri
+            message = f"the service still asks MLflow at {uri} what earlier runs became"
+            raise Unavailable(message)
+
+    async def cancel(self, run_id: str) -> tuple[Run, bool]:
+        """The run, and whether it was under way when it was asked to stop."""
+        live = self._known.get(run_id)
+        if live is None:
+            return await self.get(run_id), False
+        if live.run.status.ended:
+            return live.run, False
+        live.ask_to_stop(StopReason.CANCELLED)
+        if self._slots.take_out(live):
+            await self._ending.end(live, ended_by(Reason.CANCELLED, "cancelled while it waited"))
+        return live.run, True
+
+    async def get(self, run_id: str) -> Run:
+        """The run as it stands. Raises `UnknownRun` or `Unavailable`."""
+        if run_id not in self._known:
+            self._check_recovered()
+        return await self._queries.get(run_id)
+
+    async def wait(self, run_id: str, seconds: float, since: int | None) -> Run:
+        """The run once it ended, or once its version passed `since`, or after `seconds`."""
+        if run_id not in self._known:
+            self._check_recovered()
+        return await self._queries.wait(run_id, seconds, since)
+
+    def live_json(self, run_id: str) -> bytes | None:
+        """A live or recent run as JSON; None where only `get` can tell."""
+        return self._queries.live_json(run_id)
+
+    async def page(
+        self,
+        *,
+        status: RunStatus | None,
+        model: str | None,
+        experiment: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> RunPage:
+        """Runs, newest first. Raises `Invalid` for a cursor that was never given out."""
+        return await self._queries.page(
+            status=status, model=model, experiment=experiment, limit=limit, cursor=cursor
+        )
+
+    async def promote(self, run_id: str, word: Promotion) -> Registered:
+        """The run's version, and what became of it now. Raises `CannotPromote` and `ChampionChanged`."""
+        return await self._promotions.promote(await self.get(run_id), word)
+
+    def log_path(self, run_id: str) -> Path | None:
+        """The local training.log, if there is one."""
+        return self._queries.log_path(run_id)
+
+    async def log_text(self, run_id: str) -> str:
+        """An ended run's log, read from MLflow."""
+        return await self._queries.log_text(run_id)
+
+    # What goes on in the background
+
+    async def _recover(self, uids: tuple[str, ...]) -> None:
+        recovery = Recovery(self._runs_dir, self._tracking, self._launcher, self._blocking)
+        to_queue = []
+        for found in await recovery.look():
+            live = await self._taken_up(found)
+            if live:
+                to_queue.append(live)
+        await recovery.give_up_the_homeless(uids)
+        self._recovered = True
+        self._orphans.look()  # for a call of an earlier service that reaches MLflow only now
+        for live in to_queue:
+            self._slots.put(live)
+
+    async def _taken_up(self, found: Found) -> LiveRun | None:
+        """The run, if it is to be queued; else it is ended here."""
+        live = self._know(found.submission, found.state)
+        if isinstance(found.decision, Close):
+            live.end(found.decision.outcome)  # at once: callers of the earlier service have seen it
+            await self._ending.end(live, found.decision.outcome, told=found.told)
+            return None
+        if not isinstance(found.decision, HandBack):
+            live.again(found.decision)
+        try:
+            await self._blocking.run(found.folder.forget_outcome)
+            await save(live, self._blocking)
+        except OSError:
+            log.exception("a run's state cannot be written", run_id=live.run_id)
+        return live
+
+    def _accepted(self, submission: Submission, state: State) -> LiveRun:
+        """A run that was just made in MLflow."""
+        self._mlflow_status.made(submission.run_id)
+        self._measures.accepted(label_of(submission.request))
+        return self._know(submission, state)
+
+    def _know(self, submission: Submission, state: State) -> LiveRun:
+        live = LiveRun(
+            submission,
+            RunFolder(self._runs_dir / submission.run_id),
+            state,
+            service=self._instance,
+            link=self._tracking.link(submission.experiment_id, submission.run_id),
+            on_status=self._mlflow_status.tell,
+        )
+        self._known.add(live)
+        return live
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task

@@ -1,0 +1,278 @@
+"""The service's side of MLflow: making runs, moving their status, closing them, reading them back.
+
+Only `MlflowClient`, never the fluent API: its active run belongs to a thread, and here many runs share some.
+Every method blocks; the supervisor calls them from a thread. Errors pass as MLflow raises them;
+`availability.is_away` tells the ones that mean "not now".
+"""
+
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, RunTag
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.store.entities.paged_list import PagedList
+
+from trainyard.contract import Links, Run, RunKind, RunPage, RunStatus, ScoreRequest
+from trainyard.errors import Invalid
+from trainyard.registry.model_uris import resolved
+from trainyard.tracking.kept import OUTCOME, Kept
+
+INSTANCE = "trainyard.instance"
+UID = "trainyard.instance_uid"
+"""The uid of the work directory that holds the run's folder."""
+SUBMISSION = "trainyard.submission"
+KEY_DIGEST = "trainyard.key_digest"
+REQUEST_DIGEST = "trainyard.request_digest"
+KIND = "trainyard.kind"
+
+
+class Unended(NamedTuple):
+    """A run that MLflow does not show as ended."""
+
+    run: Run
+    submission: str | None
+    """The tag of the submit that made it."""
+    begun: bool
+    """Whether MLflow was told anything of it after it was made, as happens only to a run that was accepted."""
+
+
+class Tracking:
+    """One MLflow server, as one service instance uses it."""
+
+    def __init__(self, *, uri: str, ui_url: str, instance: str) -> None:
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "10"
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+        self._uri = uri
+        self._ui_url = ui_url.rstrip("/")
+        self._instance = instance
+        self.uid = ""
+        """That of the instance's work directory, which is known once the directory is taken."""
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._experiments: dict[str, str] = {}
+
+    def answers(self) -> bool:
+        """Whether the server says it is healthy, within two seconds."""
+        try:
+            return httpx.get(f"{self._uri}/health", timeout=2.0).is_success
+        except httpx.HTTPError:
+            return False
+
+    def experiment_id(self, name: str) -> str:
+        """The experiment's id, made if need be. Raises `Invalid` for a deleted one."""
+        known = self._experiments.get(name)
+        if known is None:
+            found = self._client.get_experiment_by_name(name) or self._made_experiment(name)
+            if found.lifecycle_stage == "deleted":
+                raise Invalid.field(
+                    "/experiment", f"{name!r} was deleted in MLflow; restore it or use another"
+                )
+            known = self._experiments[name] = found.experiment_id
+        return known
+
+    def _made_experiment(self, name: str) -> Experiment:
+        """A new experiment, or the one that another request or another service made at the same moment."""
+        try:
+            return self._client.get_experiment(self._client.create_experiment(name))
+        except MlflowException as error:
+            exists = error.error_code == ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
+            if not exists or (found := self._client.get_experiment_by_name(name)) is None:
+                raise
+            return found
+
+    def forget_experiments(self) -> None:
+        """Look experiments up again: one of them may have been deleted."""
+        self._experiments.clear()
+
+    def create(
+        self, *, experiment_id: str, run_name: str | None, tags: dict[str, str]
+    ) -> MlflowRun:
+        """A new MLflow run of this instance. MLflow makes it RUNNING."""
+        own = {INSTANCE: self._instance, UID: self.uid, "mlflow.user": "trainyard", **tags}
+        return self._client.create_run(experiment_id, tags=own, run_name=run_name)
+
+    def set_status(self, run_id: str, status: RunStatus) -> None:
+        """Move a run that has not ended."""
+        self._client.update_run(run_id, status=str(status))
+
+    def close(self, run: Run) -> None:
+        """Write how the run ended: a tag that holds all of it, then the status."""
+        tags = [RunTag(OUTCOME, Kept.of(run).as_tag())]
+        if run.reason:
+            tags.append(RunTag("trainyard.reason", str(run.reason)))
+        self._client.log_batch(run.run_id, tags=tags)
+        ended = int(run.ended_at.timestamp() * 1000) if run.ended_at else None
+        self._client.set_terminated(run.run_id, str(run.status), ended)
+
+    def upload(self, run_id: str, file: Path) -> None:
+        """Store a file as an artifact of the run."""
+        self._client.log_artifact(run_id, str(file))
+
+    def status(self, run_id: str) -> RunStatus | None:
+        """The status MLflow shows; None where the run was deleted."""
+        try:
+            info = self._client.get_run(run_id).info
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return None
+            raise
+        return RunStatus(info.status) if info.lifecycle_stage == "active" else None
+
+    def discard(self, run_id: str) -> None:
+        """Fail and delete a run that was made for a submit that was not accepted. Its key no longer finds it."""
+        tags = [RunTag("trainyard.reason", "never_accepted"), RunTag(KEY_DIGEST, "")]
+        self._client.log_batch(run_id, tags=tags)
+        self._client.set_terminated(run_id, str(RunStatus.FAILED))
+        self._client.delete_run(run_id)
+
+    def unended(self, uids: Iterable[str]) -> list[Unended]:
+        """The runs of these work directories that MLflow shows as SCHEDULED or RUNNING.
+
+        A run without a uid was made by a version of Trainyard that wrote none, and counts as ours.
+        """
+        return [
+            Unended(self._as_run(each), each.data.tags.get(SUBMISSION), _begun(each))
+            for status in (RunStatus.SCHEDULED, RunStatus.RUNNING)
+            for each in self._every(f"attributes.status = '{status}'")
+            if each.data.tags.get(UID, "") in ("", *uids)
+        ]
+
+    def ended_with_key(self, key_digest: str) -> tuple[Run, str] | None:
+        """The newest ended run of an Idempotency-Key, and the digest of its request."""
+        for each in self._search(f"tags.`{KEY_DIGEST}` = '{key_digest}'", limit=20):
+            run = self._as_run(each)
+            if run.status.ended:
+                return run, str(each.data.tags.get(REQUEST_DIGEST, ""))
+        return None
+
+    def read(self, run_id: str) -> Run | None:
+        """A run of this instance as MLflow holds it; None for any other."""
+        found = self._client.get_run(run_id)
+        return self._as_run(found) if found.data.tags.get(INSTANCE) == self._instance else None
+
+    def search(self, condition: str, *, limit: int, cursor: str | None = None) -> RunPage:
+        """This instance's runs that meet MLflow's filter, newest first. Raises `Invalid` for a strange cursor."""
+        found = self._search(condition, limit=limit, token=_token(cursor) if cursor else None)
+        return RunPage(
+            runs=[self._as_run(each) for each in found],
+            cursor=_cursor(found.token) if found.token else None,
+        )
+
+    def _search(
+        self, condition: str, *, limit: int, token: str | None = None
+    ) -> PagedList[MlflowRun]:
+        own = f"tags.`{INSTANCE}` = '{self._instance}'"
+        return self._client.search_runs(
+            self._every_experiment(),
+            " and ".join(filter(None, (own, condition))),
+            max_results=limit,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
+
+    def _every(self, condition: str) -> Iterator[MlflowRun]:
+        token: str | None = None
+        while True:
+            page = self._search(condition, limit=200, token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _every_experiment(self) -> list[str]:
+        found: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_experiments(page_token=token)
+            found += [each.experiment_id for each in page]
+            token = page.token
+            if not token:
+                return found
+
+    def log_text(self, run_id: str) -> str:
+        """A run's training.log, as it was uploaded."""
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self._client.download_artifacts(run_id, "training.log", folder)).read_text(
+                errors="replace"
+            )
+
+    def resolved(self, request: ScoreRequest) -> ScoreRequest:
+        """The request with the one model that its `model_uri` means now. Raises `Invalid` where MLflow has no such model."""
+        return resolved(self._client, request)
+
+    def link(self, experiment_id: str, run_id: str) -> str:
+        """The run's page in MLflow."""
+        return f"{self._ui_url}/#/experiments/{experiment_id}/runs/{run_id}"
+
+    def _as_run(self, found: MlflowRun) -> Run:
+        tags, info = found.data.tags, found.info
+        kept = Kept.read(tags)
+        return Run(
+            run_id=info.run_id,
+            kind=RunKind(tags.get(KIND, RunKind.TRAIN)),
+            status=RunStatus(info.status),
+            reason=kept.reason,
+            message=kept.message,
+            retryable=kept.reason.retryable if kept.reason else None,
+            version=kept.version,
+            model=tags.get("trainyard.model", ""),
+            service=self._instance,
+            experiment=tags.get("trainyard.experiment", ""),
+            experiment_id=info.experiment_id,
+            run_name=info.run_name or "",
+            attempt=kept.attempt,
+            progress=kept.progress,
+            metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
+            model_uri=kept.model_uri,
+            registered=kept.registered,
+            warnings=kept.warnings,
+            submitted_at=kept.submitted_at or _time(info.start_time),
+            started_at=kept.started_at,
+            ended_at=kept.ended_at or (_time(info.end_time) if info.end_time else None),
+            transitions=kept.transitions,
+            links=Links(
+                self=f"/train/{info.run_id}",
+                logs=f"/train/{info.run_id}/logs",
+                mlflow=self.link(info.experiment_id, info.run_id),
+            ),
+        )
+
+
+def _begun(run: MlflowRun) -> bool:
+    waits = RunStatus(run.info.status) is RunStatus.SCHEDULED
+    return waits or bool(run.data.params or run.data.metrics)
+
+
+def _own(metrics: dict[str, float]) -> dict[str, float]:
+    """What the run measured, and not what MLflow did of the machine."""
+    return {
+        name: value
+        for name, value in metrics.items()
+        if math.isfinite(value) and not name.startswith("system/")
+    }
+
+
+def _cursor(token: str) -> str:
+    """MLflow's page token, sealed: it answers a token that is none of its own with a server error."""
+    return f"{hashlib.sha256(token.encode()).hexdigest()[:12]}.{token}"
+
+
+def _token(cursor: str) -> str:
+    token = cursor.partition(".")[2]
+    if not token or _cursor(token) != cursor:
+        raise Invalid.field("/query/cursor", f"{cursor!r} is no cursor that this service gave out")
+    return token
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

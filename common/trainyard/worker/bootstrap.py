@@ -1,0 +1,82 @@
+"""How sure the difference of two models' metrics on the same rows is: a paired bootstrap.
+
+Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13: the percentile interval. Both models are
+measured on each resample of the rows, so that rows which are hard for both count for neither.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainyard.contract import Task
+from trainyard.registry.promotion import Interval
+from trainyard.trainer import Part
+from trainyard.worker.resampled_metrics import Statistic, statistic
+
+Array = npt.NDArray[Any]
+RESAMPLES = 1_000
+MOST_ROWS = 50_000
+"""Of more rows, so many are resampled, and the deviations scaled down: the m out of n bootstrap, Bickel, Götze and
+van Zwet (1997), Resampling fewer than n observations."""
+COUNTS_AT_ONCE = 4_000_000
+
+
+def interval_of_difference(  # noqa: PLR0913 - two models, their rows, and how
+    metric: str,
+    mine: Array,
+    theirs: Array,
+    part: Part,
+    classes: tuple[Any, ...] | None,
+    *,
+    difference: float,
+    confidence: float,
+    seed: int,
+) -> Interval | None:
+    """Where the metric of `mine` minus that of `theirs` lies, in 1,000 resamples of the part's rows.
+
+    `metric`: a name of `evaluation.METRICS`. `mine`, `theirs`: probabilities of (n, classes), or values of (n,).
+    `difference` is that on all rows. None where the metric is undefined in every resample.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _chosen(len(part), rng)
+    y, weight = part.y[chosen], None if part.weight is None else part.weight[chosen]
+    task = Task.REGRESSION if classes is None else Task.CLASSIFICATION
+    first, second = (statistic(metric, predicted[chosen], y, task) for predicted in (mine, theirs))
+    differences = _differences(first, second, weight, len(y), rng)
+    if len(y) < len(part):
+        ones = np.ones((1, len(y))) if weight is None else weight[np.newaxis]
+        centre = (first(ones) - second(ones))[0]
+        differences = difference + (differences - centre) * np.sqrt(len(y) / len(part))
+    if np.isnan(differences).all():
+        return None
+    low, high = np.nanquantile(differences, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high), confidence)
+
+
+def _chosen(rows: int, rng: np.random.Generator) -> Array | slice:
+    if rows <= MOST_ROWS:
+        return slice(None)
+    return np.sort(rng.choice(rows, MOST_ROWS, replace=False))
+
+
+def _differences(
+    first: Statistic, second: Statistic, weight: Array | None, rows: int, rng: np.random.Generator
+) -> Array:
+    found = []
+    for counts in _resamples(rows, rng):
+        weights = counts if weight is None else counts * weight
+        found.append(first(weights) - second(weights))
+    return np.concatenate(found)
+
+
+def _resamples(rows: int, rng: np.random.Generator) -> Iterator[Array]:
+    """How often each row is in each resample: arrays of (some resamples, rows), float64, 1,000 resamples in all."""
+    at_once = max(1, COUNTS_AT_ONCE // rows)
+    for start in range(0, RESAMPLES, at_once):
+        resamples = min(at_once, RESAMPLES - start)
+        drawn = rng.integers(0, rows, (resamples, rows))
+        drawn += np.arange(resamples)[:, np.newaxis] * rows
+        counts = np.bincount(drawn.ravel(), minlength=resamples * rows)
+        yield counts.reshape(resamples, rows).astype(np.float64)

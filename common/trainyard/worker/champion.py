@@ -1,0 +1,128 @@
+"""The model that holds an alias, asked for its predictions of a run's test rows through `mlflow.pyfunc`.
+
+It may be of another framework, trained on other columns, or logged by somebody else, so nothing about it is taken
+for granted: `CannotScore` says in words why it cannot be compared.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trainyard.contract import Task
+
+Array = npt.NDArray[Any]
+LONGEST_REASON = 300
+ROWS_AT_ONCE = 65_536
+IMAGES_AT_ONCE = 512
+"""A network may hold a hundred numbers for each pixel while it looks at an image."""
+
+
+class CannotScore(Exception):
+    """The model cannot be compared on these rows; the text says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(" ".join(why.split())[:LONGEST_REASON])
+
+
+def columns_needed(description: Any) -> tuple[str, ...] | None:
+    """The columns that a model reads, by its `mlflow.models.Model`; None for a model of tensors, such as images."""
+    schema = description.get_input_schema()
+    if schema is None:
+        raise CannotScore("its signature does not say what it takes")
+    return None if schema.is_tensor_spec() else tuple(map(str, schema.input_names()))
+
+
+def check_columns(needed: Sequence[str], there: Collection[str]) -> None:
+    """Raise `CannotScore` for the first column that the data does not have: models read it as missing, without a word."""
+    gone = [name for name in needed if name not in there]
+    if gone:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise CannotScore(f"the data has no column {gone[0]!r}{more}, which it needs")
+
+
+def predictions(model: Any, x: Any, task: Task, classes: Sequence[Any] | None) -> Array:
+    """Probabilities of (n, classes), in the order of `classes`, or values of (n,), for raw rows.
+
+    `x`: a frame of raw columns, or images of (n, height, width, channels). Raises `CannotScore`.
+    """
+    x = as_it_takes_images(model, x)
+    at_once = ROWS_AT_ONCE if isinstance(x, pd.DataFrame) else IMAGES_AT_ONCE
+    try:
+        parts = [
+            _answer(model, x[start : start + at_once], task, classes)
+            for start in range(0, len(x), at_once)
+        ]
+    except CannotScore:
+        raise
+    except Exception as error:  # whatever the model's code raises
+        raise CannotScore(f"it fails on these rows ({type(error).__name__}: {error})") from error
+    return np.concatenate(parts)
+
+
+def as_it_takes_images(model: Any, x: Any) -> Any:
+    """Grey images without their channel, where the model takes (n, height, width)."""
+    if isinstance(x, pd.DataFrame):
+        return x
+    dimensions = {len(each.shape) for each in model.metadata.get_input_schema().inputs}
+    return x[..., 0] if x.shape[-1] == 1 and dimensions == {x.ndim - 1} else x
+
+
+def _answer(model: Any, x: Any, task: Task, classes: Sequence[Any] | None) -> Array:
+    answer, labels = answered(model, x, task)
+    return answer if labels is None else aligned(answer, labels, classes or ())
+
+
+def answered(model: Any, x: Any, task: Task) -> tuple[Array, list[str] | None]:
+    """Values of (n,) and None, or probabilities of (n, labels) and the labels, as the model names them."""
+    if task is Task.REGRESSION:
+        values = np.asarray(model.predict(x), dtype=np.float64)
+        if values.size != len(x):
+            raise CannotScore(f"it answers {values.shape} for {len(x)} rows, and not a value a row")
+        return _finite(values.reshape(-1)), None
+    answer = (
+        model.predict(x, params={"method": "predict_proba"})
+        if takes_method(model.metadata)
+        else model.predict(x)
+    )
+    labels = _labels(model, answer)
+    return _finite(np.asarray(answer, dtype=np.float64)), labels
+
+
+def takes_method(description: Any) -> bool:
+    """Whether a model, by its `mlflow.models.Model`, can be asked for probabilities, as those of Trainyard can."""
+    params = description.get_params_schema()
+    return params is not None and any(each.name == "method" for each in params.params)
+
+
+def _labels(model: Any, answer: Any) -> list[str]:
+    """The class of each column of an answer. Raises `CannotScore` for an answer that is no probabilities."""
+    if isinstance(answer, pd.DataFrame):
+        return [str(name) for name in answer.columns]
+    named = (model.metadata.metadata or {}).get("classes")
+    shape = np.shape(answer)
+    if named is None or len(shape) != 2 or shape[1] != len(named):
+        raise CannotScore("it gives no probability for each class")
+    return [str(label) for label in named]
+
+
+def aligned(answer: Array, labels: Sequence[str], classes: Sequence[Any]) -> Array:
+    """The answer's columns in the order of `classes`: 0 for a class it does not know, and what it gives to others left out."""
+    at = {label: position for position, label in enumerate(labels)}
+    known = [at.get(str(label)) for label in classes]
+    if not any(position is not None for position in known):
+        raise CannotScore(f"it knows none of the classes {', '.join(map(str, classes[:5]))}")
+    aligned = np.column_stack(
+        [np.zeros(len(answer)) if position is None else answer[:, position] for position in known]
+    )
+    lost = aligned.sum(axis=1) <= 0
+    aligned[lost] = 1 / len(classes)
+    return aligned
+
+
+def _finite(answer: Array) -> Array:
+    if not np.isfinite(answer).all():
+        raise CannotScore("it answers with values that are no numbers")
+    return answer

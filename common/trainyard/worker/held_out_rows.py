@@ -1,0 +1,89 @@
+"""A run's test rows as another model is to see them: raw, and with the columns that it needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trainyard.contract import FileData, Split, TrainRequest
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.tables.raw import HeldOut, held_out
+from trainyard.errors import InvalidData
+from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, other_rows
+from trainyard.trainer import Data
+from trainyard.worker.champion import CannotScore, check_columns
+
+
+class HeldOutRows:
+    """Gives the rows, and remembers them for what is asked of them afterwards."""
+
+    def __init__(self, request: TrainRequest, data: Data, access: DataAccess) -> None:
+        self._request = request
+        self._data = data
+        self._access = access
+        self.table: HeldOut | None = None
+        """The table's rows, once they were read; None for data that is no table in a file."""
+
+    @property
+    def seed(self) -> int:
+        """What chance is drawn from."""
+        return self._request.seed
+
+    def x(self, columns: tuple[str, ...] | None) -> Any:
+        """A frame of these columns, or images where `columns` is None. Raises `CannotScore`."""
+        if (columns is None) is not (self._data.kind == "images"):
+            takes = "images" if columns is None else "a table"
+            raise CannotScore(f"it takes {takes}, and this data is {self._data.kind}")
+        if columns is None:
+            return np.ascontiguousarray(self._data.test.x)
+        if isinstance(self._request.data, FileData):
+            return self._read(self._request.data, columns).x
+        check_columns(columns, self._data.test.x.columns)
+        return _plain(self._data.test.x[list(columns)])
+
+    def seen_by(self, tags: Mapping[str, str], profile: Mapping[str, Any]) -> int | None:
+        """How many of the rows the run with these tags and this data profile has trained on, or validated with.
+
+        That can be told of a run on the very same data, and of one whose rows were divided by the same column of times.
+        None where it cannot.
+        """
+        own = {DIGEST_TAG: self._data.digest, SPLIT_TAG: self._request.split.model_dump_json()}
+        if other_rows(own, tags) is None:
+            return 0
+        if self.table is None:
+            return None
+        mine, theirs = self._data.profile.get("split"), profile.get("split")
+        if not mine and not theirs:
+            same = tags.get(DIGEST_TAG) == self._data.digest
+            return self.table.trained_on(_split(tags)) if same else None
+        if mine and theirs and (mine["by"], mine["column"]) == ("time", theirs.get("column")):
+            last = theirs.get("validation_until", theirs.get("train_until"))
+            return None if last is None else self.table.not_after(last)
+        return None
+
+    def _read(self, spec: FileData, columns: tuple[str, ...]) -> HeldOut:
+        try:
+            read = held_out(
+                spec,
+                self._request.split,
+                task=self._data.task,
+                access=self._access,
+                columns=columns,
+            )
+        except InvalidData as error:
+            raise CannotScore(f"the data does not have what it needs: {error.detail}") from error
+        if not np.array_equal(read.y, self._data.test.y):
+            raise CannotScore("the data has changed since this run read it")
+        self.table = read
+        return read
+
+
+def _split(tags: Mapping[str, str]) -> Split:
+    return Split.model_validate_json(tags[SPLIT_TAG])
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Categoricals as the values that they stand for."""
+    kinds = {name: object for name, kind in rows.dtypes.items() if kind == "category"}
+    return rows.astype(kinds)

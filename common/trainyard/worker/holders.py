@@ -1,0 +1,93 @@
+"""The version that holds an alias, as MLflow has it: who it is, its model, its run, and what its data was like."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlflow.pyfunc
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from trainyard.errors import TrackingUnavailable
+from trainyard.registry.aliases import holder_if_any
+from trainyard.registry.recorded import run_of
+from trainyard.worker.champion import CannotScore
+from trainyard.worker.patience import Patience
+
+PAUSES_SECONDS = (1.0, 4.0)
+"""A run need not fail because another run's files are gone, so it does not insist for long."""
+T = TypeVar("T")
+
+
+class Holders:
+    """Asks MLflow, patiently while it is away. What an MLflow that answers does not have is `CannotScore`, or None."""
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        *,
+        patience_seconds: float,
+        answers: Callable[[], bool],
+        say: Callable[[str], object],
+    ) -> None:
+        self._client = client
+        self._answers = answers
+        self._patiently = Patience(
+            away_seconds=patience_seconds, answers=answers, say=say, pauses=PAUSES_SECONDS
+        )
+
+    def holder(self, name: str, alias: str) -> ModelVersion | None:
+        """The version that holds the alias; None where none does, or there is no such registered model."""
+        return self._patiently(
+            lambda: holder_if_any(self._client, name, alias),
+            f"MLflow answers, but does not tell who holds {alias!r} of {name!r}",
+        )
+
+    def model(self, version: ModelVersion) -> Any:
+        """Its model, by `mlflow.pyfunc`. Raises `CannotScore`, in words, and `TrackingUnavailable`."""
+        uri = f"models:/{version.name}/{version.version}"
+        try:
+            return self._asked(lambda: mlflow.pyfunc.load_model(uri), "it does not load")
+        except (CannotScore, TrackingUnavailable):
+            raise
+        except ModuleNotFoundError as error:
+            raise CannotScore(
+                f"this service does not have {error.name!r}, which it needs"
+            ) from error
+        except Exception as error:  # whatever its code or its files raise
+            raise CannotScore(f"it does not load ({type(error).__name__}: {error})") from error
+
+    def run(self, version: ModelVersion) -> Run | None:
+        """The run that made it; None where that is gone."""
+        return self._patiently(
+            lambda: run_of(self._client, version),
+            f"MLflow answers, but does not show the run of version {version.version}",
+        )
+
+    def profile(self, run: Run) -> dict[str, Any]:
+        """The run's `data_profile.json`; empty where there is none, or none that can be read."""
+        run_id = run.info.run_id
+        try:
+            found = self._asked(lambda: self._profile(run_id), f"the files of run {run_id}")
+        except TrackingUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - it is gone, or is no JSON: nothing can be told from it
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _profile(self, run_id: str) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._client.download_artifacts(run_id, "data_profile.json", folder)
+            return json.loads(Path(path).read_text())
+
+    def _asked(self, call: Callable[[], T], refusal: str) -> T:
+        """Raises `CannotScore` where MLflow answers and this fails again and again."""
+        try:
+            return self._patiently(call, refusal)
+        except TrackingUnavailable as error:
+            if self._answers():
+                raise CannotScore(error.detail) from error
+            raise

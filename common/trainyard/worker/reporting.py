@@ -1,0 +1,185 @@
+"""What a training says of itself while it goes on: its phase, progress, metrics and notes."""
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, SupportsFloat
+
+from trainyard.contract import Phase
+from trainyard.errors import Diverged
+from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Warned
+from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.metric_journal import Journal, Measured
+from trainyard.trainer import Interrupted, Training
+from trainyard.worker.line import RunLine
+
+CHECKPOINT_SECONDS = 15.0
+TELL_SECONDS = 0.1
+LONGEST_NOTE = 500
+MOST_NOTES = 200
+
+
+class Progress:
+    """The run's phase, progress and metrics: to the service at once, to MLflow by the step."""
+
+    def __init__(
+        self, line: RunLine, run_id: str, journal: Journal, first: Phase = Phase.STARTING
+    ) -> None:
+        self._line = line
+        self._run_id = run_id
+        self._journal = journal
+        self.phase = first
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        self.stopping = False
+        self._asks_when_to_save = False
+        self._saved = time.monotonic()
+        self._told = 0.0
+        self._started: tuple[float, int] | None = None
+        self._sequence = 0
+        self._notes = 0
+        signal.signal(signal.SIGTERM, self._asked_to_stop)
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase. Raises `Interrupted` when the run was asked to stop."""
+        self.phase = phase
+        self._line.send(PhaseEntered(sequence=self._next(), phase=phase))
+        if self.stopping and phase is not Phase.REGISTERING:
+            raise Interrupted
+
+    def report(
+        self,
+        *,
+        done: int,
+        total: int,
+        unit: str,
+        metrics: Mapping[str, SupportsFloat],
+        save: Callable[[], object] | None = None,
+    ) -> None:
+        """After a round or epoch: see `Training.report`. Metrics may be whatever `float` takes, such as numpy's."""
+        measured = Measured(int(done), int(time.time() * 1000), _finite(metrics, f"{unit} {done}"))
+        if measured.metrics:
+            self._journal.write(measured)
+        if save:
+            save()
+        if measured.metrics:
+            for each in (*self._journal.before(measured.step), measured):
+                self._keep(each)
+        self._tell(measured, int(total), str(unit))
+        if self.stopping and (save or not self._asks_when_to_save):
+            raise Interrupted
+
+    def trained(self) -> None:
+        """The training is over. What earlier processes measured goes to MLflow even where this one had no round left to train."""
+        for each in self._journal.before(math.inf):
+            self._keep(each)
+
+    def note(self, message: str) -> None:
+        """Tell people something about the run: the log has it whole; the service the beginning, and so many of them."""
+        text = _sayable(message)
+        sys.stdout.write(f"{text}\n")
+        self._notes += 1
+        if self._notes < MOST_NOTES:
+            self._line.send(Noted(sequence=self._next(), message=text[:LONGEST_NOTE]))
+        elif self._notes == MOST_NOTES:
+            last = f"{MOST_NOTES - 1} notes are enough; those that follow are in the log alone"
+            self._line.send(Noted(sequence=self._next(), message=last))
+
+    def warn(self, warnings: Sequence[str]) -> list[str]:
+        """Tell people what they should read about the data: the log has it whole, and the service as it is returned."""
+        texts = [_sayable(each) for each in warnings]
+        for text in texts:
+            sys.stdout.write(f"warning: {text}\n")
+        cut = [text[:LONGEST_NOTE] for text in texts]
+        if cut:
+            self._line.send(Warned(sequence=self._next(), warnings=tuple(cut)))
+        return cut
+
+    def checkpoint_due(self) -> bool:
+        """Whether it is time to save a checkpoint: the report after it may be the one that stops the run.
+
+        A trainer that asks is stopped by a report that saves alone: the signal may come between its question
+        and its report, and the rounds since the last checkpoint would be trained and reported again.
+        """
+        now = time.monotonic()
+        self._asks_when_to_save = True
+        if self.stopping or now - self._saved >= CHECKPOINT_SECONDS:
+            self._saved = now
+            return True
+        return False
+
+    def _tell(self, measured: Measured, total: int, unit: str) -> None:
+        now, done = time.monotonic(), measured.step
+        self._started = self._started or (now, done)
+        if now - self._told < TELL_SECONDS and done < total:
+            return
+        self._told = now
+        self._line.send(
+            Progressed(
+                sequence=self._next(),
+                done=done,
+                total=total,
+                unit=unit,
+                eta_seconds=self._eta(now, done, total),
+                metrics=measured.metrics,
+            )
+        )
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _eta(self, now: float, done: int, total: int) -> float | None:
+        if self._started is None or done <= self._started[1]:
+            return None
+        return round((now - self._started[0]) / (done - self._started[1]) * (total - done), 1)
+
+    def _keep(self, measured: Measured) -> None:
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric
+
+        for name, value in measured.metrics.items():
+            self.history.setdefault(name, []).append((measured.step, value))
+        # MLflow takes what it has already as the same.
+        MlflowClient().log_batch(
+            self._run_id,
+            [
+                Metric(name, value, measured.at, measured.step)
+                for name, value in measured.metrics.items()
+            ],
+        )
+
+    def _asked_to_stop(self, *_: object) -> None:
+        self.stopping = True
+        if self.phase not in {Phase.TRAINING, Phase.REGISTERING}:
+            raise Interrupted
+
+
+def training(job: Job, folder: RunFolder, seed: int, progress: Progress) -> Training:
+    """What the trainer may use."""
+    folder.checkpoints.mkdir(exist_ok=True)
+    report: Callable[..., None] = progress.report
+    return Training(
+        seed=seed,
+        threads=job.threads,
+        checkpoints=folder.checkpoints,
+        report=report,
+        checkpoint_due=progress.checkpoint_due,
+        note=progress.note,
+        halvings=job.halvings,
+    )
+
+
+def _sayable(message: object) -> str:
+    """As text that any log and any JSON can hold."""
+    return str(message).encode("utf-8", "backslashreplace").decode()
+
+
+def _finite(metrics: Mapping[str, Any], when: str) -> dict[str, float]:
+    """The metrics as plain numbers. Raises `Diverged` for one that is no number any more."""
+    numbers = {str(name): float(value) for name, value in metrics.items()}
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} became {value} at {when}")
+    return numbers

@@ -1,0 +1,34 @@
+"""CPU, memory, disk, network and GPU use of a run, as MLflow measures them."""
+
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+
+class SystemMetrics:
+    """MLflow's monitor, made and started in a thread: it looks for GPUs first, and nobody waits for that."""
+
+    def __init__(self, run_id: str) -> None:
+        with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="system-metrics")
+        self._monitor: Future[SystemMetricsMonitor] = with_one_thread.submit(_started, run_id)
+        with_one_thread.shutdown(wait=False)
+
+    def finish(self) -> None:
+        """End the monitor, and log the samples of its last, unfinished interval: a short run has no other.
+
+        A monitor that could not be started costs the run its system metrics, and nothing else.
+        """
+        if error := self._monitor.exception():
+            sys.stdout.write(f"no system metrics: {error}\n")
+            return
+        monitor = self._monitor.result()
+        monitor.finish()
+        monitor.publish_metrics(monitor.aggregate_metrics())
+        monitor.mlflow_logger.flush()
+
+
+def _started(run_id: str) -> SystemMetricsMonitor:
+    monitor = SystemMetricsMonitor(run_id, sampling_interval=1, samples_before_logging=10)
+    monitor.start()
+    return monitor

@@ -1,0 +1,142 @@
+"""The phases of a run, from top to bottom: load the data, train, evaluate, log, register."""
+
+import json
+import random
+from datetime import UTC, datetime
+
+import numpy as np
+
+from trainyard.contract import Phase, Registered, RunStatus, TrainRequest
+from trainyard.datasets.loading import load
+from trainyard.launcher.messages import Job
+from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.records import Outcome
+from trainyard.trainer import Data, Fitted, Trainer
+from trainyard.worker.evaluation import evaluate
+from trainyard.worker.held_out_rows import HeldOutRows
+from trainyard.worker.judging import Judging, Tested
+from trainyard.worker.mlflow_logging import RunLog, run_log, server_of
+from trainyard.worker.plots import History, write_plots
+from trainyard.worker.reporting import Progress, training
+from trainyard.worker.system_metrics import SystemMetrics
+
+
+def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progress) -> Outcome:
+    """One run from its request to its outcome. Raises `RunError`s, `Interrupted`, and whatever crashes."""
+    submission, request = job.submission, _asked(job)
+    progress.enter(Phase.LOADING_DATA)
+    with run_log(submission, server_of(job), say=progress.note, overflow=folder.path) as log:
+        system_metrics = SystemMetrics(submission.run_id)
+        _seed_global_generators(request.seed)
+        data = _load(job, request, trainer)
+        warnings = progress.warn(data.warnings)
+        params = trainer.params.model_validate_json(json.dumps(request.params))
+        log.inputs(trainer=trainer, params=params.model_dump(), data=data, split=request.split)
+
+        progress.enter(Phase.TRAINING)
+        trainer.autolog()
+        fitted = trainer.train(params, data, training(job, folder, request.seed, progress))
+        progress.trained()
+
+        progress.enter(Phase.EVALUATING)
+        tested = _evaluate(folder, trainer, fitted, data, progress)
+        log.test_metrics(tested.metrics)
+        judging = _judging(job, folder, tested, log)
+        if judging:
+            judging.ahead()
+
+        progress.enter(Phase.LOGGING_MODEL)
+        log.flush()
+        log.files(folder.artifacts)
+        model_uri = log.model(fitted, data)
+        system_metrics.finish()
+        log.files(folder.log)
+
+        registered = None
+        if request.register_:
+            progress.enter(Phase.REGISTERING)
+            registered = log.registered(request.register_, model_uri, judging)
+        log.flush()
+    metrics = tested.metrics | (judging.metrics if judging else {})
+    return _finished(progress.history, metrics, model_uri, registered, warnings)
+
+
+def _asked(job: Job) -> TrainRequest:
+    request = job.submission.request
+    if not isinstance(request, TrainRequest):
+        raise TypeError(f"run {job.submission.run_id} does not train but {request.kind}s")
+    return request
+
+
+def _seed_global_generators(seed: int) -> None:
+    """For libraries that draw from Python's or NumPy's global generator."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - it is the global one that is meant
+
+
+def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
+    """The request's data, split, if the trainer can take it. Raises `InvalidData`."""
+    return load(
+        request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.access
+    )
+
+
+def _evaluate(
+    folder: RunFolder, trainer: Trainer, fitted: Fitted, data: Data, progress: Progress
+) -> Tested:
+    """The model on the validation and the test rows. Plots and the data's profile are left in `folder.artifacts`."""
+    metrics: dict[str, float] = {}
+    for prefix, part in (("validation", data.validation), ("test", data.test)):
+        if part is not None and len(part):
+            predicted = fitted.predict(part.x)
+            metrics |= evaluate(trainer.task, predicted, part, data.classes, prefix)
+    plots = folder.artifacts / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    write_plots(
+        plots,
+        task=trainer.task,
+        predicted=predicted,
+        part=data.test,
+        classes=data.classes,
+        history=progress.history,
+        importance=fitted.feature_importance(),
+    )
+    profile = json.dumps(data.profile, default=str, indent=2)
+    (folder.artifacts / "data_profile.json").write_text(profile)
+    return Tested(data, predicted, metrics)
+
+
+def _judging(job: Job, folder: RunFolder, tested: Tested, log: RunLog) -> Judging | None:
+    """What judges the champion on this run's test rows; None where no promotion is asked for."""
+    request = _asked(job)
+    register = request.register_
+    if register is None or register.promote is None:
+        return None
+    return Judging(
+        register.name,
+        register.promote,
+        tested=tested,
+        rows=HeldOutRows(request, tested.data, job.access),
+        log=log,
+        artifacts=folder.artifacts,
+    )
+
+
+def _finished(
+    history: History,
+    metrics: dict[str, float],
+    model_uri: str,
+    registered: Registered | None,
+    warnings: list[str],
+) -> Outcome:
+    """The outcome of a run that has logged everything; its metrics are those of the last round and of the evaluation."""
+    last = {name: points[-1][1] for name, points in history.items()}
+    return Outcome(
+        status=RunStatus.FINISHED,
+        metrics={**last, **metrics},
+        model_uri=model_uri,
+        registered=registered,
+        warnings=warnings,
+        ended_at=datetime.now(UTC),
+        log_uploaded=True,
+    )
