@@ -12,8 +12,14 @@ ENDED = frozenset({"success", "failed"})
 def logged_in(url: str, password: str) -> httpx.Client:
     """A client of the API, as the admin. Raises httpx.HTTPError while the API server is not there."""
     login = {"username": "admin", "password": password}
-    token = httpx.post(f"{url}/auth/token", json=login, timeout=60).raise_for_status().json()["access_token"]
-    return httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    token = (
+        httpx.post(f"{url}/auth/token", json=login, timeout=60)
+        .raise_for_status()
+        .json()["access_token"]
+    )
+    return httpx.Client(
+        base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
 
 
 class AirflowApi:
@@ -32,7 +38,12 @@ class AirflowApi:
         """The DAGs that it has read; a file that it cannot read fails the test."""
         broken = self.ask("GET", "/importErrors")["import_errors"]
         assert not broken, broken
-        return {dag["dag_id"] for dag in self.ask("GET", "/dags", params={"limit": 100, "exclude_stale": True})["dags"]}
+        return {
+            dag["dag_id"]
+            for dag in self.ask("GET", "/dags", params={"limit": 100, "exclude_stale": True})[
+                "dags"
+            ]
+        }
 
     def until_read(self, *dag_ids: str) -> None:
         until(lambda: self.dag_ids() >= set(dag_ids), f"Airflow to have read {dag_ids}")
@@ -46,7 +57,9 @@ class AirflowApi:
 
     def newest(self, dag_id: str) -> dict[str, Any] | None:
         """The newest run of the DAG."""
-        runs = self.ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-id", "limit": 1})["dag_runs"]
+        runs = self.ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-id", "limit": 1})[
+            "dag_runs"
+        ]
         return runs[0] if runs else None
 
     def task(self, dag_id: str, run: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
@@ -55,33 +68,49 @@ class AirflowApi:
 
     def task_states(self, dag_id: str, run: str, task_id: str) -> list[str | None]:
         """The state of each task instance of that name: one, or one for each map index."""
-        found = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run}/taskInstances", params={"limit": 100})["task_instances"]
+        found = self.ask(
+            "GET", f"/dags/{dag_id}/dagRuns/{run}/taskInstances", params={"limit": 100}
+        )["task_instances"]
         return [each["state"] for each in found if each["task_id"] == task_id]
 
     def in_state(self, dag_id: str, run: str, task_id: str, state: str) -> dict[str, Any]:
         """The task once it is in the state."""
+
         def there() -> dict[str, Any] | None:
             found = self.task(dag_id, run, task_id)
             return found if found["state"] == state else None
+
         what = f"{task_id} of {dag_id} to be {state}"
-        return dict(until(there, what, self.patience_seconds, explain=lambda: self.standing(dag_id, run)))
+        return dict(
+            until(there, what, self.patience_seconds, explain=lambda: self.standing(dag_id, run))
+        )
 
     def ended(self, dag_id: str, run: str, seconds: float | None = None) -> str:
         """`success` or `failed`, once the run of the DAG came to it; an API server that restarts is waited for."""
+
         def end() -> str | None:
             try:
                 state = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run}")["state"]
             except httpx.TransportError:
                 return None
             return state if state in ENDED else None
+
         patience = seconds or self.patience_seconds
-        return str(until(end, f"{dag_id} {run} to end", patience, explain=lambda: self.standing(dag_id, run)))
+        return str(
+            until(
+                end, f"{dag_id} {run} to end", patience, explain=lambda: self.standing(dag_id, run)
+            )
+        )
 
     def standing(self, dag_id: str, run: str) -> str:
         """Where each task of a run of the DAG stands, and what each said that was tried more than once or failed."""
         told = []
-        for each in self.ask("GET", f"/dags/{dag_id}/dagRuns/{run}/taskInstances", params={"limit": 100})["task_instances"]:
-            told.append(f"{each['task_id']}: {each['state']}, try {each['try_number']}, {each['start_date']} to {each['end_date']}")
+        for each in self.ask(
+            "GET", f"/dags/{dag_id}/dagRuns/{run}/taskInstances", params={"limit": 100}
+        )["task_instances"]:
+            told.append(
+                f"{each['task_id']}: {each['state']}, try {each['try_number']}, {each['start_date']} to {each['end_date']}"
+            )
             if each["state"] in {"up_for_retry", "failed"} or each["try_number"] > 1:
                 told.append(self.log(dag_id, run, each["task_id"])[-4000:])
         return "\n".join(told)
@@ -93,17 +122,30 @@ class AirflowApi:
     def log(self, dag_id: str, run: str, task_id: str, attempt: int = 1) -> str:
         """What a task printed, a JSON object a line."""
         where = f"{_task(dag_id, run, task_id)}/logs/{attempt}"
-        return self.http.get(where, params={"full_content": True}, headers={"Accept": "application/x-ndjson"}).text
+        return self.http.get(
+            where, params={"full_content": True}, headers={"Accept": "application/x-ndjson"}
+        ).text
 
     def events(self, name: str) -> list[str]:
         """What Airflow's audit log says of the events of a name."""
-        return [each["extra"] for each in self.ask("GET", "/eventLogs", params={"event": name, "limit": 100})["event_logs"]]
+        return [
+            each["extra"]
+            for each in self.ask("GET", "/eventLogs", params={"event": name, "limit": 100})[
+                "event_logs"
+            ]
+        ]
 
     def mark(self, dag_id: str, run: str, task_id: str, state: str) -> None:
         self.ask("PATCH", _task(dag_id, run, task_id), json={"new_state": state})
 
     def clear(self, dag_id: str, run: str, *task_ids: str) -> None:
-        body = {"dry_run": False, "dag_run_id": run, "task_ids": task_ids, "only_failed": False, "reset_dag_runs": True}
+        body = {
+            "dry_run": False,
+            "dag_run_id": run,
+            "task_ids": task_ids,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
         self.ask("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
 

@@ -3,9 +3,10 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,13 +30,21 @@ DEATH_IS_NOTICED_SOON = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
 }
 
+EMPTY_DATABASES: list[Path] = []
+"""A database as `airflow db migrate` makes it, once one was made: that takes 15 s, a copy none."""
+
 
 def connections(addresses: Mapping[str, str]) -> dict[str, str]:
     """An HTTP connection `trainyard_<name>` for each address, as Airflow reads them from the environment."""
     found = {}
     for name, url in addresses.items():
         address = httpx.URL(url)
-        parts = {"conn_type": "http", "schema": address.scheme, "host": address.host, "port": address.port}
+        parts = {
+            "conn_type": "http",
+            "schema": address.scheme,
+            "host": address.host,
+            "port": address.port,
+        }
         found[f"AIRFLOW_CONN_TRAINYARD_{name.upper()}"] = json.dumps(parts)
     return found
 
@@ -59,6 +68,7 @@ def settings(home: Path, port: int, dags: Path) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": "of the tests",
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the tests, long enough to sign with",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -77,36 +87,83 @@ class Airflow:
     api: AirflowApi | None = None
 
     @classmethod
-    def make(cls, home: Path, addresses: Mapping[str, str], *, dags: Path = DAGS, **variables: str) -> "Airflow":
+    def make(
+        cls, home: Path, addresses: Mapping[str, str], *, dags: Path = DAGS, **variables: str
+    ) -> "Airflow":
         home.mkdir(parents=True, exist_ok=True)
         (home / "passwords.json").write_text('{"admin": "admin"}')
         port = free_port()
-        made = cls(home, {**os.environ, **settings(home, port, dags), **connections(addresses), **variables}, port)
+        made = cls(
+            home,
+            {**os.environ, **settings(home, port, dags), **connections(addresses), **variables},
+            port,
+        )
         made.environment.pop("PYTHONPATH", None)
-        made.run("db", "migrate")
+        if EMPTY_DATABASES:
+            shutil.copy(EMPTY_DATABASES[0], home / "airflow.db")
+        else:
+            made.run("db", "migrate")
+            EMPTY_DATABASES.append(Path(shutil.copy(home / "airflow.db", home / "empty.db")))
         return made
+
+    @classmethod
+    def at_work_on(
+        cls, home: Path, addresses: Mapping[str, str], *, dags: Path, **variables: str
+    ) -> Iterator["Airflow"]:
+        """One with all its parts running, stopped in the end."""
+        made = cls.make(home, addresses, dags=dags, **variables)
+        made.start("api-server", "scheduler", "dag-processor", "triggerer")
+        yield made
+        made.stop()
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """What `airflow …` prints; it has to end with `code`."""
         done = subprocess.run(
-            [AIRFLOW, *arguments], env=self.environment, cwd=self.home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=300, check=False,
+            [AIRFLOW, *arguments],
+            env=self.environment,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert done.returncode == code, f"airflow {' '.join(arguments)}:\n{done.stdout[-12000:]}"
         return done.stdout
 
     def start(self, *parts: str) -> None:
         """Start the parts, by their names in `airflow`, and wait until they are at work."""
-        for part in parts:
-            log = (self.home / f"{part}.log").open("ab")
-            self.parts[part] = subprocess.Popen(
-                [AIRFLOW, part, *(["--skip-serve-logs"] if part in {"scheduler", "triggerer"} else [])], env=self.environment, cwd=self.home, stdout=log, stderr=log, start_new_session=True
-            )
-            log.close()
         if "api-server" in parts:
-            self.api = until(self._logged_in, "the API server", START_SECONDS, explain=lambda: self.tail("api-server"))
+            # First: a task that the scheduler starts before it answers fails, and is tried again five minutes later.
+            self._launch("api-server")
+            self.api = until(
+                self._logged_in,
+                "the API server",
+                START_SECONDS,
+                explain=lambda: self.tail("api-server"),
+            )
         for part in parts:
-            until(partial(self.at_work, part), part, START_SECONDS, explain=partial(self.tail, part))
+            if part != "api-server":
+                self._launch(part)
+        for part in parts:
+            until(
+                partial(self.at_work, part), part, START_SECONDS, explain=partial(self.tail, part)
+            )
+
+    def _launch(self, part: str) -> None:
+        with (self.home / f"{part}.log").open("ab") as log:
+            self.parts[part] = subprocess.Popen(
+                [
+                    AIRFLOW,
+                    part,
+                    *(["--skip-serve-logs"] if part in {"scheduler", "triggerer"} else []),
+                ],
+                env=self.environment,
+                cwd=self.home,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def at_work(self, part: str) -> bool:
         name = part.replace("-", "_")
@@ -116,7 +173,10 @@ class Airflow:
     def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Kill a part with all its processes, at once."""
         process = self.parts.pop(part)
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        family = [
+            psutil.Process(process.pid),
+            *psutil.Process(process.pid).children(recursive=True),
+        ]
         for each in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.send_signal(number)
@@ -135,5 +195,7 @@ class Airflow:
 
     def _logged_in(self) -> AirflowApi | None:
         with contextlib.suppress(httpx.HTTPError):
-            return AirflowApi(logged_in(f"http://127.0.0.1:{self.port}", "admin"), patience_seconds=90)
+            return AirflowApi(
+                logged_in(f"http://127.0.0.1:{self.port}", "admin"), patience_seconds=90
+            )
         return None

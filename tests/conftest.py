@@ -13,8 +13,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several workers share the tests, those of one service, one Airflow or one file stay in one worker."""
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
-        service = item.callspec.params.get("service") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-        item.add_marker(pytest.mark.xdist_group("dags" if folder == "dags" else f"{folder}-{service or item.path.stem}"))
+        service = (
+            item.callspec.params.get("service")
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else None
+        )
+        item.add_marker(
+            pytest.mark.xdist_group(
+                "dags" if folder == "dags" else f"{folder}-{service or item.path.stem}"
+            )
+        )
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +31,20 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("mlflow")
     port = free_port()
     server = Server(
-        [ROOT / ".venvs/mlflow/bin/mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
-         f"--backend-store-uri=sqlite:///{home}/mlflow.db", f"--artifacts-destination={home}/artifacts"],
+        [
+            ROOT / ".venvs/mlflow/bin/mlflow",
+            "server",
+            "--host=127.0.0.1",
+            f"--port={port}",
+            "--workers=1",
+            f"--backend-store-uri=sqlite:///{home}/mlflow.db",
+            f"--artifacts-destination={home}/artifacts",
+        ],
         {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
-        port, "/health", home / "server.log",
-    )  # fmt: skip
+        port,
+        "/health",
+        home / "server.log",
+    )
     server.start()
     yield server
     server.kill(signal.SIGKILL, group=True)
@@ -51,7 +68,9 @@ def lasting_yard(
 ) -> Iterator[Yard]:
     """What `shared_yard` gives to each test."""
     home = tmp_path_factory.mktemp("shared")
-    yield from open_yard(mlflow_server, home, TRAINYARD_DATA_ROOTS=str(data_root), TRAINYARD_QUEUE="50")
+    yield from open_yard(
+        mlflow_server, home, TRAINYARD_DATA_ROOTS=str(data_root), TRAINYARD_QUEUE="50"
+    )
 
 
 @pytest.fixture

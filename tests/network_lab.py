@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from trainyard.contract import BuiltinData, Split, Task
-from trainyard.datasets import load
-from trainyard.evaluation import evaluate
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.loading import load
 from trainyard.service import installed_service
-from trainyard.settings import DataAccess
 from trainyard.trainer import Data, Interrupted, Part, Training, load_catalogue
+from trainyard.worker.evaluation import evaluate
 
 TRAINERS = load_catalogue(installed_service().package, None).trainers
 
@@ -38,7 +38,14 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     result: dict[str, Any] = {"history": {}, "notes": [], "asks": 0, "epochs": 0}
 
-    def report(*, done: int, total: int, unit: str, metrics: dict[str, float], save: Callable[[], object] | None = None) -> None:
+    def report(
+        *,
+        done: int,
+        total: int,
+        unit: str,
+        metrics: dict[str, float],
+        save: Callable[[], object] | None = None,
+    ) -> None:
         if save:
             save()
         assert unit == "epochs"
@@ -50,8 +57,13 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
             raise Interrupted
 
     training = Training(
-        seed=job.get("seed", 0), threads=1, checkpoints=folder, report=report, checkpoint_due=lambda: False,
-        halvings=job.get("halvings", 0), note=result["notes"].append,
+        seed=job.get("seed", 0),
+        threads=1,
+        checkpoints=folder,
+        report=report,
+        checkpoint_due=lambda: False,
+        halvings=job.get("halvings", 0),
+        note=result["notes"].append,
     )
     before = resource.getrlimit(resource.RLIMIT_AS)
     if "spare_mb" in job:
@@ -83,7 +95,11 @@ def data_of(name: str, trainer: Any) -> Data:
     builtin = BuiltinData(source="builtin", name="digits" if name in {"images", "tiny"} else name)
     data = load(builtin, Split(), task=trainer.task, access=access, kinds=kinds)
     if name == "tiny":
-        small = [replace(part, x=part.x[:, :2, :2]) for part in (data.train, data.validation, data.test) if part]
+        small = [
+            replace(part, x=part.x[:, :2, :2])
+            for part in (data.train, data.validation, data.test)
+            if part
+        ]
         data = replace(data, train=small[0], validation=small[1], test=small[2])
     return data
 
@@ -91,19 +107,40 @@ def data_of(name: str, trainer: Any) -> Data:
 def mixed(task: Task) -> Data:
     """What to predict depends on a category and on a number, of which one in ten is missing; a column is of no use."""
     rng = np.random.default_rng(0)
-    colour, size, code = rng.choice(["red", "green", "blue"], 600), rng.normal(50, 20, 600), rng.integers(1, 4, 600)
+    colour, size, code = (
+        rng.choice(["red", "green", "blue"], 600),
+        rng.normal(50, 20, 600),
+        rng.integers(1, 4, 600),
+    )
     value = (colour == "red") * 2.0 + (size > 50) + (code == 2) * 4.0
     size[rng.random(600) < 0.1] = np.nan
-    frame = pd.DataFrame({
-        "the colour": pd.Categorical(np.where(rng.random(600) < 0.05, None, colour), ["blue", "green", "red"]),
-        "size [cm]": size, "code": pd.Categorical(code, [1, 2, 3]), "flag": rng.random(600) < 0.5,
-    })
+    frame = pd.DataFrame(
+        {
+            "the colour": pd.Categorical(
+                np.where(rng.random(600) < 0.05, None, colour), ["blue", "green", "red"]
+            ),
+            "size [cm]": size,
+            "code": pd.Categorical(code, [1, 2, 3]),
+            "flag": rng.random(600) < 0.5,
+        }
+    )
     y = value * 100 if task is Task.REGRESSION else np.digitize(value, [1.5, 4.5])
     weight = rng.random(600) + 0.5
-    parts = [Part(frame.iloc[rows], y[rows], weight[rows]) for rows in (slice(400), slice(400, 500), slice(500, None))]
+    parts = [
+        Part(frame.iloc[rows], y[rows], weight[rows])
+        for rows in (slice(400), slice(400, 500), slice(500, None))
+    ]
     return Data(
-        kind="table", name="mixed", source="test", digest="0", task=task, train=parts[0], validation=parts[1], test=parts[2],
-        target="y", classes=None if task is Task.REGRESSION else ("high", "low", "mid"),
+        kind="table",
+        name="mixed",
+        source="test",
+        digest="0",
+        task=task,
+        train=parts[0],
+        validation=parts[1],
+        test=parts[2],
+        target="y",
+        classes=None if task is Task.REGRESSION else ("high", "low", "mid"),
     )
 
 

@@ -26,7 +26,9 @@ def write_digits(folder: Path) -> None:
     """Keep scikit-learn's digits as images of 8 x 8 bytes in `digits.npz`."""
     digits = load_digits()
     x, y = (digits.images * 15).astype(np.uint8), digits.target
-    np.savez(folder / "digits.npz", x_train=x[:1400], y_train=y[:1400], x_test=x[1400:], y_test=y[1400:])
+    np.savez(
+        folder / "digits.npz", x_train=x[:1400], y_train=y[:1400], x_test=x[1400:], y_test=y[1400:]
+    )
 
 
 def write_many_digits(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Real servers for the tests: an MLflow, and services that can be killed and started again."""
 
+import json
 import os
 import shutil
 import signal
@@ -68,7 +69,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS, *, explain: Callable[[], str] = str) -> Any:
+def until(
+    condition: Callable[[], Any],
+    what: str,
+    seconds: float = DEADLINE_SECONDS,
+    *,
+    explain: Callable[[], str] = str,
+) -> Any:
     """What the condition gives once it gives something; fails the test, with what `explain` says, when it never does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -101,7 +108,11 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, env=os.environ | self.environment, stdout=log, stderr=log, start_new_session=True
+                self.command,
+                env=os.environ | self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         until(self._answers, f"{self.url}{self.ready}", START_SECONDS, explain=self._said)
 
@@ -152,26 +163,48 @@ class Yard:
 
     def in_phase(self, run_id: str, phase: str) -> dict[str, Any]:
         """The run once it is in the phase."""
+
         def there() -> dict[str, Any] | None:
             run = self.get(run_id)
             assert not run["ended_at"], run
             return run if run["phase"] == phase else None
+
         return dict(until(there, f"{phase} of {run_id}"))
 
     def ended(self, run_id: str) -> dict[str, Any]:
         """The run as it ended, after MLflow came to say the same."""
         run = dict(self.http.get(f"/train/{run_id}", params={"wait": 60}).raise_for_status().json())
         assert run["ended_at"], run
-        until(lambda: self.in_mlflow(run_id) == run["status"], f"MLflow to say {run['status']} of {run_id}")
+        until(
+            lambda: self.in_mlflow(run_id) == run["status"],
+            f"MLflow to say {run['status']} of {run_id}",
+        )
         return run
 
     def in_mlflow(self, run_id: str) -> str:
         """The status that MLflow shows."""
-        answer = httpx.get(f"{self.mlflow.url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=30)
-        return str(answer.raise_for_status().json()["run"]["info"]["status"])
+        return str(self._of_mlflow(run_id)["info"]["status"])
+
+    def metrics_in_mlflow(self, run_id: str) -> list[dict[str, Any]]:
+        """The newest value of each metric that MLflow has."""
+        return list(self._of_mlflow(run_id)["data"].get("metrics", []))
+
+    def _of_mlflow(self, run_id: str) -> dict[str, Any]:
+        answer = httpx.get(
+            f"{self.mlflow.url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=30
+        )
+        return dict(answer.raise_for_status().json()["run"])
 
     def folder(self, run_id: str) -> Path:
         return self.work_dir / "runs" / run_id
+
+    def pid(self, run_id: str) -> int:
+        """The process that trains the run, once there is one."""
+        state = self.folder(run_id) / "state.json"
+        process_id = until(
+            lambda: state.exists() and json.loads(state.read_text())["process_id"], "a process"
+        )
+        return int(process_id.split(":")[1])
 
     def cancel(self, run_id: str) -> dict[str, Any]:
         self.http.delete(f"/train/{run_id}").raise_for_status()
@@ -204,9 +237,15 @@ def service_over(mlflow: Server, home: Path, service: str = "boosting", **variab
     return Server(command, environment, port, "/readyz", home / "service.log")
 
 
-def open_yard(mlflow: Server, home: Path, service: str = "boosting", **variables: str) -> Iterator[Yard]:
+def open_yard(
+    mlflow: Server, home: Path, service: str = "boosting", **variables: str
+) -> Iterator[Yard]:
     """The service, started, and stopped in the end."""
-    server = service_over(mlflow, home, service, **variables)
+    yield from yard_of(service_over(mlflow, home, service, **variables), mlflow, home)
+
+
+def yard_of(server: Server, mlflow: Server, home: Path) -> Iterator[Yard]:
+    """A service that was prepared in `home`, started, and stopped in the end."""
     server.start()
     made = Yard(server, mlflow, home / "work")
     yield made

@@ -14,9 +14,17 @@ from trainyard.client import TrainyardClient
 from trainyard.contract import Run
 
 TRAINERS = ("boosting", "tensorflow", "pytorch")
-AIRFLOW = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-worker")
+AIRFLOW = (
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+    "airflow-worker",
+)
 STACK = ("postgres", "redis", "mlflow", *AIRFLOW, *TRAINERS)
-PORTS = {"airflow-api-server": "AIRFLOW_PORT", "mlflow": "MLFLOW_PORT"} | {name: f"{name.upper()}_PORT" for name in TRAINERS}
+PORTS = {"airflow-api-server": "AIRFLOW_PORT", "mlflow": "MLFLOW_PORT"} | {
+    name: f"{name.upper()}_PORT" for name in TRAINERS
+}
 DAG_SECONDS = 300.0
 COMMAND_SECONDS = 420.0
 RUN_SECONDS = 300.0
@@ -45,18 +53,47 @@ def container(service: str) -> str:
 
 def request_for(service: str, rounds: int, **changes: Any) -> dict[str, Any]:
     """A request for a training of so many rounds or epochs; each takes some hundredths of a second."""
-    params = {"n_estimators": rounds, "learning_rate": 0.02} if service == "boosting" else {"epochs": rounds, "hidden_units": [256]}
+    params = (
+        {"n_estimators": rounds, "learning_rate": 0.02}
+        if service == "boosting"
+        else {"epochs": rounds, "hidden_units": [256]}
+    )
     model = "xgboost_classifier" if service == "boosting" else "mlp"
-    return {"model": model, "params": params, "data": {"source": "builtin", "name": "digits"}, "experiment": "stack", **changes}
+    return {
+        "model": model,
+        "params": params,
+        "data": {"source": "builtin", "name": "digits"},
+        "experiment": "stack",
+        **changes,
+    }
 
 
 def command(*words: str, **variables: str) -> str:
     """What a command of the repository's root prints; fails the test when it fails."""
     done = subprocess.run(
-        words, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        words,
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
     )
-    assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, (
+        f"{' '.join(words)}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    )
     return done.stdout
+
+
+# Docker's init started the service, the service its fork server, and that one the runs.
+HOLD = """
+import psutil
+[service] = psutil.Process(1).children()
+runs = [run for server in service.children() for run in server.children()]
+assert runs
+for run in runs:
+    run.suspend()
+"""
 
 
 @dataclass(frozen=True)
@@ -69,12 +106,19 @@ class Project:
     def compose(self, *words: str, **variables: str) -> str:
         """What `docker compose` prints for it."""
         files = [word for file in self.files for word in ("--file", file)]
-        return command("docker", "compose", *files, "--project-name", self.name, *words, **variables)
+        return command(
+            "docker", "compose", *files, "--project-name", self.name, *words, **variables
+        )
 
 
 def docker(*words: str) -> str:
     """What a docker command prints."""
     return command("docker", *words).strip()
+
+
+def hold_runs(service: str) -> None:
+    """Stop the processes of its runs where they are, so that they wait until the test kills them."""
+    docker("exec", container(service), "python", "-c", HOLD)
 
 
 def inspected(service: str) -> dict[str, Any]:
@@ -94,7 +138,7 @@ def healthy(service: str) -> bool:
     return bool(state["Running"] and state["Health"]["Status"] == "healthy")
 
 
-def until_healthy(*services: str, seconds: float = 180) -> None:
+def until_healthy(*services: str, seconds: float = 480) -> None:
     """Wait for containers that were stopped or restarted."""
     for service in services:
         until(lambda service=service: healthy(service), f"{service} to be healthy", seconds)

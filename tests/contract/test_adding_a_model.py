@@ -1,6 +1,5 @@
 """The example of docs/adding-a-model.md, put into the folder of a real service and trained."""
 
-import re
 import subprocess
 
 import httpx
@@ -17,24 +16,42 @@ print(model.predict(pandas.DataFrame([[5.1, 3.5, 1.4, 0.2]], columns=columns)).t
 """
 
 
-def test_the_documented_model_trains_registers_and_predicts_without_trainyard(yard: Yard, service: str) -> None:
-    text = (ROOT / "docs/adding-a-model.md").read_text()
-    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert example
-    yard.service.kill()
-    (yard.work_dir.parent / "models/neighbours.py").write_text(example[1])
-    yard.service.start()
-    assert yard.http.get("/readyz").json()["broken_models"] == {}
+def test_the_documented_model_trains_registers_and_predicts_without_trainyard(
+    closed_yard: Yard, service: str
+) -> None:
+    yard = closed_yard
+    assert [*yard.http.get("/readyz").json()["broken_models"]] == [
+        str(yard.work_dir.parent / "models/broken.py")
+    ]
     described = yard.http.get("/models/neighbours").json()
-    run = yard.ended(yard.submit({**described["example"], "register": {"name": f"neighbours-{service}"}})["run_id"])
+    run = yard.ended(
+        yard.submit({**described["example"], "register": {"name": f"neighbours-{service}"}})[
+            "run_id"
+        ]
+    )
     assert (run["status"], run["message"]) == ("FINISHED", None)
     assert run["metrics"]["test_accuracy"] > 0.9
     refused = yard.http.post("/train", json={**described["example"], "params": {"n_neighbours": 3}})
     assert "did you mean 'n_neighbors'" in refused.text
     scored = subprocess.run(
-        [ROOT / f".venvs/{service}/bin/python", "-c", SCORE, yard.mlflow.url, f"models:/neighbours-{service}/1"],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        [
+            ROOT / f".venvs/{service}/bin/python",
+            "-c",
+            SCORE,
+            yard.mlflow.url,
+            f"models:/neighbours-{service}/1",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert scored.stdout.strip() == "[0]"
-    artifacts = httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/artifacts/list", params={"run_id": run["run_id"]}, timeout=30)
-    assert {"plots", "request.json", "training.log"} <= {file["path"] for file in artifacts.json()["files"]}
+    artifacts = httpx.get(
+        f"{yard.mlflow.url}/api/2.0/mlflow/artifacts/list",
+        params={"run_id": run["run_id"]},
+        timeout=30,
+    )
+    assert {"plots", "request.json", "training.log"} <= {
+        file["path"] for file in artifacts.json()["files"]
+    }

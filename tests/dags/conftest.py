@@ -10,20 +10,21 @@ from servers import Server, Yard, open_yard
 FILES = Path(__file__).parent / "files"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trainers(mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """A boosting service with a long queue, for all tests of a file; who kills it starts it again."""
+    """A boosting service with a long queue, for all files; who kills it starts it again."""
     home = tmp_path_factory.mktemp("trainers")
     yield from open_yard(mlflow_server, home, TRAINYARD_QUEUE="100")
 
 
 @pytest.fixture(scope="module")
-def airflow(trainers: Yard, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def airflow(
+    trainers: Yard, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
     """An Airflow at work on the DAGs of the tests, for tests that kill."""
-    made = Airflow.make(
-        tmp_path_factory.mktemp("airflow"), {"boosting": trainers.service.url, "mlflow": mlflow_server.url}, dags=FILES,
+    yield from Airflow.at_work_on(
+        tmp_path_factory.mktemp("airflow"),
+        {"boosting": trainers.service.url, "mlflow": mlflow_server.url},
+        dags=FILES,
         **DEATH_IS_NOTICED_SOON,
     )
-    made.start("api-server", "scheduler", "dag-processor", "triggerer")
-    yield made
-    made.stop()

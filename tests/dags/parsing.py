@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
+from trainyard.airflow import TrainOperator
 
 
 def refuse(*_: object) -> None:
@@ -22,23 +23,51 @@ def described(dag: Any) -> dict[str, Any]:
         "schedule": repr(dag.schedule),
         "tasks": {
             each.task_id: {
-                "owner": each.owner, "retries": each.retries, "retry_seconds": each.retry_delay.total_seconds(),
-                "timeout_seconds": each.execution_timeout and each.execution_timeout.total_seconds(),
-                "outlets": [asset.name for asset in each.outlets], "after": sorted(each.upstream_task_ids),
+                "owner": each.owner,
+                "retries": each.retries,
+                "retry_seconds": each.retry_delay.total_seconds(),
+                "timeout_seconds": each.execution_timeout
+                and each.execution_timeout.total_seconds(),
+                "outlets": [asset.name for asset in each.outlets],
+                "after": sorted(each.upstream_task_ids),
             }
             for each in dag.tasks
         },
+        "trains": [
+            {"service": each.conn_id.removeprefix("trainyard_"), **each.request}
+            for each in dag.tasks
+            if isinstance(each, TrainOperator)
+        ],
         "params": {
-            name: {"description": each.description, **each.schema} for name in dag.params for each in [dag.params.get_param(name)]
+            name: {"description": each.description, **each.schema}
+            for name in dag.params
+            for each in [dag.params.get_param(name)]
         },
     }
 
 
 socket.socket.connect = refuse  # type: ignore[assignment]
 bag = DagBag(dag_folder=sys.argv[1])
-print(json.dumps({  # noqa: T201 - read by the test
-    "errors": bag.import_errors,
-    "seconds": {each.file: each.duration.total_seconds() for each in bag.dagbag_stats},
-    "dags": {dag_id: described(dag) for dag_id, dag in bag.dags.items()},
-    "loaded": [name for name in ("fastapi_app", "mlflow", "pandas", "xgboost", "lightgbm", "tensorflow", "torch") if name in sys.modules],
-}))
+print(  # noqa: T201 - read by the test
+    json.dumps(
+        default=str,
+        obj={
+            "errors": bag.import_errors,
+            "seconds": {each.file: each.duration.total_seconds() for each in bag.dagbag_stats},
+            "dags": {dag_id: described(dag) for dag_id, dag in bag.dags.items()},
+            "loaded": [
+                name
+                for name in (
+                    "fastapi_app",
+                    "mlflow",
+                    "pandas",
+                    "xgboost",
+                    "lightgbm",
+                    "tensorflow",
+                    "torch",
+                )
+                if name in sys.modules
+            ],
+        },
+    )
+)

@@ -2,34 +2,47 @@
 
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from airflow_lab import Airflow
-from servers import Yard, until
+from servers import Yard, tidied, until
 
 IRIS = {"source": "builtin", "name": "iris"}
 
 
 @pytest.fixture
-def experiment(request: pytest.FixtureRequest) -> str:
-    """An experiment of the test's own, so that its runs can be counted."""
-    return str(request.node.name).replace("[", " ").replace("]", "")[:100]
+def experiment(request: pytest.FixtureRequest, trainers: Yard) -> Iterator[str]:
+    """An experiment of the test's own, so that its runs can be counted; none of them outlives it and keeps the slot."""
+    yield str(request.node.name).replace("[", " ").replace("]", "")[:100]
+    tidied(trainers)
 
 
 def held(experiment: str, **changes: Any) -> dict[str, Any]:
     """A request that trains until it is let go."""
-    return {"model": "troubled", "params": {"hold": "train"}, "data": IRIS, "experiment": experiment, **changes}
+    return {
+        "model": "troubled",
+        "params": {"hold": "train"},
+        "data": IRIS,
+        "experiment": experiment,
+        **changes,
+    }
 
 
 def runs_of(yard: Yard, experiment: str) -> list[dict[str, Any]]:
     """What MLflow holds of an experiment, newest first."""
     api = f"{yard.mlflow.url}/api/2.0/mlflow"
-    found = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": experiment}, timeout=30)
+    found = httpx.get(
+        f"{api}/experiments/get-by-name", params={"experiment_name": experiment}, timeout=30
+    )
     if found.status_code == httpx.codes.NOT_FOUND:
         return []
-    body = {"experiment_ids": [found.raise_for_status().json()["experiment"]["experiment_id"]], "order_by": ["start_time DESC"]}
+    body = {
+        "experiment_ids": [found.raise_for_status().json()["experiment"]["experiment_id"]],
+        "order_by": ["start_time DESC"],
+    }
     answer = httpx.post(f"{api}/runs/search", json=body, timeout=30).raise_for_status().json()
     return list(answer.get("runs", []))
 
@@ -50,7 +63,10 @@ def let_go(yard: Yard, run_id: str) -> None:
 
 def training(yard: Yard, run_id: str) -> None:
     """Wait until the run is held in its training."""
-    until(lambda: "waits in train" in yard.http.get(f"/train/{run_id}/logs").text, f"{run_id} to be held")
+    until(
+        lambda: "waits in train" in yard.http.get(f"/train/{run_id}/logs").text,
+        f"{run_id} to be held",
+    )
 
 
 def waiting(airflow: Airflow, dag_id: str, dag_run: str) -> None:
@@ -59,10 +75,15 @@ def waiting(airflow: Airflow, dag_id: str, dag_run: str) -> None:
         airflow.api.in_state(dag_id, dag_run, "train", "running")
         return
     airflow.api.in_state(dag_id, dag_run, "train", "deferred")
-    until(lambda: "in the triggerer" in airflow.api.log(dag_id, dag_run, "train"), "the triggerer to take it over")
+    until(
+        lambda: "in the triggerer" in airflow.api.log(dag_id, dag_run, "train"),
+        "the triggerer to take it over",
+    )
 
 
-def test_a_worker_killed_between_submit_and_wait_trains_once(airflow: Airflow, trainers: Yard, experiment: str) -> None:
+def test_a_worker_killed_between_submit_and_wait_trains_once(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
     dag_run = airflow.api.trigger("worker_dies", request=held(experiment))
     run_id = the_run(trainers, experiment)
     training(trainers, run_id)
@@ -74,7 +95,9 @@ def test_a_worker_killed_between_submit_and_wait_trains_once(airflow: Airflow, t
     assert statuses(trainers, experiment) == ["FINISHED"]
 
 
-def test_a_killed_triggerer_changes_nothing(airflow: Airflow, trainers: Yard, experiment: str) -> None:
+def test_a_killed_triggerer_changes_nothing(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
     dag_run = airflow.api.trigger("deferred", request=held(experiment))
     run_id = the_run(trainers, experiment)
     airflow.api.in_state("deferred", dag_run, "train", "deferred")
@@ -88,7 +111,9 @@ def test_a_killed_triggerer_changes_nothing(airflow: Airflow, trainers: Yard, ex
 
 
 @pytest.mark.parametrize("dag_id", ["deferred", "in_worker"])
-def test_a_killed_scheduler_changes_nothing(airflow: Airflow, trainers: Yard, experiment: str, dag_id: str) -> None:
+def test_a_killed_scheduler_changes_nothing(
+    airflow: Airflow, trainers: Yard, experiment: str, dag_id: str
+) -> None:
     dag_run = airflow.api.trigger(dag_id, request=held(experiment))
     run_id = the_run(trainers, experiment)
     training(trainers, run_id)
@@ -102,7 +127,9 @@ def test_a_killed_scheduler_changes_nothing(airflow: Airflow, trainers: Yard, ex
 
 
 @pytest.mark.parametrize("dag_id", ["deferred", "in_worker"])
-def test_a_service_that_is_killed_and_comes_back_is_waited_for(airflow: Airflow, trainers: Yard, experiment: str, dag_id: str) -> None:
+def test_a_service_that_is_killed_and_comes_back_is_waited_for(
+    airflow: Airflow, trainers: Yard, experiment: str, dag_id: str
+) -> None:
     dag_run = airflow.api.trigger(dag_id, request=held(experiment, max_attempts=2))
     run_id = the_run(trainers, experiment)
     training(trainers, run_id)
@@ -112,10 +139,16 @@ def test_a_service_that_is_killed_and_comes_back_is_waited_for(airflow: Airflow,
     trainers.service.start()
     assert airflow.api.ended(dag_id, dag_run) == "success"
     assert airflow.api.task(dag_id, dag_run, "train")["try_number"] == 1
-    assert [each["status"] for each in [trainers.ended(run_id)]] == statuses(trainers, experiment) == ["FINISHED"]
+    assert (
+        [each["status"] for each in [trainers.ended(run_id)]]
+        == statuses(trainers, experiment)
+        == ["FINISHED"]
+    )
 
 
-def test_a_service_that_is_away_at_the_submit_is_waited_for_without_a_worker(airflow: Airflow, trainers: Yard, experiment: str) -> None:
+def test_a_service_that_is_away_at_the_submit_is_waited_for_without_a_worker(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
     trainers.service.kill(signal.SIGTERM)
     dag_run = airflow.api.trigger("deferred", request=held(experiment))
     airflow.api.in_state("deferred", dag_run, "train", "deferred")
@@ -128,7 +161,9 @@ def test_a_service_that_is_away_at_the_submit_is_waited_for_without_a_worker(air
     assert statuses(trainers, experiment) == ["FINISHED"]
 
 
-def test_half_a_minute_without_mlflow_changes_nothing(airflow: Airflow, trainers: Yard, experiment: str) -> None:
+def test_half_a_minute_without_mlflow_changes_nothing(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
     before = airflow.api.trigger("deferred", request=held(experiment))
     run_id = the_run(trainers, experiment)
     training(trainers, run_id)
@@ -151,7 +186,9 @@ def test_half_a_minute_without_mlflow_changes_nothing(airflow: Airflow, trainers
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 @pytest.mark.parametrize("dag_id", ["deferred", "in_worker"])
-def test_marking_a_task_cancels_its_run(airflow: Airflow, trainers: Yard, experiment: str, dag_id: str, state: str) -> None:
+def test_marking_a_task_cancels_its_run(
+    airflow: Airflow, trainers: Yard, experiment: str, dag_id: str, state: str
+) -> None:
     dag_run = airflow.api.trigger(dag_id, request=held(experiment))
     run_id = the_run(trainers, experiment)
     training(trainers, run_id)
@@ -164,14 +201,23 @@ def test_marking_a_task_cancels_its_run(airflow: Airflow, trainers: Yard, experi
 
 
 @pytest.mark.parametrize("dag_id", ["deferred", "in_worker"])
-def test_clearing_a_task_cancels_its_run_and_trains_the_next_attempt(airflow: Airflow, trainers: Yard, experiment: str, dag_id: str) -> None:
+def test_clearing_a_task_cancels_its_run_and_trains_the_next_attempt(
+    airflow: Airflow, trainers: Yard, experiment: str, dag_id: str
+) -> None:
     dag_run = airflow.api.trigger(dag_id, request=held(experiment))
     first = the_run(trainers, experiment)
     training(trainers, first)
     waiting(airflow, dag_id, dag_run)
     airflow.api.clear(dag_id, dag_run, "train")
     assert trainers.ended(first)["status"] == "KILLED"
-    second = until(lambda: [each["info"]["run_id"] for each in runs_of(trainers, experiment) if each["info"]["run_id"] != first], "the next run")[0]
+    second = until(
+        lambda: [
+            each["info"]["run_id"]
+            for each in runs_of(trainers, experiment)
+            if each["info"]["run_id"] != first
+        ],
+        "the next run",
+    )[0]
     training(trainers, second)
     let_go(trainers, second)
     assert airflow.api.ended(dag_id, dag_run) == "success"
@@ -180,8 +226,15 @@ def test_clearing_a_task_cancels_its_run_and_trains_the_next_attempt(airflow: Ai
     assert statuses(trainers, experiment) == ["FINISHED", "KILLED"]
 
 
-def test_a_failed_run_fails_the_try_and_the_retry_trains_the_next_attempt(airflow: Airflow, trainers: Yard, experiment: str) -> None:
-    request = {"model": "troubled", "params": {"trouble": "a_bug"}, "data": IRIS, "experiment": experiment}
+def test_a_failed_run_fails_the_try_and_the_retry_trains_the_next_attempt(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
+    request = {
+        "model": "troubled",
+        "params": {"trouble": "a_bug"},
+        "data": IRIS,
+        "experiment": experiment,
+    }
     dag_run = airflow.api.trigger("deferred", request=request)
     assert airflow.api.ended("deferred", dag_run) == "failed"
     assert airflow.api.task("deferred", dag_run, "train")["try_number"] == 2
@@ -191,18 +244,29 @@ def test_a_failed_run_fails_the_try_and_the_retry_trains_the_next_attempt(airflo
     assert "ended FAILED, crashed" in log
 
 
-def test_a_failure_that_no_retry_mends_is_not_retried(airflow: Airflow, trainers: Yard, experiment: str) -> None:
-    dag_run = airflow.api.trigger("deferred", request=held(experiment, params={"trouble": "invalid_data"}))
+def test_a_failure_that_no_retry_mends_is_not_retried(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
+    dag_run = airflow.api.trigger(
+        "deferred", request=held(experiment, params={"trouble": "invalid_data"})
+    )
     assert airflow.api.ended("deferred", dag_run) == "failed"
     assert airflow.api.task("deferred", dag_run, "train")["try_number"] == 1
     assert statuses(trainers, experiment) == ["FAILED"]
     assert "row 7 holds a banana" in airflow.api.log("deferred", dag_run, "train")
 
 
-def test_a_task_out_of_time_cancels_its_run(airflow: Airflow, trainers: Yard, experiment: str) -> None:
+def test_a_task_out_of_time_cancels_its_run(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
     dag_run = airflow.api.trigger("short_of_time", request=held(experiment))
     assert airflow.api.ended("short_of_time", dag_run) == "failed"
-    assert set(until(lambda: (found := statuses(trainers, experiment)) and "RUNNING" not in found and found, "the runs to end")) == {"KILLED"}
+    assert set(
+        until(
+            lambda: (found := statuses(trainers, experiment)) and "RUNNING" not in found and found,
+            "the runs to end",
+        )
+    ) == {"KILLED"}
 
 
 @pytest.mark.parametrize(
@@ -213,7 +277,9 @@ def test_a_task_out_of_time_cancels_its_run(airflow: Airflow, trainers: Yard, ex
         ({"model": "no such model", "data": IRIS}, "model"),
     ],
 )
-def test_a_bad_request_fails_the_task_at_once_and_names_the_field(airflow: Airflow, request_body: dict[str, Any], words: str) -> None:
+def test_a_bad_request_fails_the_task_at_once_and_names_the_field(
+    airflow: Airflow, request_body: dict[str, Any], words: str
+) -> None:
     dag_run = airflow.api.trigger("deferred", request=request_body)
     assert airflow.api.ended("deferred", dag_run) == "failed"
     assert airflow.api.task("deferred", dag_run, "train")["try_number"] == 1

@@ -25,15 +25,28 @@ PIPELINES = {
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The DAGs, as a dag processor sees them."""
-    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path_factory.mktemp("parsed")), "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("parsed")),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+    }
     environment.pop("PYTHONPATH", None)
     program = Path(__file__).with_name("parsing.py")
-    done = subprocess.run([PYTHON, program, DAGS], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [PYTHON, program, DAGS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_every_file_is_read_in_less_than_two_seconds_without_network(parsed: dict[str, Any]) -> None:
+def test_every_file_is_read_in_less_than_two_seconds_without_network(
+    parsed: dict[str, Any],
+) -> None:
     assert not parsed["errors"]
     assert len(parsed["seconds"]) == len(list(DAGS.glob("*.py")))
     assert max(parsed["seconds"].values()) < 2
@@ -49,7 +62,10 @@ def test_a_pipeline_is_declared_as_documented(parsed: dict[str, Any], dag_id: st
     assert (dag["start"], dag["catchup"]) == ("2025-12-27", False)
     assert dag["schedule"] == "'@daily'"
     assert {name: each["after"] for name, each in dag["tasks"].items()} == {
-        "ready": [], "train": ["ready"], "gate": ["train"], "promote": ["gate", "train"],
+        "ready": [],
+        "train": ["ready"],
+        "gate": ["train"],
+        "promote": ["gate", "train"],
     }
     for name, each in dag["tasks"].items():
         assert (each["owner"], each["timeout_seconds"]) == ("airflow", 7200)
@@ -58,7 +74,9 @@ def test_a_pipeline_is_declared_as_documented(parsed: dict[str, Any], dag_id: st
 
 
 @pytest.mark.parametrize("dag_id", PIPELINES)
-def test_every_field_of_the_form_has_a_type_and_a_description(parsed: dict[str, Any], dag_id: str) -> None:
+def test_every_field_of_the_form_has_a_type_and_a_description(
+    parsed: dict[str, Any], dag_id: str
+) -> None:
     for name, schema in parsed["dags"][dag_id]["params"].items():
         assert schema["type"], name
         assert len(schema["description"]) > 10, name
@@ -66,7 +84,9 @@ def test_every_field_of_the_form_has_a_type_and_a_description(parsed: dict[str, 
             assert {"minimum", "exclusiveMinimum"} & set(schema), name
 
 
-def test_the_scoring_waits_for_the_champion_of_a_pipeline_that_ships(parsed: dict[str, Any]) -> None:
+def test_the_scoring_waits_for_the_champion_of_a_pipeline_that_ships(
+    parsed: dict[str, Any],
+) -> None:
     promote = parsed["dags"]["xgboost_classification_pipeline"]["tasks"]["promote"]
     assert promote["outlets"] == ["champion of xgboost-classification"]
     assert promote["outlets"][0] in parsed["dags"]["batch_scoring"]["schedule"]
@@ -75,11 +95,29 @@ def test_the_scoring_waits_for_the_champion_of_a_pipeline_that_ships(parsed: dic
 def test_airflows_environment_holds_no_framework() -> None:
     uv = ROOT / ".venvs/uv/bin/uv"
     listed = subprocess.run(
-        [uv, "pip", "list", "--python", PYTHON, "--format", "json"], capture_output=True, text=True, timeout=60, check=True
+        [uv, "pip", "list", "--python", PYTHON, "--format", "json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     installed = {each["name"].lower() for each in json.loads(listed.stdout)}
     assert "apache-airflow" in installed
-    heavy = {"xgboost", "xgboost-cpu", "lightgbm", "tensorflow", "tensorflow-cpu", "keras", "torch", "torchvision", "mlflow", "mlflow-skinny", "scikit-learn", "pandas", "numpy"}
+    heavy = {
+        "xgboost",
+        "xgboost-cpu",
+        "lightgbm",
+        "tensorflow",
+        "tensorflow-cpu",
+        "keras",
+        "torch",
+        "torchvision",
+        "mlflow",
+        "mlflow-skinny",
+        "scikit-learn",
+        "pandas",
+        "numpy",
+    }
     assert not installed & heavy
 
 
@@ -88,8 +126,18 @@ def test_dags_import_nothing_of_ours_but_the_airflow_package_and_the_contract() 
         (file.name, name)
         for file in DAGS.glob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
-        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names] if isinstance(node, ast.Import) else [])
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [each.name for each in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
         if name.startswith("trainyard")
     }
     assert imported
-    assert {name for _, name in imported if not name.startswith(("trainyard.airflow", "trainyard.contract"))} == set()
+    assert {
+        name
+        for _, name in imported
+        if not name.startswith(("trainyard.airflow", "trainyard.contract"))
+    } == set()

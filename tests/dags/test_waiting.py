@@ -15,7 +15,11 @@ from airflow_lab import Airflow
 from servers import Server, Yard, until
 
 FILES = Path(__file__).parent / "files"
-COUNT = 50
+COUNT = 20
+"""Five times the worker slots. Each costs two processes of Airflow, some seconds of a core."""
+SHORT_ONES = 16
+BUSY_SECONDS = 500.0
+"""How long each step of all tasks may take: minutes, where other work holds the cores."""
 IRIS = {"source": "builtin", "name": "iris"}
 REQUEST_LINE = re.compile(rb"(GET|POST|DELETE) (\S+) HTTP/1.1\r\n")
 
@@ -38,8 +42,12 @@ class Turnstile:
             while True:
                 caller, _ = self._listener.accept()
                 service = socket.create_connection(("127.0.0.1", self._target))
-                threading.Thread(target=self._pass, args=(caller, service, True), daemon=True).start()
-                threading.Thread(target=self._pass, args=(service, caller, False), daemon=True).start()
+                threading.Thread(
+                    target=self._pass, args=(caller, service, True), daemon=True
+                ).start()
+                threading.Thread(
+                    target=self._pass, args=(service, caller, False), daemon=True
+                ).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, noted: bool) -> None:
         with suppress(OSError):
@@ -52,61 +60,84 @@ class Turnstile:
                 each.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def turnstile(trainers: Yard) -> Iterator[Turnstile]:
     made = Turnstile(trainers.service.port)
     yield made
     made.close()
 
 
-@pytest.fixture
-def counted(turnstile: Turnstile, mlflow_server: Server, tmp_path: Path) -> Iterator[Airflow]:
+@pytest.fixture(scope="module")
+def counted(
+    turnstile: Turnstile, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
     """An Airflow with four worker slots and one triggerer, which reaches the service through the turnstile."""
-    made = Airflow.make(tmp_path / "airflow", {"boosting": turnstile.url, "mlflow": mlflow_server.url}, dags=FILES)
-    made.start("api-server", "scheduler", "dag-processor", "triggerer")
-    yield made
-    made.stop()
+    yield from Airflow.at_work_on(
+        tmp_path_factory.mktemp("airflow"),
+        {"boosting": turnstile.url, "mlflow": mlflow_server.url},
+        dags=FILES,
+    )
 
 
-@pytest.mark.timeout(600)
-def test_fifty_trainings_wait_in_one_triggerer_with_no_worker_and_all_end(
+@pytest.mark.timeout(1800)
+def test_many_more_trainings_than_slots_wait_in_one_triggerer_with_no_worker_and_all_end(
     counted: Airflow, trainers: Yard, turnstile: Turnstile
 ) -> None:
-    held = {"model": "troubled", "params": {"hold": "train"}, "data": IRIS, "experiment": "fifty"}
-    quick = {"model": "xgboost_classifier", "params": {"n_estimators": 2}, "data": IRIS, "experiment": "fifty"}
+    held = {"model": "troubled", "params": {"hold": "train"}, "data": IRIS, "experiment": "many"}
+    quick = {
+        "model": "xgboost_classifier",
+        "params": {"n_estimators": 2},
+        "data": IRIS,
+        "experiment": "many",
+    }
     first = trainers.submit(held)["run_id"]
-    dag_run = counted.api.trigger("fifty", requests=[quick] * COUNT)
+    before = len(turnstile.requests)
+    dag_run = counted.api.trigger("many", requests=[quick] * COUNT)
 
     def states() -> list[str | None]:
-        return counted.api.task_states("fifty", dag_run, "train")
+        return counted.api.task_states("many", dag_run, "train")
 
-    until(lambda: states() == ["deferred"] * COUNT, "all to wait, and none in a worker", 180)
+    until(
+        lambda: states() == ["deferred"] * COUNT, "all to wait, and none in a worker", BUSY_SECONDS
+    )
 
     def asked() -> dict[str, list[float]]:
         found = defaultdict(list)
-        for at, method, path in [*turnstile.requests]:
+        for at, method, path in turnstile.requests[before:]:
             if method == "GET" and "wait=" in path:
                 found[path.partition("?")[0]].append(at)
         return found
 
-    until(lambda: len(asked()) == COUNT and min(map(len, asked().values())) >= 2, "each run to be asked for twice", 120)
+    until(
+        lambda: len(asked()) == COUNT and min(map(len, asked().values())) >= 2,
+        "each run to be asked for twice",
+        BUSY_SECONDS,
+    )
     assert states() == ["deferred"] * COUNT
     pauses = [later - earlier for times in asked().values() for earlier, later in pairwise(times)]
     assert min(pauses) > 29, "more than two questions a minute"
-    assert sum(method == "POST" for _, method, _ in turnstile.requests) == COUNT
+    assert sum(method == "POST" for _, method, _ in turnstile.requests[before:]) == COUNT
 
     (trainers.folder(first) / "checkpoints/go").touch()
-    assert counted.api.ended("fifty", dag_run, 240) == "success"
-    runs = [counted.api.task("fifty", dag_run, "train", index)["state"] for index in range(COUNT)]
+    assert counted.api.ended("many", dag_run, BUSY_SECONDS) == "success"
+    runs = [counted.api.task("many", dag_run, "train", index)["state"] for index in range(COUNT)]
     assert runs == ["success"] * COUNT
-    page = trainers.http.get("/train", params={"experiment": "fifty", "limit": 100}).json()["runs"]
+    page = trainers.http.get("/train", params={"experiment": "many", "limit": 100}).json()["runs"]
     assert [run["status"] for run in page] == ["FINISHED"] * (COUNT + 1)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_no_task_whose_training_is_short_is_taken_for_lost(counted: Airflow) -> None:
-    quick = {"model": "xgboost_classifier", "params": {"n_estimators": 2}, "data": IRIS, "experiment": "short"}
-    dag_run = counted.api.trigger("fifty", requests=[quick] * COUNT)
-    assert counted.api.ended("fifty", dag_run, 500) == "success"
+    quick = {
+        "model": "xgboost_classifier",
+        "params": {"n_estimators": 2},
+        "data": IRIS,
+        "experiment": "short",
+    }
+    dag_run = counted.api.trigger("many", requests=[quick] * SHORT_ONES)
+    assert counted.api.ended("many", dag_run, 1000) == "success"
     assert counted.api.events("state mismatch") == []
-    assert {counted.api.task("fifty", dag_run, "train", index)["try_number"] for index in range(COUNT)} == {1}
+    assert {
+        counted.api.task("many", dag_run, "train", index)["try_number"]
+        for index in range(SHORT_ONES)
+    } == {1}

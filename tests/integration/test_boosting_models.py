@@ -21,8 +21,8 @@ xgboost = pytest.importorskip("xgboost")
 import mlflow  # noqa: E402
 from trainyard.contract import Task  # noqa: E402
 from trainyard.errors import InvalidData, InvalidParams  # noqa: E402
-from trainyard.evaluation import evaluate  # noqa: E402
 from trainyard.trainer import Data, Interrupted, Part, Training  # noqa: E402
+from trainyard.worker.evaluation import evaluate  # noqa: E402
 from trainyard_boosting import lightgbm_models, xgboost_models  # noqa: E402
 
 CLASSIFIERS = [xgboost_models.classifier, lightgbm_models.classifier]
@@ -38,18 +38,30 @@ def data_of(frame, y, *, task, classes=None):
     stratify = y if task is Task.CLASSIFICATION else None
     rows = np.arange(len(y))
     rest, test = train_test_split(rows, test_size=0.2, random_state=42, stratify=stratify)
-    train, valid = train_test_split(rest, test_size=0.125, random_state=42, stratify=None if stratify is None else y[rest])
+    train, valid = train_test_split(
+        rest, test_size=0.125, random_state=42, stratify=None if stratify is None else y[rest]
+    )
     frame = frame.copy()
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
-            frame[name] = pd.Categorical(frame[name], categories=sorted(frame[name].iloc[train].dropna().unique()))
+            frame[name] = pd.Categorical(
+                frame[name], categories=sorted(frame[name].iloc[train].dropna().unique())
+            )
 
     def part(chosen):
         return Part(frame.iloc[chosen], y[chosen])
 
     return Data(
-        kind="table", name="table", source="test", digest="0", task=task, train=part(train),
-        validation=part(valid), test=part(test), target="y", classes=classes,
+        kind="table",
+        name="table",
+        source="test",
+        digest="0",
+        task=task,
+        train=part(train),
+        validation=part(valid),
+        test=part(test),
+        target="y",
+        classes=classes,
     )
 
 
@@ -57,7 +69,9 @@ def data_of(frame, y, *, task, classes=None):
 def tables():
     folder = os.environ.get("TRAINYARD_TEST_DATA")
     if not folder:
-        pytest.skip("TRAINYARD_TEST_DATA is not set: it names the folder with tabular/bank_marketing.csv")
+        pytest.skip(
+            "TRAINYARD_TEST_DATA is not set: it names the folder with tabular/bank_marketing.csv"
+        )
     return Path(folder) / "tabular"
 
 
@@ -78,7 +92,9 @@ def bike(tables):
 @pytest.fixture(scope="module")
 def cancer():
     table = load_breast_cancer(as_frame=True)
-    return data_of(table.data, table.target.to_numpy(dtype=np.int64), task=Task.CLASSIFICATION, classes=(0, 1))
+    return data_of(
+        table.data, table.target.to_numpy(dtype=np.int64), task=Task.CLASSIFICATION, classes=(0, 1)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +109,28 @@ def mixed():
     y = np.digitize(score, [-0.7, 0.9]).astype(np.int64)
     colour[rng.random(rows) < 0.1] = None
     size[rng.random(rows) < 0.1] = np.nan
-    frame = pd.DataFrame({"the colour": colour, "size [cm]": size, "count": rng.integers(0, 9, rows), "flag": rng.random(rows) < 0.5})
+    frame = pd.DataFrame(
+        {
+            "the colour": colour,
+            "size [cm]": size,
+            "count": rng.integers(0, 9, rows),
+            "flag": rng.random(rows) < 0.5,
+        }
+    )
     data = data_of(frame, y, task=Task.CLASSIFICATION, classes=("high", "low", "mid"))
     everything = pd.Series(pd.Categorical(code, categories=[3, 7, 11]))
 
     def with_code(part):
-        return replace(part, x=part.x.assign(code=everything.iloc[part.x.index].set_axis(part.x.index)))
+        return replace(
+            part, x=part.x.assign(code=everything.iloc[part.x.index].set_axis(part.x.index))
+        )
 
-    return replace(data, train=with_code(data.train), validation=with_code(data.validation), test=with_code(data.test))
+    return replace(
+        data,
+        train=with_code(data.train),
+        validation=with_code(data.validation),
+        test=with_code(data.test),
+    )
 
 
 class Watch:
@@ -111,7 +141,9 @@ class Watch:
         self.history = {}
         self.done = []
         self._checkpoint_at, self._stop_at = set(checkpoint_at), stop_at
-        self.training = Training(seed=42, threads=2, checkpoints=folder, report=self._report, checkpoint_due=self._due)
+        self.training = Training(
+            seed=42, threads=2, checkpoints=folder, report=self._report, checkpoint_due=self._due
+        )
 
     def _due(self):
         return len(self.done) + 1 in self._checkpoint_at
@@ -139,14 +171,24 @@ def measured(fitted, data):
 @pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
 def test_breast_cancer_reaches_its_quality(trainer, cancer, tmp_path):
     watch = Watch(tmp_path)
-    fitted = fit(trainer, cancer, watch, n_estimators=200, learning_rate=0.1, early_stopping_rounds=20)
+    fitted = fit(
+        trainer, cancer, watch, n_estimators=200, learning_rate=0.1, early_stopping_rounds=20
+    )
     assert measured(fitted, cancer)["test_roc_auc"] >= 0.97
     assert {"train_log_loss", "validation_log_loss"} == set(watch.history)
 
 
 @pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
 def test_bank_marketing_reaches_its_quality(trainer, bank, tmp_path):
-    fitted = fit(trainer, bank, Watch(tmp_path), n_estimators=300, learning_rate=0.1, max_depth=6, early_stopping_rounds=20)
+    fitted = fit(
+        trainer,
+        bank,
+        Watch(tmp_path),
+        n_estimators=300,
+        learning_rate=0.1,
+        max_depth=6,
+        early_stopping_rounds=20,
+    )
     assert measured(fitted, bank)["test_roc_auc"] >= 0.78
 
 
@@ -155,41 +197,87 @@ def test_bike_sharing_reaches_its_quality(trainer, bike, tmp_path):
     watch = Watch(tmp_path)
     fitted = fit(trainer, bike, watch, n_estimators=300, learning_rate=0.1)
     assert measured(fitted, bike)["test_r2"] >= 0.94
-    assert {"train_root_mean_squared_error", "validation_root_mean_squared_error"} == set(watch.history)
+    assert {"train_root_mean_squared_error", "validation_root_mean_squared_error"} == set(
+        watch.history
+    )
 
 
 def test_xgboost_equals_the_plain_script(bank, tmp_path):
-    settings = {"n_estimators": 150, "learning_rate": 0.2, "max_depth": 5, "subsample": 0.8, "colsample_bytree": 0.7, "early_stopping_rounds": 10}
+    settings = {
+        "n_estimators": 150,
+        "learning_rate": 0.2,
+        "max_depth": 5,
+        "subsample": 0.8,
+        "colsample_bytree": 0.7,
+        "early_stopping_rounds": 10,
+    }
     found = measured(fit(xgboost_models.classifier, bank, Watch(tmp_path), **settings), bank)
     plain = xgboost.XGBClassifier(**settings, enable_categorical=True, random_state=42, n_jobs=2)
-    plain.fit(bank.train.x, bank.train.y, eval_set=[(bank.train.x, bank.train.y), (bank.validation.x, bank.validation.y)], verbose=False)
+    plain.fit(
+        bank.train.x,
+        bank.train.y,
+        eval_set=[(bank.train.x, bank.train.y), (bank.validation.x, bank.validation.y)],
+        verbose=False,
+    )
     predicted = plain.predict_proba(bank.test.x)
-    assert found["test_roc_auc"] == pytest.approx(roc_auc_score(bank.test.y, predicted[:, 1]), abs=1e-6)
+    assert found["test_roc_auc"] == pytest.approx(
+        roc_auc_score(bank.test.y, predicted[:, 1]), abs=1e-6
+    )
     assert found["test_log_loss"] == pytest.approx(log_loss(bank.test.y, predicted), abs=1e-6)
 
 
 def test_lightgbm_equals_the_plain_script(bank, tmp_path):
-    settings = {"n_estimators": 150, "learning_rate": 0.2, "num_leaves": 15, "subsample": 0.8, "subsample_freq": 1, "colsample_bytree": 0.7}
-    found = measured(fit(lightgbm_models.classifier, bank, Watch(tmp_path), early_stopping_rounds=10, **settings), bank)
+    settings = {
+        "n_estimators": 150,
+        "learning_rate": 0.2,
+        "num_leaves": 15,
+        "subsample": 0.8,
+        "subsample_freq": 1,
+        "colsample_bytree": 0.7,
+    }
+    found = measured(
+        fit(
+            lightgbm_models.classifier, bank, Watch(tmp_path), early_stopping_rounds=10, **settings
+        ),
+        bank,
+    )
     plain = lightgbm.LGBMClassifier(**settings, random_state=42, n_jobs=2, verbosity=-1)
     plain.fit(
-        bank.train.x, bank.train.y, eval_set=[(bank.train.x, bank.train.y), (bank.validation.x, bank.validation.y)],
-        eval_names=["train", "validation"], callbacks=[lightgbm.early_stopping(10, verbose=False)],
+        bank.train.x,
+        bank.train.y,
+        eval_set=[(bank.train.x, bank.train.y), (bank.validation.x, bank.validation.y)],
+        eval_names=["train", "validation"],
+        callbacks=[lightgbm.early_stopping(10, verbose=False)],
     )
     predicted = plain.predict_proba(bank.test.x)
-    assert found["test_roc_auc"] == pytest.approx(roc_auc_score(bank.test.y, predicted[:, 1]), abs=1e-6)
+    assert found["test_roc_auc"] == pytest.approx(
+        roc_auc_score(bank.test.y, predicted[:, 1]), abs=1e-6
+    )
     assert found["test_log_loss"] == pytest.approx(log_loss(bank.test.y, predicted), abs=1e-6)
 
 
 @pytest.mark.parametrize("trainer", CLASSIFIERS + REGRESSORS, ids=by_name)
 def test_an_interrupted_training_goes_on_from_its_checkpoint(trainer, cancer, tmp_path):
-    data = cancer if trainer.task is Task.CLASSIFICATION else replace(
-        cancer, task=Task.REGRESSION, classes=None, train=replace(cancer.train, y=cancer.train.y.astype(float)),
-        validation=replace(cancer.validation, y=cancer.validation.y.astype(float)), test=replace(cancer.test, y=cancer.test.y.astype(float)),
+    data = (
+        cancer
+        if trainer.task is Task.CLASSIFICATION
+        else replace(
+            cancer,
+            task=Task.REGRESSION,
+            classes=None,
+            train=replace(cancer.train, y=cancer.train.y.astype(float)),
+            validation=replace(cancer.validation, y=cancer.validation.y.astype(float)),
+            test=replace(cancer.test, y=cancer.test.y.astype(float)),
+        )
     )
     whole = fit(trainer, data, Watch(tmp_path / "whole"), n_estimators=40)
     with pytest.raises(Interrupted):
-        fit(trainer, data, Watch(tmp_path / "run", checkpoint_at=(10, 25), stop_at=25), n_estimators=40)
+        fit(
+            trainer,
+            data,
+            Watch(tmp_path / "run", checkpoint_at=(10, 25), stop_at=25),
+            n_estimators=40,
+        )
     assert len(list((tmp_path / "run").iterdir())) == 2
     again = Watch(tmp_path / "run")
     resumed = fit(trainer, data, again, n_estimators=40)
@@ -205,18 +293,27 @@ def test_a_restarted_training_remembers_its_best_round(trainer, cancer, tmp_path
     last = through.done[-1]
     assert last < 2000
     with pytest.raises(Interrupted):
-        fit(trainer, cancer, Watch(tmp_path / "run", checkpoint_at=(last - 5,), stop_at=last - 5), **params)
+        fit(
+            trainer,
+            cancer,
+            Watch(tmp_path / "run", checkpoint_at=(last - 5,), stop_at=last - 5),
+            **params,
+        )
     again = Watch(tmp_path / "run")
     resumed = fit(trainer, cancer, again, **params)
     assert again.done[-1] == last
-    np.testing.assert_allclose(resumed.predict(cancer.test.x), whole.predict(cancer.test.x), atol=1e-6)
+    np.testing.assert_allclose(
+        resumed.predict(cancer.test.x), whole.predict(cancer.test.x), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
 def test_a_broken_checkpoint_is_ignored(trainer, cancer, tmp_path, caplog):
     suffix = ".ubj" if "xgboost" in trainer.name else ".txt"
     (tmp_path / f"round-00000005{suffix}").write_bytes(b"broken")
-    (tmp_path / "round-00000005.json").write_text('{"done": 5, "best_round": null, "best_score": null}')
+    (tmp_path / "round-00000005.json").write_text(
+        '{"done": 5, "best_round": null, "best_score": null}'
+    )
     watch = Watch(tmp_path)
     fit(trainer, cancer, watch, n_estimators=8)
     assert watch.done == list(range(1, 9))
@@ -225,7 +322,9 @@ def test_a_broken_checkpoint_is_ignored(trainer, cancer, tmp_path, caplog):
 
 @pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
 def test_an_interrupt_passes_through_autologging(trainer, cancer, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a database store needs more than mlflow-skinny
+    monkeypatch.setenv(
+        "MLFLOW_ALLOW_FILE_STORE", "true"
+    )  # a database store needs more than mlflow-skinny
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
     trainer.autolog()
@@ -241,12 +340,20 @@ def test_an_interrupt_passes_through_autologging(trainer, cancer, tmp_path, monk
 @pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
 @pytest.mark.parametrize("class_weight", ["balanced", {"0": 5}])
 def test_class_weights_are_sample_weights(trainer, cancer, tmp_path, class_weight):
-    weighted = fit(trainer, cancer, Watch(tmp_path / "a"), n_estimators=20, class_weight=class_weight)
+    weighted = fit(
+        trainer, cancer, Watch(tmp_path / "a"), n_estimators=20, class_weight=class_weight
+    )
     y = cancer.train.y
-    by_hand = np.where(y == 0, 5.0, 1.0) if class_weight != "balanced" else (len(y) / (2 * np.bincount(y)))[y]
+    by_hand = (
+        np.where(y == 0, 5.0, 1.0)
+        if class_weight != "balanced"
+        else (len(y) / (2 * np.bincount(y)))[y]
+    )
     data = replace(cancer, train=replace(cancer.train, weight=by_hand))
     sampled = fit(trainer, data, Watch(tmp_path / "b"), n_estimators=20)
-    np.testing.assert_allclose(weighted.predict(cancer.test.x), sampled.predict(cancer.test.x), atol=1e-7)
+    np.testing.assert_allclose(
+        weighted.predict(cancer.test.x), sampled.predict(cancer.test.x), atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("trainer", REGRESSORS, ids=by_name)
@@ -254,7 +361,13 @@ def test_monotone_constraints_hold(trainer, tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a b": rng.random(800), "c": rng.random(800)})
     y = (-frame["a b"] + np.sin(8 * frame["a b"]) + frame["c"]).to_numpy()
-    fitted = fit(trainer, data_of(frame, y, task=Task.REGRESSION), Watch(tmp_path), n_estimators=30, monotone_constraints={"a b": -1})
+    fitted = fit(
+        trainer,
+        data_of(frame, y, task=Task.REGRESSION),
+        Watch(tmp_path),
+        n_estimators=30,
+        monotone_constraints={"a b": -1},
+    )
     grid = pd.DataFrame({"a b": np.linspace(0, 1, 100), "c": 0.5})
     assert (np.diff(fitted.predict(grid)) <= 1e-6).all()
 
@@ -276,7 +389,12 @@ def test_params_that_do_not_fit_the_data_are_refused(trainer, cancer, mixed, tmp
 @pytest.mark.parametrize("trainer", CLASSIFIERS + REGRESSORS, ids=by_name)
 def test_params_are_strict_and_take_integers_for_floats(trainer):
     assert trainer.params.model_validate_json('{"learning_rate": 1}').learning_rate == 1.0
-    for bad in ('{"n_estimators": "300"}', '{"n_estimators": 0}', '{"n_estimatrs": 3}', '{"learning_rate": -1}'):
+    for bad in (
+        '{"n_estimators": "300"}',
+        '{"n_estimators": 0}',
+        '{"n_estimatrs": 3}',
+        '{"learning_rate": -1}',
+    ):
         with pytest.raises(ValidationError):
             trainer.params.model_validate_json(bad)
 
@@ -321,7 +439,9 @@ def test_a_logged_model_predicts_raw_rows_without_trainyard(trainer, mixed, tmp_
     fitted = fit(trainer, mixed, Watch(tmp_path / "run"), n_estimators=20, early_stopping_rounds=5)
     model = tmp_path / "model"
     fitted.save_model(model, input_example=fitted.raw_example(mixed.test.x))
-    assert not [path.name for path in model.rglob("*") if path.suffix in {".pkl", ".pickle", ".cloudpickle"}]
+    assert not [
+        path.name for path in model.rglob("*") if path.suffix in {".pkl", ".pickle", ".cloudpickle"}
+    ]
     requirements = (model / "requirements.txt").read_text().split()
     assert set(trainer.requirements) == set(requirements)
     raw = mixed.test.x.astype({"the colour": object, "code": "int64"}).reset_index(drop=True)
@@ -329,8 +449,18 @@ def test_a_logged_model_predicts_raw_rows_without_trainyard(trainer, mixed, tmp_
     script = tmp_path / "score.py"
     script.write_text(SCORE)
     ran = subprocess.run(
-        [sys.executable, str(script), str(model), str(tmp_path / "raw.json"), str(tmp_path / "proba.json")],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        [
+            sys.executable,
+            str(script),
+            str(model),
+            str(tmp_path / "raw.json"),
+            str(tmp_path / "proba.json"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     proba = pd.read_json(tmp_path / "proba.json", orient="split")
@@ -341,8 +471,12 @@ def test_a_logged_model_predicts_raw_rows_without_trainyard(trainer, mixed, tmp_
 @pytest.mark.parametrize("trainer", REGRESSORS, ids=by_name)
 def test_a_logged_regressor_gives_values(trainer, mixed, tmp_path):
     data = replace(
-        mixed, task=Task.REGRESSION, classes=None, train=replace(mixed.train, y=mixed.train.y * 1.5),
-        validation=replace(mixed.validation, y=mixed.validation.y * 1.5), test=replace(mixed.test, y=mixed.test.y * 1.5),
+        mixed,
+        task=Task.REGRESSION,
+        classes=None,
+        train=replace(mixed.train, y=mixed.train.y * 1.5),
+        validation=replace(mixed.validation, y=mixed.validation.y * 1.5),
+        test=replace(mixed.test, y=mixed.test.y * 1.5),
     )
     fitted = fit(trainer, data, Watch(tmp_path / "run"), n_estimators=20)
     fitted.save_model(tmp_path / "model")

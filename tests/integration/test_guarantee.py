@@ -26,7 +26,12 @@ def submit_until_accepted(yard: Yard, key: str, over: threading.Event) -> str:
     pause = threading.Event()
     while not over.is_set():
         try:
-            answer = httpx.post(f"{yard.service.url}/train", json=REQUEST, headers={"Idempotency-Key": key}, timeout=60)
+            answer = httpx.post(
+                f"{yard.service.url}/train",
+                json=REQUEST,
+                headers={"Idempotency-Key": key},
+                timeout=60,
+            )
         except httpx.TransportError:
             pause.wait(0.1)
             continue
@@ -59,18 +64,28 @@ def kill_mlflow(yard: Yard) -> None:
     yard.mlflow.start()
 
 
-DISASTERS: list[Callable[[Yard], None]] = [kill_the_service, kill_what_it_started, kill_mlflow, stop_the_service, kill_the_service]
+DISASTERS: list[Callable[[Yard], None]] = [
+    kill_the_service,
+    kill_what_it_started,
+    kill_mlflow,
+    stop_the_service,
+    kill_the_service,
+]
 
 
 def in_mlflow(yard: Yard) -> list[dict[str, Any]]:
     """All runs of this instance."""
     own = f"tags.`trainyard.instance` = '{yard.service.environment['TRAINYARD_INSTANCE']}'"
     wanted = {"experiment_ids": ["0"], "filter": own, "max_results": 1000}
-    answer = httpx.post(f"{yard.mlflow.url}/api/2.0/mlflow/runs/search", json=wanted, timeout=30).raise_for_status()
+    answer = httpx.post(
+        f"{yard.mlflow.url}/api/2.0/mlflow/runs/search", json=wanted, timeout=30
+    ).raise_for_status()
     return list(answer.json()["runs"])
 
 
-@pytest.mark.parametrize("yard", [{"TRAINYARD_SLOTS": "2", "TRAINYARD_QUEUE": "100"}], indirect=True)
+@pytest.mark.parametrize(
+    "yard", [{"TRAINYARD_SLOTS": "2", "TRAINYARD_QUEUE": "100"}], indirect=True
+)
 def test_every_accepted_run_ends_once_whatever_dies_meanwhile(yard: Yard) -> None:
     chance, over = random.Random(7), threading.Event()
     accepted: dict[str, str] = {}
@@ -83,7 +98,9 @@ def test_every_accepted_run_ends_once_whatever_dies_meanwhile(yard: Yard) -> Non
         try:
             for number, disaster in enumerate(DISASTERS, start=1):
                 enough = number * len(KEYS) // (len(DISASTERS) + 1)
-                until(lambda enough=enough: len(accepted) >= enough, f"{enough} runs to be accepted")
+                until(
+                    lambda enough=enough: len(accepted) >= enough, f"{enough} runs to be accepted"
+                )
                 threading.Event().wait(chance.random())  # any moment is the right one
                 disaster(yard)
             for each in asking:
@@ -92,11 +109,17 @@ def test_every_accepted_run_ends_once_whatever_dies_meanwhile(yard: Yard) -> Non
             over.set()
     ends = {run_id: yard.ended(run_id) for run_id in accepted.values()}
     assert len(ends) == len(KEYS)
-    assert {run["status"] for run in ends.values()} == {"FINISHED"}, [run for run in ends.values() if run["status"] != "FINISHED"]
+    assert {run["status"] for run in ends.values()} == {"FINISHED"}, [
+        run for run in ends.values() if run["status"] != "FINISHED"
+    ]
     kept = {run["info"]["run_id"]: run["info"] for run in in_mlflow(yard)}
     assert {info["status"] for info in kept.values()} <= {"FINISHED", "FAILED"}
     assert {run_id for run_id, info in kept.items() if info["status"] == "FINISHED"} == set(ends)
     kill_the_service(yard)
     assert {run["info"]["run_id"]: run["info"] for run in in_mlflow(yard)} == kept
-    again = [yard.http.post("/train", json=REQUEST, headers={"Idempotency-Key": key}) for key in KEYS]
-    assert [(each.status_code, each.json()["run_id"]) for each in again] == [(200, accepted[key]) for key in KEYS]
+    again = [
+        yard.http.post("/train", json=REQUEST, headers={"Idempotency-Key": key}) for key in KEYS
+    ]
+    assert [(each.status_code, each.json()["run_id"]) for each in again] == [
+        (200, accepted[key]) for key in KEYS
+    ]

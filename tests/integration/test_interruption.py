@@ -22,8 +22,14 @@ def steps(yard: Yard, run_id: str, metric: str) -> list[int]:
     while True:
         answer = httpx.get(
             f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
-            params={"run_id": run_id, "metric_key": metric, "max_results": 5000, "page_token": token}, timeout=60,
-        ).json()  # fmt: skip
+            params={
+                "run_id": run_id,
+                "metric_key": metric,
+                "max_results": 5000,
+                "page_token": token,
+            },
+            timeout=60,
+        ).json()
         found += answer.get("metrics", [])
         token = answer.get("next_page_token", "")
         if not token:
@@ -38,22 +44,41 @@ def test_a_run_that_was_handed_back_finishes_with_every_round_in_mlflow(shared_y
     run = shared_yard.ended(run_id)
     assert (run["status"], run["attempt"]) == ("FINISHED", 1)
     assert steps(shared_yard, run_id, "train_log_loss") == list(range(1, ROUNDS + 1))
-    assert [step["status"] for step in run["transitions"] if not step["phase"]] == ["SCHEDULED", "SCHEDULED", "SCHEDULED", "FINISHED"]
+    assert [step["status"] for step in run["transitions"] if not step["phase"]] == [
+        "SCHEDULED",
+        "SCHEDULED",
+        "SCHEDULED",
+        "FINISHED",
+    ]
 
 
-def test_a_run_is_not_stopped_between_its_question_for_a_checkpoint_and_its_report(shared_yard: Yard) -> None:
+def test_a_run_is_not_stopped_between_its_question_for_a_checkpoint_and_its_report(
+    shared_yard: Yard,
+) -> None:
     """Its process is told to stop there in round 2, saves in round 3, and the next one goes on with round 4."""
-    request = {"model": "troubled", "params": {"rounds": 4, "trouble": "asked_to_stop"}, "data": {"source": "builtin", "name": "iris"}, "max_attempts": 2}
+    request = {
+        "model": "troubled",
+        "params": {"rounds": 4, "trouble": "asked_to_stop"},
+        "data": {"source": "builtin", "name": "iris"},
+        "max_attempts": 2,
+    }
     run = shared_yard.ended(shared_yard.submit(request)["run_id"])
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
     assert steps(shared_yard, run["run_id"], "train_log_loss") == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("killed_at", [2, 4])
-def test_a_process_that_is_killed_once_it_saved_has_its_last_round_in_mlflow(shared_yard: Yard, killed_at: int) -> None:
+def test_a_process_that_is_killed_once_it_saved_has_its_last_round_in_mlflow(
+    shared_yard: Yard, killed_at: int
+) -> None:
     """Also where that was the last one, so that the next process has none to train."""
     params = {"rounds": 4, "trouble": "killed_once_saved", "killed_at": killed_at}
-    request = {"model": "troubled", "params": params, "data": {"source": "builtin", "name": "iris"}, "max_attempts": 2}
+    request = {
+        "model": "troubled",
+        "params": params,
+        "data": {"source": "builtin", "name": "iris"},
+        "max_attempts": 2,
+    }
     run = shared_yard.ended(shared_yard.submit(request)["run_id"])
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
     assert steps(shared_yard, run["run_id"], "train_log_loss") == [1, 2, 3, 4]
@@ -68,7 +93,10 @@ def test_what_a_killed_service_had_not_sent_yet_is_in_mlflow_in_the_end(shared_y
     shared_yard.service.kill(signal.SIGKILL)
     goes_on = int(saved.read_text()) + 1
     shared_yard.service.start()
-    until(lambda: (shared_yard.get(run_id)["progress"] or {}).get("done", 0) > goes_on + 5, "rounds after the checkpoint")
+    until(
+        lambda: (shared_yard.get(run_id)["progress"] or {}).get("done", 0) > goes_on + 5,
+        "rounds after the checkpoint",
+    )
     assert shared_yard.cancel(run_id)["attempt"] == 2
     found = sorted(set(steps(shared_yard, run_id, "train_log_loss")))
     assert found == list(range(1, found[-1] + 1))

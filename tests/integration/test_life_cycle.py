@@ -1,6 +1,5 @@
 """Every accepted run ends, whatever dies in between: real services, a real MLflow, real kills."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,17 +10,16 @@ import psutil
 import pytest
 from servers import Yard, ticking, until
 
-QUICK = {"model": "xgboost_classifier", "params": {"n_estimators": 5}, "data": {"source": "builtin", "name": "iris"}}
+QUICK = {
+    "model": "xgboost_classifier",
+    "params": {"n_estimators": 5},
+    "data": {"source": "builtin", "name": "iris"},
+}
 SLOW = {
     "model": "xgboost_classifier",
     "params": {"n_estimators": 100, "max_depth": 2},
     "data": {"source": "builtin", "name": "digits"},
 }
-
-
-def pid_of(yard: Yard, run_id: str) -> int:
-    """The process that trains the run."""
-    return int(json.loads((yard.folder(run_id) / "state.json").read_text())["pid"])
 
 
 def gone(pid: int) -> bool:
@@ -41,34 +39,52 @@ def fork_server_of(yard: Yard) -> psutil.Process:
 def test_a_killed_process_fails_its_run_and_not_the_service(shared_yard: Yard) -> None:
     run_id = shared_yard.submit()["run_id"]
     shared_yard.in_phase(run_id, "training")
-    os.kill(pid_of(shared_yard, run_id), signal.SIGKILL)
+    os.kill(shared_yard.pid(run_id), signal.SIGKILL)
     run = shared_yard.ended(run_id)
     assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "killed_by_signal", True)
     assert shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
 
 
 @pytest.mark.parametrize("place", ["train", "predict", "log_model"])
-def test_a_process_killed_anywhere_is_started_again_while_attempts_are_left(shared_yard: Yard, place: str) -> None:
-    request = {"model": "troubled", "params": {"hold": place}, "data": {"source": "builtin", "name": "iris"}, "max_attempts": 2}
+def test_a_process_killed_anywhere_is_started_again_while_attempts_are_left(
+    shared_yard: Yard, place: str
+) -> None:
+    request = {
+        "model": "troubled",
+        "params": {"hold": place},
+        "data": {"source": "builtin", "name": "iris"},
+        "max_attempts": 2,
+    }
     run_id = shared_yard.submit(request)["run_id"]
     until(lambda: f"waits in {place}" in shared_yard.http.get(f"/train/{run_id}/logs").text, place)
-    os.kill(pid_of(shared_yard, run_id), signal.SIGKILL)
+    os.kill(shared_yard.pid(run_id), signal.SIGKILL)
     (shared_yard.folder(run_id) / "checkpoints/go").touch()
     run = shared_yard.ended(run_id)
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
 
 
 @pytest.mark.parametrize("phase", ["starting", "loading_data"])
-def test_a_process_killed_while_it_begins_is_started_again_while_attempts_are_left(shared_yard: Yard, phase: str) -> None:
+def test_a_process_killed_while_it_begins_is_started_again_while_attempts_are_left(
+    shared_yard: Yard, phase: str
+) -> None:
     run_id = shared_yard.submit({**SLOW, "max_attempts": 2})["run_id"]
     state = shared_yard.folder(run_id) / "state.json"
-    until(lambda: state.exists() and '"pid":null' not in state.read_text() and (phase == "starting" or shared_yard.get(run_id)["phase"] != "starting"), phase)
-    os.kill(pid_of(shared_yard, run_id), signal.SIGKILL)
+    until(
+        lambda: (
+            state.exists()
+            and '"process_id":null' not in state.read_text()
+            and (phase == "starting" or shared_yard.get(run_id)["phase"] != "starting")
+        ),
+        phase,
+    )
+    os.kill(shared_yard.pid(run_id), signal.SIGKILL)
     run = shared_yard.ended(run_id)
     assert (run["status"], run["attempt"]) == ("FINISHED", 2)
 
 
-def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(shared_yard: Yard) -> None:
+def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(
+    shared_yard: Yard,
+) -> None:
     run_id = shared_yard.submit()["run_id"]
     before = shared_yard.in_phase(run_id, "training")["version"]
     fork_server_of(shared_yard).kill()
@@ -77,12 +93,14 @@ def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(share
     assert shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
 
 
-def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_queues(shared_yard: Yard) -> None:
+def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_queues(
+    shared_yard: Yard,
+) -> None:
     running = shared_yard.submit()["run_id"]
     shared_yard.in_phase(running, "training")
     waiting = shared_yard.submit(QUICK)["run_id"]
     assert shared_yard.in_mlflow(waiting) == "SCHEDULED"
-    pid = pid_of(shared_yard, running)
+    pid = shared_yard.pid(running)
     shared_yard.service.kill(signal.SIGKILL)
     until(lambda: gone(pid), "the run's process to end")
     shared_yard.service.start()
@@ -90,18 +108,25 @@ def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_
     assert shared_yard.ended(waiting)["status"] == "FINISHED"
 
 
-def test_a_killed_service_starts_a_run_again_from_its_checkpoint_while_attempts_are_left(shared_yard: Yard) -> None:
+def test_a_killed_service_starts_a_run_again_from_its_checkpoint_while_attempts_are_left(
+    shared_yard: Yard,
+) -> None:
     run_id = shared_yard.submit(ticking(max_attempts=2))["run_id"]
     shared_yard.in_phase(run_id, "training")
     shared_yard.service.kill(signal.SIGKILL)
     (shared_yard.folder(run_id) / "checkpoints/round").write_text("41")
     shared_yard.service.start()
     assert shared_yard.in_phase(run_id, "training")["attempt"] == 2
-    until(lambda: "from round 41" in shared_yard.http.get(f"/train/{run_id}/logs").text, "the checkpoint to be used")
+    until(
+        lambda: "from round 41" in shared_yard.http.get(f"/train/{run_id}/logs").text,
+        "the checkpoint to be used",
+    )
     shared_yard.cancel(run_id)
 
 
-def test_a_stopped_service_hands_its_run_to_the_next_and_the_start_does_not_count(shared_yard: Yard) -> None:
+def test_a_stopped_service_hands_its_run_to_the_next_and_the_start_does_not_count(
+    shared_yard: Yard,
+) -> None:
     run_id = shared_yard.submit()["run_id"]
     version = shared_yard.in_phase(run_id, "training")["version"]
     shared_yard.service.kill(signal.SIGTERM)
@@ -128,8 +153,9 @@ def test_what_ended_without_the_service_knowing_is_closed_by_its_outcome(shared_
 def test_a_run_whose_work_directory_is_gone_ends_failed(shared_yard: Yard) -> None:
     run_id = shared_yard.submit()["run_id"]
     shared_yard.in_phase(run_id, "training")
+    until(lambda: shared_yard.metrics_in_mlflow(run_id), "MLflow to hear of the run")
     shared_yard.service.kill(signal.SIGKILL)
-    until(lambda: gone(pid_of(shared_yard, run_id)), "the run's process to end")
+    until(lambda: gone(shared_yard.pid(run_id)), "the run's process to end")
     subprocess.run(["rm", "-r", shared_yard.folder(run_id)], check=True)
     shared_yard.service.start()
     assert shared_yard.ended(run_id)["reason"] == "service_restarted"
@@ -137,9 +163,12 @@ def test_a_run_whose_work_directory_is_gone_ends_failed(shared_yard: Yard) -> No
 
 def test_a_second_service_of_the_same_instance_refuses_to_start(shared_yard: Yard) -> None:
     second = subprocess.run(
-        shared_yard.service.command, env=os.environ | shared_yard.service.environment | {"TRAINYARD_PORT": "0"},
-        capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+        shared_yard.service.command,
+        env=os.environ | shared_yard.service.environment | {"TRAINYARD_PORT": "0"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert second.returncode == 2
     assert b"TRAINYARD_INSTANCE" in second.stdout + second.stderr
 
@@ -152,7 +181,7 @@ def test_a_run_that_takes_too_long_is_timed_out(shared_yard: Yard) -> None:
 def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(shared_yard: Yard) -> None:
     run_id = shared_yard.submit(ticking(params={"stubborn": True}))["run_id"]
     shared_yard.in_phase(run_id, "training")
-    pid = pid_of(shared_yard, run_id)
+    pid = shared_yard.pid(run_id)
     assert shared_yard.cancel(run_id)["reason"] == "cancelled"
     assert gone(pid)
 
@@ -179,7 +208,9 @@ def test_one_key_from_twenty_threads_at_once_makes_one_run(shared_yard: Yard) ->
     with ThreadPoolExecutor(20) as threads:
         runs = list(threads.map(lambda _: shared_yard.submit(Idempotency_Key="the key"), range(20)))
     assert len({run["run_id"] for run in runs}) == 1
-    other = shared_yard.http.post("/train", json=ticking(seed=1), headers={"Idempotency-Key": "the key"})
+    other = shared_yard.http.post(
+        "/train", json=ticking(seed=1), headers={"Idempotency-Key": "the key"}
+    )
     assert other.status_code == 422
     shared_yard.cancel(runs[0]["run_id"])
 
@@ -221,14 +252,17 @@ def test_a_training_under_way_outlives_an_mlflow_that_goes_away(shared_yard: Yar
     assert shared_yard.ended(run_id)["status"] == "FINISHED"
     history = httpx.get(
         f"{shared_yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
-        params={"run_id": run_id, "metric_key": "train_log_loss", "max_results": 5000}, timeout=30,
-    )  # fmt: skip
+        params={"run_id": run_id, "metric_key": "train_log_loss", "max_results": 5000},
+        timeout=30,
+    )
     assert len(history.json()["metrics"]) == SLOW["params"]["n_estimators"]
     newest = shared_yard.http.get("/train").json()["runs"][0]
     assert newest["run_id"] == run_id, "what was refused left a run"
 
 
-def test_a_run_that_ends_while_mlflow_is_away_is_told_at_once_and_closed_later(shared_yard: Yard) -> None:
+def test_a_run_that_ends_while_mlflow_is_away_is_told_at_once_and_closed_later(
+    shared_yard: Yard,
+) -> None:
     run_id = shared_yard.submit()["run_id"]
     shared_yard.in_phase(run_id, "training")
     shared_yard.mlflow.kill(signal.SIGKILL, group=True)

@@ -34,8 +34,13 @@ def unended(yard: Yard) -> list[str]:
     own = f"tags.`trainyard.instance` = '{yard.service.environment['TRAINYARD_INSTANCE']}'"
     found = []
     for status in ("SCHEDULED", "RUNNING"):
-        wanted = {"experiment_ids": [each["experiment_id"] for each in experiments], "filter": f"{own} and attributes.status = '{status}'"}
-        answer = httpx.post(f"{yard.mlflow.url}/api/2.0/mlflow/runs/search", json=wanted, timeout=30).raise_for_status()
+        wanted = {
+            "experiment_ids": [each["experiment_id"] for each in experiments],
+            "filter": f"{own} and attributes.status = '{status}'",
+        }
+        answer = httpx.post(
+            f"{yard.mlflow.url}/api/2.0/mlflow/runs/search", json=wanted, timeout=30
+        ).raise_for_status()
         found += [run["info"]["run_id"] for run in answer.json().get("runs", [])]
     return found
 
@@ -85,7 +90,13 @@ class Wire:
 @pytest.mark.parametrize("yard", [{"TRAINYARD_SLOTS": "4", "TRAINYARD_QUEUE": "10"}], indirect=True)
 def test_runs_in_every_phase_go_on_without_mlflow_and_are_whole_when_it_is_back(yard: Yard) -> None:
     places = [held(yard, place) for place in ("train", "predict", "log_model")]
-    places.append(held(yard, "log_model", register={"name": "came-back", "promote": {"metric": "test_accuracy"}}))
+    places.append(
+        held(
+            yard,
+            "log_model",
+            register={"name": "came-back", "promote": {"metric": "test_accuracy"}},
+        )
+    )
     queued = yard.submit(troubled())["run_id"]
     cancelled = yard.submit(troubled())["run_id"]
     yard.mlflow.kill(signal.SIGKILL, group=True)
@@ -93,7 +104,10 @@ def test_runs_in_every_phase_go_on_without_mlflow_and_are_whole_when_it_is_back(
         for run_id in places:
             let_go(yard, run_id)
         yard.http.delete(f"/train/{cancelled}").raise_for_status()
-        until(lambda: all(yard.get(run_id)["phase"] == "logging_model" for run_id in places), "all to wait for MLflow")
+        until(
+            lambda: all(yard.get(run_id)["phase"] == "logging_model" for run_id in places),
+            "all to wait for MLflow",
+        )
         assert yard.get(queued)["queue_position"] == 1
     finally:
         yard.mlflow.start()
@@ -103,9 +117,13 @@ def test_runs_in_every_phase_go_on_without_mlflow_and_are_whole_when_it_is_back(
         kept = mlflow(yard, "runs/get", run_id=run_id)["run"]["data"]
         assert {each["key"]: each["value"] for each in kept["params"]}["rounds"] == "3"
         assert {"train_log_loss", "test_accuracy"} <= {each["key"] for each in kept["metrics"]}
-        history = mlflow(yard, "metrics/get-history", run_id=run_id, metric_key="train_log_loss")["metrics"]
+        history = mlflow(yard, "metrics/get-history", run_id=run_id, metric_key="train_log_loss")[
+            "metrics"
+        ]
         assert [each["step"] for each in history] == [1, 2, 3]
-        artifacts = {each["path"] for each in mlflow(yard, "artifacts/list", run_id=run_id)["files"]}
+        artifacts = {
+            each["path"] for each in mlflow(yard, "artifacts/list", run_id=run_id)["files"]
+        }
         assert {"request.json", "training.log", "plots"} <= artifacts
     assert yard.get(places[-1])["registered"]["promoted"] is True
     assert yard.ended(cancelled)["status"] == "KILLED"
@@ -124,7 +142,12 @@ def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_leaves_no_run(
     the_discarding_search = b"tags.`trainyard.submission`"
     wire.losing = (b"/runs/create", the_discarding_search)
     with ThreadPoolExecutor(3) as threads:
-        submits = [threads.submit(httpx.post, f"{yard.service.url}/train", json=wanted, headers=key, timeout=90) for key in keys]
+        submits = [
+            threads.submit(
+                httpx.post, f"{yard.service.url}/train", json=wanted, headers=key, timeout=90
+            )
+            for key in keys
+        ]
         while not all(submit.done() for submit in submits):
             asked = time.monotonic()
             assert yard.get(running)["status"] == "RUNNING"
@@ -140,15 +163,22 @@ def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_leaves_no_run(
     let_go(yard, running)
     accepted = {running, at_once.json()["run_id"]}
     assert [yard.ended(run_id)["status"] for run_id in accepted] == ["FINISHED", "FINISHED"]
-    until(lambda: {run["run_id"] for run in yard.http.get("/train").json()["runs"]} == accepted, "what was refused to be discarded")
+    until(
+        lambda: {run["run_id"] for run in yard.http.get("/train").json()["runs"]} == accepted,
+        "what was refused to be discarded",
+    )
     later = yard.http.post("/train", json=wanted, headers=keys[1])
     assert (later.status_code, later.json()["attempt"]) == (202, 1), later.text
     assert yard.ended(later.json()["run_id"])["status"] == "FINISHED"
     assert unended(yard) == []
-    assert {path.name for path in (yard.work_dir / "runs").iterdir()} == accepted | {later.json()["run_id"]}
+    assert {path.name for path in (yard.work_dir / "runs").iterdir()} == accepted | {
+        later.json()["run_id"]
+    }
 
 
-def test_a_service_that_starts_without_mlflow_waits_for_it_and_then_takes_up_its_runs(yard: Yard) -> None:
+def test_a_service_that_starts_without_mlflow_waits_for_it_and_then_takes_up_its_runs(
+    yard: Yard,
+) -> None:
     finishing = held(yard, "train", max_attempts=2)
     queued = yard.submit(troubled())["run_id"]
     yard.mlflow.kill(signal.SIGKILL, group=True)
@@ -157,26 +187,42 @@ def test_a_service_that_starts_without_mlflow_waits_for_it_and_then_takes_up_its
     let_go(yard, finishing)
     try:
         yard.service.start()
-        until(lambda: "sweep" in yard.http.get("/readyz").json()["problems"], "the service to say what it waits for")
-        for answer in (yard.http.post("/train", json=troubled()), yard.http.get(f"/train/{queued}"), yard.http.get("/train")):
+        until(
+            lambda: "recovery" in yard.http.get("/readyz").json()["problems"],
+            "the service to say what it waits for",
+        )
+        for answer in (
+            yard.http.post("/train", json=troubled()),
+            yard.http.get(f"/train/{queued}"),
+            yard.http.get("/train"),
+        ):
             assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
             assert int(answer.headers["Retry-After"]) > 0
     finally:
         yard.mlflow.start()
     until(lambda: yard.http.get("/readyz").status_code == 200, "the service to be ready")
-    assert [yard.ended(run_id)["status"] for run_id in (finishing, queued)] == ["FINISHED", "FINISHED"]
+    assert [yard.ended(run_id)["status"] for run_id in (finishing, queued)] == [
+        "FINISHED",
+        "FINISHED",
+    ]
     assert yard.get(finishing)["attempt"] == 2
     assert unended(yard) == []
 
 
 @pytest.mark.parametrize("yard", [{"TRAINYARD_TRACKING_PATIENCE_SECONDS": "1"}], indirect=True)
-def test_a_run_waits_for_mlflow_as_long_as_it_may_and_then_fails_and_mlflow_is_told_later(yard: Yard) -> None:
+def test_a_run_waits_for_mlflow_as_long_as_it_may_and_then_fails_and_mlflow_is_told_later(
+    yard: Yard,
+) -> None:
     run_id = held(yard, "train")
     yard.mlflow.kill(signal.SIGKILL, group=True)
     try:
         let_go(yard, run_id)
         run = yard.http.get(f"/train/{run_id}", params={"wait": 60}).json()
-        assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "tracking_unavailable", True)
+        assert (run["status"], run["reason"], run["retryable"]) == (
+            "FAILED",
+            "tracking_unavailable",
+            True,
+        )
         yard.service.kill(signal.SIGKILL)
         yard.service.ready = "/healthz"
         yard.service.start()

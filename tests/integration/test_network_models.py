@@ -38,7 +38,10 @@ class Lab:
         self.service = service
         self.folder = folder
         self.process = subprocess.Popen(
-            [python_of(service), ROOT / "tests/network_lab.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [python_of(service), ROOT / "tests/network_lab.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env=os.environ | {"PYTHONWARNINGS": f"error::UserWarning:trainyard_{service}"},
         )
 
@@ -46,7 +49,10 @@ class Lab:
         """The result; what it leaves lies in the folder of that name."""
         assert self.process.stdin
         assert self.process.stdout
-        self.process.stdin.write(json.dumps({"model": model, "data": data, "folder": str(self.folder / name), **job}) + "\n")
+        self.process.stdin.write(
+            json.dumps({"model": model, "data": data, "folder": str(self.folder / name), **job})
+            + "\n"
+        )
         self.process.stdin.flush()
         for line in self.process.stdout:
             if line.startswith("RESULT "):
@@ -68,40 +74,72 @@ def lab(service: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
 def test_a_network_learns_digits_and_tells_each_epoch(lab, model, data):
     result = lab.train(model, data, f"{model}-{data}")
     assert result["metrics"]["test_accuracy"] >= 0.95
-    assert set(result["history"]) == {"train_log_loss", "train_accuracy", "validation_log_loss", "validation_accuracy"}
+    assert set(result["history"]) == {
+        "train_log_loss",
+        "train_accuracy",
+        "validation_log_loss",
+        "validation_accuracy",
+    }
     steps = [step for step, _ in result["history"]["train_log_loss"]]
     assert steps == list(range(1, len(steps) + 1))
-    assert result["history"]["train_log_loss"][-1][1] < result["history"]["train_log_loss"][0][1] / 4
+    assert (
+        result["history"]["train_log_loss"][-1][1] < result["history"]["train_log_loss"][0][1] / 4
+    )
 
 
-@pytest.mark.skipif("TRAINYARD_TEST_DATA" not in os.environ, reason="MNIST lies in TRAINYARD_TEST_DATA")
+@pytest.mark.skipif(
+    "TRAINYARD_TEST_DATA" not in os.environ, reason="MNIST lies in TRAINYARD_TEST_DATA"
+)
 def test_an_epoch_of_mnist_is_enough_for_98_percent(lab):
     result = lab.train("cnn", "mnist", "mnist", params={"epochs": 1, "batch_size": 128})
     assert result["metrics"]["test_accuracy"] >= 0.98
 
 
-@pytest.mark.parametrize("model, data, metric, least", [
-    ("mlp", "mixed", "test_accuracy", 0.8), ("mlp_regressor", "mixed", "test_r2", 0.8), ("mlp_regressor", "diabetes", "test_r2", 0.35),
-])  # fmt: skip
-def test_a_perceptron_learns_tables_with_gaps_categories_and_weights(lab, model, data, metric, least):
-    result = lab.train(model, data, f"{model}-{data}", params={"hidden_units": [64], "epochs": 40, "batch_size": 32})
+@pytest.mark.parametrize(
+    "model, data, metric, least",
+    [
+        ("mlp", "mixed", "test_accuracy", 0.8),
+        ("mlp_regressor", "mixed", "test_r2", 0.8),
+        ("mlp_regressor", "diabetes", "test_r2", 0.35),
+    ],
+)
+def test_a_perceptron_learns_tables_with_gaps_categories_and_weights(
+    lab, model, data, metric, least
+):
+    result = lab.train(
+        model,
+        data,
+        f"{model}-{data}",
+        params={"hidden_units": [64], "epochs": 40, "batch_size": 32},
+    )
     assert result["metrics"][metric] >= least, result
 
 
 def test_a_resumed_training_ends_where_the_unbroken_one_does(lab):
-    params = {"epochs": 5, "batch_size": 64, "augment": True, "early_stopping_patience": 5, "label_smoothing": 0.1}
+    params = {
+        "epochs": 5,
+        "batch_size": 64,
+        "augment": True,
+        "early_stopping_patience": 5,
+        "label_smoothing": 0.1,
+    }
     whole = lab.train("cnn", "images", "whole", params=params)
     broken = lab.train("cnn", "images", "broken", params=params, stop={"epochs": 2})
     assert broken["error"] == "Interrupted"
     resumed = lab.train("cnn", "images", "broken", params=params)
     assert [step for step, _ in resumed["history"]["train_log_loss"]] == [3, 4, 5]
-    assert resumed["history"]["validation_log_loss"][-1] == pytest.approx(whole["history"]["validation_log_loss"][-1], rel=1e-3)
+    assert resumed["history"]["validation_log_loss"][-1] == pytest.approx(
+        whole["history"]["validation_log_loss"][-1], rel=1e-3
+    )
     np.testing.assert_allclose(lab.predicted("broken"), lab.predicted("whole"), atol=1e-3)
 
 
 def test_a_damaged_checkpoint_is_no_obstacle(lab):
     params = {"epochs": 2, "conv_channels": [8]}
-    assert lab.train("cnn", "images", "damaged", params=params, stop={"epochs": 1})["error"] == "Interrupted"
+    assert (
+        lab.train("cnn", "images", "damaged", params=params, stop={"epochs": 1})["error"]
+        == "Interrupted"
+    )
     (lab.folder / "damaged" / CHECKPOINTS[lab.service]).write_bytes(b"PK\x03\x04 not a checkpoint")
     assert lab.train("cnn", "images", "damaged", params=params)["epochs"] == 2
 
@@ -121,7 +159,13 @@ def test_the_same_seed_gives_the_same_network_and_another_one_another(lab):
 
 
 def test_early_stopping_keeps_the_best_weights(lab):
-    params = {"epochs": 60, "early_stopping_patience": 2, "schedule": "constant", "learning_rate": 0.02, "batch_size": 64}
+    params = {
+        "epochs": 60,
+        "early_stopping_patience": 2,
+        "schedule": "constant",
+        "learning_rate": 0.02,
+        "batch_size": 64,
+    }
     result = lab.train("mlp", "digits", "early", params=params)
     losses = [loss for _, loss in result["history"]["validation_log_loss"]]
     assert len(losses) < 60
@@ -131,10 +175,23 @@ def test_early_stopping_keeps_the_best_weights(lab):
     assert again["metrics"] == result["metrics"]
 
 
-@pytest.mark.parametrize("optimizer, schedule, precision", [("sgd", "cosine", "bfloat16"), ("adam", "constant", "off")])
+@pytest.mark.parametrize(
+    "optimizer, schedule, precision", [("sgd", "cosine", "bfloat16"), ("adam", "constant", "off")]
+)
 def test_every_optimizer_schedule_and_precision_learns(lab, optimizer, schedule, precision):
-    params = {"optimizer": optimizer, "schedule": schedule, "mixed_precision": precision, "learning_rate": 0.05 if optimizer == "sgd" else 0.003}
-    result = lab.train("mlp", "digits", optimizer, params={**params, "activation": "gelu", "batch_norm": False, "batch_size": 64}, no_validation=True)
+    params = {
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "mixed_precision": precision,
+        "learning_rate": 0.05 if optimizer == "sgd" else 0.003,
+    }
+    result = lab.train(
+        "mlp",
+        "digits",
+        optimizer,
+        params={**params, "activation": "gelu", "batch_norm": False, "batch_size": 64},
+        no_validation=True,
+    )
     assert result["metrics"]["test_accuracy"] >= 0.9
     assert set(result["history"]) == {"train_log_loss", "train_accuracy"}
 
@@ -147,28 +204,45 @@ def test_running_out_of_memory_is_told(lab):
 
 def test_after_memory_ran_out_a_training_goes_on_with_smaller_batches(lab):
     params = {"epochs": 4, "batch_size": 256, "conv_channels": [8]}
-    assert lab.train("cnn", "images", "halved", params=params, stop={"epochs": 2})["error"] == "Interrupted"
+    assert (
+        lab.train("cnn", "images", "halved", params=params, stop={"epochs": 2})["error"]
+        == "Interrupted"
+    )
     result = lab.train("cnn", "images", "halved", params=params, halvings=2)
     assert [step for step, _ in result["history"]["train_log_loss"]] == [3, 4]
     assert result["metrics"]["test_accuracy"] >= 0.9
 
 
-@pytest.mark.parametrize("model, data, params, words", [
-    ("cnn", "images", {"conv_channels": [4] * 5}, "room for 3"),
-    ("cnn", "tiny", {}, "2 x 2 pixels have room for 1"),
-    ("cnn", "images", {"batch_size": 1}, "batch_size is 1"),
-    ("mlp", "digits", {"device": "cuda"}, "sees no GPU"),
-    ("mlp", "digits", {"early_stopping_patience": 1}, "validation_size"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "model, data, params, words",
+    [
+        ("cnn", "images", {"conv_channels": [4] * 5}, "room for 3"),
+        ("cnn", "tiny", {}, "2 x 2 pixels have room for 1"),
+        ("cnn", "images", {"batch_size": 1}, "batch_size is 1"),
+        ("mlp", "digits", {"device": "cuda"}, "sees no GPU"),
+        ("mlp", "digits", {"early_stopping_patience": 1}, "validation_size"),
+    ],
+)
 def test_params_that_do_not_fit_are_refused(lab, model, data, params, words):
-    result = lab.train(model, data, "refused", params=params, no_validation="early_stopping_patience" in params)
+    result = lab.train(
+        model, data, "refused", params=params, no_validation="early_stopping_patience" in params
+    )
     assert result["error"] == "InvalidParams", result
     assert words in result["detail"]
 
 
 def test_a_loss_that_is_no_number_is_a_divergence(lab):
-    params = {"learning_rate": 10, "optimizer": "sgd", "schedule": "constant", "hidden_units": [512] * 8, "batch_norm": False, "mixed_precision": "off"}
-    result = lab.train("mlp_regressor", "diabetes", "diverged", params={**params, "epochs": 50, "batch_size": 8})
+    params = {
+        "learning_rate": 10,
+        "optimizer": "sgd",
+        "schedule": "constant",
+        "hidden_units": [512] * 8,
+        "batch_norm": False,
+        "mixed_precision": "off",
+    }
+    result = lab.train(
+        "mlp_regressor", "diabetes", "diverged", params={**params, "epochs": 50, "batch_size": 8}
+    )
     assert result["error"] == "Diverged"
     assert "learning_rate" in result["detail"]
 
@@ -210,29 +284,66 @@ def test_logged_models_predict_raw_rows_without_trainyard(lab, tmp_path):
     lab.train("cnn", "images", "images", params=short, save=str(tmp_path / "images"))
     lab.train("mlp", "mixed", "tables", params=short, save=str(tmp_path / "tables"))
     lab.train("mlp_regressor", "mixed", "values", params=short, save=str(tmp_path / "values"))
-    assert not [path.name for path in tmp_path.rglob("*") if path.suffix in {".pkl", ".pickle", ".cloudpickle", ".pth"}]
+    assert not [
+        path.name
+        for path in tmp_path.rglob("*")
+        if path.suffix in {".pkl", ".pickle", ".cloudpickle", ".pth"}
+    ]
     for model in ("images", "tables"):
         pins = (tmp_path / model / "requirements.txt").read_text().split()
-        assert [pin.split("==")[0] for pin in pins] == ["mlflow-skinny", "numpy", "pandas", *REQUIREMENTS[lab.service]]
+        assert [pin.split("==")[0] for pin in pins] == [
+            "mlflow-skinny",
+            "numpy",
+            "pandas",
+            *REQUIREMENTS[lab.service],
+        ]
         assert not any("+" in pin for pin in pins)
     script = tmp_path / "score.py"
     script.write_text(SCORE)
-    paths = [tmp_path / "images", tmp_path / "tables", tmp_path / "values", lab.folder / "images/raw.npy", lab.folder / "tables/raw.json", tmp_path]
-    ran = subprocess.run([python_of(lab.service), script, lab.service, *paths], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    paths = [
+        tmp_path / "images",
+        tmp_path / "tables",
+        tmp_path / "values",
+        lab.folder / "images/raw.npy",
+        lab.folder / "tables/raw.json",
+        tmp_path,
+    ]
+    ran = subprocess.run(
+        [python_of(lab.service), script, lab.service, *paths],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert ran.returncode == 0, ran.stderr[-3000:]
     for model in ("images", "tables", "values"):
-        np.testing.assert_allclose(np.load(tmp_path / f"{model}.npy"), lab.predicted(model), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            np.load(tmp_path / f"{model}.npy"), lab.predicted(model), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.fixture(scope="module")
-def yard(service: str, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def yard(
+    service: str, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Yard]:
     """The service."""
     home, port = tmp_path_factory.mktemp(service), free_port()
     environment = {
-        "MLFLOW_TRACKING_URI": mlflow_server.url, "TRAINYARD_INSTANCE": home.name, "TRAINYARD_PORT": str(port),
-        "TRAINYARD_WORK_DIR": str(home / "work"), "TRAINYARD_GRACE_SECONDS": "10", "TRAINYARD_DATA_ROOTS": str(home),
+        "MLFLOW_TRACKING_URI": mlflow_server.url,
+        "TRAINYARD_INSTANCE": home.name,
+        "TRAINYARD_PORT": str(port),
+        "TRAINYARD_WORK_DIR": str(home / "work"),
+        "TRAINYARD_GRACE_SECONDS": "10",
+        "TRAINYARD_DATA_ROOTS": str(home),
     }
-    server = Server([python_of(service).with_name("trainyard"), "serve"], environment, port, "/readyz", home / "service.log")
+    server = Server(
+        [python_of(service).with_name("trainyard"), "serve"],
+        environment,
+        port,
+        "/readyz",
+        home / "service.log",
+    )
     server.start()
     made = Yard(server, mlflow_server, home / "work")
     yield made
@@ -241,22 +352,64 @@ def yard(service: str, mlflow_server: Server, tmp_path_factory: pytest.TempPathF
 
 
 def test_the_service_trains_and_logs_all_that_people_look_for(yard):
-    assert {each["name"] for each in yard.http.get("/models").json()} == {"cnn", "mlp", "mlp_regressor"}
-    run = yard.ended(yard.submit({"model": "cnn", "params": {"epochs": 3}, "data": {"source": "builtin", "name": "digits"}})["run_id"])
+    assert {each["name"] for each in yard.http.get("/models").json()} == {
+        "cnn",
+        "mlp",
+        "mlp_regressor",
+    }
+    run = yard.ended(
+        yard.submit(
+            {
+                "model": "cnn",
+                "params": {"epochs": 3},
+                "data": {"source": "builtin", "name": "digits"},
+            }
+        )["run_id"]
+    )
     assert run["status"] == "FINISHED", run
+
     def of_mlflow(call: str, **query: str) -> Any:
-        return httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/{call}", params={"run_id": run["run_id"], **query}, timeout=30).raise_for_status().json()
-    paths = {each["path"] for query in ({}, {"path": "plots"}) for each in of_mlflow("artifacts/list", **query)["files"]}
-    assert {"model_summary.txt", "training.log", "plots/mistakes.png", "plots/learning_curve.png", "plots/confusion_matrix.png"} <= paths
+        return (
+            httpx.get(
+                f"{yard.mlflow.url}/api/2.0/mlflow/{call}",
+                params={"run_id": run["run_id"], **query},
+                timeout=30,
+            )
+            .raise_for_status()
+            .json()
+        )
+
+    paths = {
+        each["path"]
+        for query in ({}, {"path": "plots"})
+        for each in of_mlflow("artifacts/list", **query)["files"]
+    }
+    assert {
+        "model_summary.txt",
+        "training.log",
+        "plots/mistakes.png",
+        "plots/learning_curve.png",
+        "plots/confusion_matrix.png",
+    } <= paths
     history = of_mlflow("metrics/get-history", metric_key="validation_accuracy")["metrics"]
     assert [each["step"] for each in history] == [1, 2, 3]
     metrics = {each["key"] for each in of_mlflow("runs/get")["run"]["data"]["metrics"]}
-    assert {"train_log_loss", "train_accuracy", "validation_log_loss", "test_accuracy", "test_roc_auc"} <= metrics
-    assert not yard.http.get(f"/train/{run['run_id']}/logs").text.strip()  # nothing of oneDNN, CUDA, progress bars
+    assert {
+        "train_log_loss",
+        "train_accuracy",
+        "validation_log_loss",
+        "test_accuracy",
+        "test_roc_auc",
+    } <= metrics
+    assert not yard.http.get(
+        f"/train/{run['run_id']}/logs"
+    ).text.strip()  # nothing of oneDNN, CUDA, progress bars
 
 
 def test_a_cancel_does_not_wait_for_the_epoch_to_end(yard):
-    run = yard.submit({"model": "cnn", "params": SLOW, "data": {"source": "builtin", "name": "digits"}})
+    run = yard.submit(
+        {"model": "cnn", "params": SLOW, "data": {"source": "builtin", "name": "digits"}}
+    )
     yard.in_phase(run["run_id"], "training")
     until(lambda: yard.get(run["run_id"])["progress"], "the first batches")
     asked = time.monotonic()
@@ -268,26 +421,50 @@ def test_a_cancel_does_not_wait_for_the_epoch_to_end(yard):
 
 def test_a_run_whose_process_is_killed_goes_on_from_its_last_epoch(yard):
     params = {"conv_channels": [8], "epochs": 40, "deterministic": True}
-    request = {"model": "cnn", "params": params, "data": {"source": "builtin", "name": "digits"}, "max_attempts": 2}
+    request = {
+        "model": "cnn",
+        "params": params,
+        "data": {"source": "builtin", "name": "digits"},
+        "max_attempts": 2,
+    }
     whole = yard.ended(yard.submit(request)["run_id"])
     run_id = yard.submit(request)["run_id"]
     until(lambda: (yard.get(run_id)["progress"] or {"done": 0})["done"] >= 3, "the third epoch")
-    state = json.loads((yard.folder(run_id) / "state.json").read_text())
-    os.kill(state["pid"], signal.SIGKILL)
+    os.kill(yard.pid(run_id), signal.SIGKILL)
     broken = yard.ended(run_id)
     assert (broken["status"], broken["attempt"]) == ("FINISHED", 2)
-    assert broken["metrics"]["test_log_loss"] == pytest.approx(whole["metrics"]["test_log_loss"], rel=1e-3)
-    answer = httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history", params={"run_id": run_id, "metric_key": "train_log_loss"}, timeout=30)
+    assert broken["metrics"]["test_log_loss"] == pytest.approx(
+        whole["metrics"]["test_log_loss"], rel=1e-3
+    )
+    answer = httpx.get(
+        f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
+        params={"run_id": run_id, "metric_key": "train_log_loss"},
+        timeout=30,
+    )
     steps = [each["step"] for each in answer.raise_for_status().json()["metrics"]]
-    assert len(steps) - len(set(steps)) <= 1, steps  # the epoch after whose checkpoint it was killed may be told twice, none is trained anew
+    assert len(steps) - len(set(steps)) <= 1, (
+        steps
+    )  # the epoch after whose checkpoint it was killed may be told twice, none is trained anew
 
 
 def test_a_time_out_ends_a_training_in_its_epoch(yard):
-    run = yard.ended(yard.submit({"model": "cnn", "params": SLOW, "data": {"source": "builtin", "name": "digits"}, "timeout_seconds": 4})["run_id"])
+    run = yard.ended(
+        yard.submit(
+            {
+                "model": "cnn",
+                "params": SLOW,
+                "data": {"source": "builtin", "name": "digits"},
+                "timeout_seconds": 4,
+            }
+        )["run_id"]
+    )
     assert (run["status"], run["reason"]) == ("FAILED", "timed_out")
 
 
-X, Y = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8), np.arange(60, dtype=np.uint8) % 3
+X, Y = (
+    np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8),
+    np.arange(60, dtype=np.uint8) % 3,
+)
 
 
 def idx(array: Any) -> bytes:
@@ -316,10 +493,19 @@ def test_bad_images_are_refused_or_end_their_run(yard, name):
         where = where.with_suffix(".npz")
         images = np.where(X > 250, np.nan, X.astype(np.float32))
         np.savez(where, x_train=images, y_train=Y, x_test=images, y_test=Y)
-    response = yard.http.post("/train", json={"model": "cnn", "data": {"source": "images", "uri": where.name}})
+    response = yard.http.post(
+        "/train", json={"model": "cnn", "data": {"source": "images", "uri": where.name}}
+    )
     if response.status_code == 202:
         run = yard.ended(response.json()["run_id"])
-        assert (run["status"], run["reason"], run["retryable"]) == ("FAILED", "invalid_data", False), run
+        assert (run["status"], run["reason"], run["retryable"]) == (
+            "FAILED",
+            "invalid_data",
+            False,
+        ), run
         assert len(run["message"]) > 20
     else:
-        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/data/uri"), response.text
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (
+            422,
+            "/data/uri",
+        ), response.text

@@ -20,10 +20,13 @@ pytest.importorskip("mlflow")
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from trainyard import registry
-from trainyard.buffering import is_away
-from trainyard.contract import Promote, Register
-from trainyard.errors import RegistryConflict
+from trainyard.contract import OnIncomparable, Promote, Promotion, Register, When
+from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict
+from trainyard.registry import mlflow_registry as registry
+from trainyard.registry.asked import promote_when_asked
+from trainyard.registry.judged import kept
+from trainyard.registry.promotion import Interval, Judgement
+from trainyard.tracking.availability import is_away
 
 ROOT = Path(__file__).resolve().parents[2]
 RULE = Promote(metric="test_auc")
@@ -32,7 +35,7 @@ RACERS = """
 import sys, time
 from pathlib import Path
 from mlflow import MlflowClient
-from trainyard import registry
+from trainyard.registry import mlflow_registry as registry
 from trainyard.contract import Promote
 
 uri, locks, gate, me, *pairs = sys.argv[1:]
@@ -50,7 +53,9 @@ for pair in pairs:
 def mlflow_program():
     """The server's own environment, as `make` sets it up, or whatever TRAINYARD_TEST_MLFLOW names."""
     made = ROOT / ".venvs/mlflow/bin/mlflow"
-    return os.environ.get("TRAINYARD_TEST_MLFLOW") or (str(made) if made.exists() else shutil.which("mlflow"))
+    return os.environ.get("TRAINYARD_TEST_MLFLOW") or (
+        str(made) if made.exists() else shutil.which("mlflow")
+    )
 
 
 def free_port():
@@ -82,11 +87,22 @@ def uri(tmp_path_factory):
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             [
-                mlflow_program(), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
-                f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts",
+                mlflow_program(),
+                "server",
+                "--host=127.0.0.1",
+                f"--port={port}",
+                "--workers=1",
+                f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
+                f"--artifacts-destination={folder}/artifacts",
             ],
-            env={**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
-            stdout=log, stderr=log, cwd=folder,
+            env={
+                **environment,
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+            },
+            stdout=log,
+            stderr=log,
+            cwd=folder,
         )
         try:
             wait_for(lambda: answers(f"http://127.0.0.1:{port}") or server.poll() is not None)
@@ -114,8 +130,14 @@ def name():
 
 def trained(client, auc=None, *, digest="d1", split=SPLIT):
     """A run with its tags and test metric, and the URI of the model it logged."""
-    marks = {"trainyard.data_digest": digest, "trainyard.split": split}
-    run_id = client.create_run("0", tags={key: value for key, value in marks.items() if value}).info.run_id
+    marks = {
+        "trainyard.data_digest": digest,
+        "trainyard.split": split,
+        "trainyard.test_rows": "50",
+    }
+    run_id = client.create_run(
+        "0", tags={key: value for key, value in marks.items() if value}
+    ).info.run_id
     if auc is not None:
         client.log_metric(run_id, "test_auc", auc)
     model = client.create_logged_model("0", name="model", source_run_id=run_id)
@@ -140,21 +162,30 @@ def champion(client, name):
 def noted(client, name, version):
     prefix = "trainyard.promotion."
     tags = client.get_model_version(name, version).tags
-    return {key.removeprefix(prefix): value for key, value in tags.items() if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix): value for key, value in tags.items() if key.startswith(prefix)
+    }
 
 
 def test_registering_a_run_twice_makes_one_version(client, name):
     run_id, model_uri = trained(client, 0.9)
-    versions = {registry.register(client, name=name, model_uri=model_uri, run_id=run_id, tags={"a": "b"}) for _ in range(2)}
+    versions = {
+        registry.register(client, name=name, model_uri=model_uri, run_id=run_id, tags={"a": "b"})
+        for _ in range(2)
+    }
     found = client.search_model_versions(f"name = '{name}'")
     assert versions == {"1"}
-    assert [(str(each.version), each.run_id, each.source, each.tags) for each in found] == [("1", run_id, model_uri, {"a": "b"})]
+    assert [(str(each.version), each.run_id, each.source, each.tags) for each in found] == [
+        ("1", run_id, model_uri, {"a": "b"})
+    ]
 
 
 def test_a_run_may_be_a_version_of_two_registered_models(client, name):
     run_id, model_uri = trained(client, 0.9)
     for each in (name, f"{name}-too"):
-        assert registry.register(client, name=each, model_uri=model_uri, run_id=run_id, tags={}) == "1"
+        assert (
+            registry.register(client, name=each, model_uri=model_uri, run_id=run_id, tags={}) == "1"
+        )
 
 
 def test_a_source_that_is_no_logged_model_is_registered_as_it_is(client, name):
@@ -169,7 +200,9 @@ def test_an_answer_lost_on_the_way_makes_no_second_version(uri, client, name, mo
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     run_id, model_uri = trained(client, 0.9)
     with Forgetful(uri, b"POST /api/2.0/mlflow/model-versions/create") as between:
-        version = registry.register(MlflowClient(between.uri), name=name, model_uri=model_uri, run_id=run_id, tags={})
+        version = registry.register(
+            MlflowClient(between.uri), name=name, model_uri=model_uri, run_id=run_id, tags={}
+        )
     assert between.lost == 1
     assert version == "1"
     assert [str(each.version) for each in client.search_model_versions(f"name = '{name}'")] == ["1"]
@@ -180,22 +213,28 @@ def test_the_first_version_becomes_champion(client, name, locks):
     assert champion(client, name) == version
     note = noted(client, name, version)
     assert note.pop("at")
-    assert note == {
-        "alias": "champion", "metric": "test_auc", "value": "0.7", "champion_version": "", "champion_value": "",
-        "decision": "promoted: nobody held 'champion'; test_auc is 0.7",
+    assert {key: value for key, value in note.items() if value} == {
+        "alias": "champion",
+        "metric": "test_auc",
+        "value": "0.7",
+        "test_rows": "50",
+        "decision": "promoted: nobody held 'champion'; test_auc is 0.7 on 50 test rows",
     }
 
 
-@pytest.mark.parametrize("case", [
-    (RULE, 0.7, 0.8, True),
-    (RULE, 0.8, 0.7, False),
-    (RULE, 0.8, 0.8, False),
-    (Promote(metric="test_auc", greater_is_better=False), 0.8, 0.7, True),
-    (Promote(metric="test_auc", greater_is_better=False), 0.7, 0.8, False),
-    (Promote(metric="test_auc", min_delta=0.05), 0.7, 0.74, False),
-    (Promote(metric="test_auc", min_delta=0.05), 0.7, 0.76, True),
-    (Promote(metric="test_auc", greater_is_better=False, min_delta=0.05), 0.7, 0.66, False),
-])
+@pytest.mark.parametrize(
+    "case",
+    [
+        (RULE, 0.7, 0.8, True),
+        (RULE, 0.8, 0.7, False),
+        (RULE, 0.8, 0.8, False),
+        (Promote(metric="test_auc", greater_is_better=False), 0.8, 0.7, True),
+        (Promote(metric="test_auc", greater_is_better=False), 0.7, 0.8, False),
+        (Promote(metric="test_auc", min_delta=0.05), 0.7, 0.74, False),
+        (Promote(metric="test_auc", min_delta=0.05), 0.7, 0.76, True),
+        (Promote(metric="test_auc", greater_is_better=False, min_delta=0.05), 0.7, 0.66, False),
+    ],
+)
 def test_the_better_of_two_is_champion_and_the_decision_is_noted(client, name, locks, case):
     rule, before, after, wins = case
     first = promoted(client, name, before, locks)
@@ -206,11 +245,19 @@ def test_the_better_of_two_is_champion_and_the_decision_is_noted(client, name, l
     note = noted(client, name, second)
     assert note["decision"] == decision.text
     assert decision.text.startswith("promoted" if wins else "not promoted")
-    assert (note["champion_version"], float(note["value"]), float(note["champion_value"])) == (first, after, before)
+    assert (note["champion_version"], float(note["value"]), float(note["champion_value"])) == (
+        first,
+        after,
+        before,
+    )
 
 
-@pytest.mark.parametrize("marks", [{"digest": "d2"}, {"split": "other"}, {"digest": None}, {"split": None}])
-def test_a_better_version_on_other_data_or_another_split_is_not_promoted(client, name, locks, marks):
+@pytest.mark.parametrize(
+    "marks", [{"digest": "d2"}, {"split": "other"}, {"digest": None}, {"split": None}]
+)
+def test_a_better_version_on_other_data_or_another_split_is_not_promoted(
+    client, name, locks, marks
+):
     first = promoted(client, name, 0.7, locks)
     second = registered(client, name, 0.9, **marks)
     decision = registry.promote(client, name=name, version=second, rule=RULE, locks=locks)
@@ -229,7 +276,9 @@ def test_two_runs_that_both_lack_a_digest_are_not_taken_for_the_same_data(client
 
 
 @pytest.mark.parametrize("auc", [None, float("nan")])
-def test_a_version_without_the_metric_is_not_promoted_even_if_nobody_is_champion(client, name, locks, auc):
+def test_a_version_without_the_metric_is_not_promoted_even_if_nobody_is_champion(
+    client, name, locks, auc
+):
     version = registered(client, name, auc)
     decision = registry.promote(client, name=name, version=version, rule=RULE, locks=locks)
     assert not decision.promoted
@@ -243,7 +292,7 @@ def test_a_champion_without_the_metric_is_not_replaced(client, name, locks):
     second = registered(client, name, 0.9)
     decision = registry.promote(client, name=name, version=second, rule=RULE, locks=locks)
     assert not decision.promoted
-    assert f"version {first} has no metric test_auc" in decision.text
+    assert "its run has no metric test_auc" in decision.text
 
 
 def test_promoting_the_champion_again_changes_nothing(client, name, locks):
@@ -272,10 +321,14 @@ def test_of_two_racing_promotions_the_better_ends_as_champion(uri, client, locks
         name = f"race-{uuid.uuid4().hex[:8]}"
         low, high = registered(client, name, 0.8), registered(client, name, 0.9)
         better[name] = high
-        for racer, version in zip(("one", "two"), (low, high) if race % 2 else (high, low), strict=True):
+        for racer, version in zip(
+            ("one", "two"), (low, high) if race % 2 else (high, low), strict=True
+        ):
             pairs[racer].append(f"{name}:{version}")
     racers = [
-        subprocess.Popen([sys.executable, "-c", RACERS, uri, str(locks), str(tmp_path), racer, *mine])
+        subprocess.Popen(
+            [sys.executable, "-c", RACERS, uri, str(locks), str(tmp_path), racer, *mine]
+        )
         for racer, mine in pairs.items()
     ]
     try:
@@ -290,11 +343,17 @@ def test_of_two_racing_promotions_the_better_ends_as_champion(uri, client, locks
 
 def test_two_rollbacks_go_back_two_champions_and_a_third_says_there_is_none(client, name, locks):
     one, two, three = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
-    assert json.loads(client.get_registered_model(name).tags["trainyard.previous.champion"]) == [one, two]
+    assert json.loads(client.get_registered_model(name).tags["trainyard.previous.champion"]) == [
+        one,
+        two,
+    ]
     for expected in (two, one):
         assert registry.rollback(client, name=name, alias="champion", locks=locks) == expected
         assert champion(client, name) == expected
-    with pytest.raises(RegistryConflict, match=f"'{name}' has no earlier holder of 'champion' to roll back to; version {one} holds it"):
+    with pytest.raises(
+        RegistryConflict,
+        match=f"'{name}' has no earlier holder of 'champion' to roll back to; version {one} holds it",
+    ):
         registry.rollback(client, name=name, alias="champion", locks=locks)
     assert registry.promote(client, name=name, version=three, rule=RULE, locks=locks).promoted
     assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
@@ -312,17 +371,29 @@ def test_a_move_that_died_between_its_two_writes_costs_no_rollback(client, name,
     assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
 
 
-def test_a_registered_run_has_its_version_alias_and_decision_and_again_gives_the_same(client, name, locks):
+def test_a_registered_run_has_its_version_alias_and_decision_and_again_gives_the_same(
+    client, name, locks
+):
     promoted(client, name, 0.7, locks)
     run_id, model_uri = trained(client, 0.9)
     request = Register(name=name, alias="challenger", promote=RULE)
     first, second = (
-        registry.register_run(client, run_id=run_id, model_uri=model_uri, request=request, locks=locks, tags={"trainyard.run_id": run_id})
+        registry.register_run(
+            client,
+            run_id=run_id,
+            model_uri=model_uri,
+            request=request,
+            locks=locks,
+            tags={"trainyard.run_id": run_id},
+        )
         for _ in range(2)
     )
     assert first == second
     assert (first.version, first.aliases, first.promoted) == ("2", ["challenger", "champion"], True)
-    assert first.decision == "promoted: test_auc 0.9 beats version 1's 0.7 by more than 0"
+    assert first.decision == (
+        "promoted: test_auc is 0.9 on 50 test rows, and version 1 has 0.7 on the same rows"
+        " (difference +0.2)"
+    )
     assert client.get_model_version(name, "2").tags["trainyard.run_id"] == run_id
 
 
@@ -330,14 +401,19 @@ def test_an_alias_that_is_also_promoted_to_is_won_not_given(client, name, locks)
     first = promoted(client, name, 0.9, locks)
     run_id, model_uri = trained(client, 0.7)
     request = Register(name=name, alias="champion", promote=RULE)
-    outcome = registry.register_run(client, run_id=run_id, model_uri=model_uri, request=request, locks=locks, tags={})
+    outcome = registry.register_run(
+        client, run_id=run_id, model_uri=model_uri, request=request, locks=locks, tags={}
+    )
     assert (outcome.promoted, outcome.aliases) == (False, [])
     assert champion(client, name) == first
 
 
 def test_what_mlflow_refuses_is_a_conflict_that_says_what_was_done(client, name, locks):
     version = registered(client, name, 0.9)
-    with pytest.raises(RegistryConflict, match=f"giving 'my champion' of '{name}' to version {version}: .*alphanumerics"):
+    with pytest.raises(
+        RegistryConflict,
+        match=f"giving 'my champion' of '{name}' to version {version}: .*alphanumerics",
+    ):
         registry.set_alias(client, name=name, alias="my champion", version=version, locks=locks)
     with pytest.raises(RegistryConflict, match="promoting version 99"):
         registry.promote(client, name=name, version="99", rule=RULE, locks=locks)
@@ -349,7 +425,14 @@ def test_an_mlflow_that_does_not_answer_raises_as_it_is(locks, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     nobody = MlflowClient(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(MlflowException) as raised:
-        registry.register_run(nobody, run_id="r", model_uri="models:/m-1", request=Register(name="x"), locks=locks, tags={})
+        registry.register_run(
+            nobody,
+            run_id="r",
+            model_uri="models:/m-1",
+            request=Register(name="x"),
+            locks=locks,
+            tags={},
+        )
     assert is_away(raised.value)
 
 
@@ -414,3 +497,124 @@ def hang_up(end):
     """Ends the connection although another thread waits on it, which `close` alone would not."""
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
+
+
+# Asked for later
+
+ASKED = Promote(metric="test_auc", when=When.ASKED)
+ELSEWHERE = {"digest": "this week"}
+
+
+def waiting(  # noqa: PLR0913 - each by name
+    client, name, auc, locks, *, found=None, rule=ASKED, **marks
+):
+    """A version whose run has judged the holder, with what it found of it, and that waits to be asked for."""
+    version = registered(client, name, auc, **marks)
+
+    def judge(holder):
+        return Judgement(str(holder.version), found, Interval(0.01, 0.2, 0.95), seen=0)
+
+    before = champion(client, name)
+    decision = registry.promote(
+        client, name=name, version=version, rule=rule, locks=locks, judge=judge
+    )
+    assert (decision.promoted, champion(client, name)) == (None, before)
+    assert noted(client, name, version)["decision"].startswith("not decided yet: ")
+    return version
+
+
+def ask(client, name, version, locks, **word):
+    return promote_when_asked(
+        client, name=name, version=version, word=Promotion(**word), locks=locks
+    )
+
+
+def test_who_is_asked_decides_by_what_the_run_found_though_the_runs_were_of_other_data(
+    client, name, locks
+):
+    first = promoted(client, name, 0.9, locks)
+    for auc, wins in ((0.79, False), (0.81, True)):
+        version = waiting(client, name, auc, locks, found=0.8, **ELSEWHERE)
+        answer = ask(client, name, version, locks)
+        assert (answer.promoted, answer.version) == (wins, version)
+        assert answer.aliases == (["champion"] if wins else [])
+        assert champion(client, name) == (version if wins else first)
+        note = noted(client, name, version)
+        assert note["decision"] == answer.decision
+        assert (note["champion_value"], note["difference_low"]) == ("0.8", "0.01")
+    assert ask(client, name, version, locks).decision == answer.decision
+    assert registry.rollback(client, name=name, alias="champion", locks=locks) == first
+
+
+def test_a_holder_that_came_later_is_compared_where_the_rows_are_the_same(client, name, locks):
+    promoted(client, name, 0.5, locks)
+    better, worse = (waiting(client, name, auc, locks, found=0.5) for auc in (0.9, 0.8))
+    assert ask(client, name, better, locks).promoted is True
+    answer = ask(client, name, worse, locks)
+    assert (answer.promoted, champion(client, name)) == (False, better)
+    assert f"version {better} has 0.9 on the same rows" in answer.decision
+
+
+@pytest.mark.parametrize(
+    ("marks", "rule"),
+    [
+        (ELSEWHERE, ASKED),
+        ({}, Promote(metric="test_auc", when=When.ASKED, confidence=0.9)),
+        ({}, Promote(metric="test_auc", when=When.ASKED, max_drift=0.2)),
+    ],
+)
+def test_a_holder_that_came_later_and_cannot_be_compared_moves_nothing(
+    client, name, locks, marks, rule
+):
+    version = waiting(client, name, 0.9, locks, rule=rule, **marks)
+    before = noted(client, name, version)
+    holder = promoted(client, name, 0.5, locks)
+    with pytest.raises(ChampionChanged, match=f"version {holder} holds 'champion'"):
+        ask(client, name, version, locks)
+    assert (champion(client, name), noted(client, name, version)) == (holder, before)
+
+
+def test_what_is_rejected_says_so_and_can_be_approved_after_all(client, name, locks):
+    first = promoted(client, name, 0.5, locks)
+    version = waiting(client, name, 0.9, locks, found=0.5)
+    answer = ask(client, name, version, locks, approved=False, by="anna", comment="holidays")
+    assert (answer.promoted, champion(client, name)) == (False, first)
+    assert answer.decision.startswith("not promoted: rejected by anna (holidays); test_auc is 0.9")
+    assert noted(client, name, version)["decision"] == answer.decision
+    approved = ask(client, name, version, locks, by="bert")
+    assert approved.promoted is True
+    assert approved.decision.endswith("; asked for by bert")
+    with pytest.raises(CannotPromote, match="holds 'champion' already"):
+        ask(client, name, version, locks, approved=False)
+
+
+def test_a_version_that_was_never_judged_or_whose_judgement_was_changed_is_not_promoted(
+    client, name, locks
+):
+    version = registered(client, name, 0.9)
+    with pytest.raises(CannotPromote, match="was not judged"):
+        ask(client, name, version, locks)
+    for broken in ("{", "[]", "{}", '{"rule": {"metric": "x"}, "judgement": null}'):
+        client.set_model_version_tag(name, version, "trainyard.judged.champion", broken)
+        with pytest.raises(CannotPromote, match="not as its run wrote it"):
+            ask(client, name, version, locks)
+    client.delete_model_version(name, version)
+    with pytest.raises(RegistryConflict):
+        ask(client, name, version, locks)
+    assert champion(client, name) is None
+
+
+def test_a_judgement_survives_its_tag(client, name, locks):
+    promoted(client, name, 0.5, locks)
+    version = registered(client, name, 0.9)
+    rule = Promote(
+        metric="test_auc", when=When.ASKED, max_drift=0.25, on_incomparable=OnIncomparable.PROMOTE
+    )
+    whole = Judgement(
+        "1", 0.5, Interval(0.1, 0.2, 0.95), seen=3, max_drift=float("inf"), breaks=("a", "b")
+    )
+    registry.promote(
+        client, name=name, version=version, rule=rule, locks=locks, judge=lambda _: whole
+    )
+    case = kept(client.get_model_version(name, version))
+    assert (case.rule, case.judgement) == (rule, whole)

@@ -32,8 +32,15 @@ class TroubledParams(Params):
     at: Place = "train"
     hold: Place | None = None
     batch_size: int = Field(256, ge=1)
-    killed_at: int = Field(0, description="The round whose checkpoint the process does not outlive, where the trouble is `killed_once_saved`")
-    fits: int = Field(64, ge=1, description="The batch for which there is memory, where the trouble is `too_large`")
+    killed_at: int = Field(
+        0,
+        description="The round whose checkpoint the process does not outlive, where the trouble is `killed_once_saved`",
+    )
+    fits: int = Field(
+        64,
+        ge=1,
+        description="The batch for which there is memory, where the trouble is `too_large`",
+    )
 
 
 class Unprintable(Exception):
@@ -136,7 +143,10 @@ class Troubled:
     framework = "scikit-learn"
     description = "Goes wrong as it is told"
     params = TroubledParams
-    example: ClassVar[dict[str, Any]] = {"model": "troubled", "data": {"source": "builtin", "name": "iris"}}
+    example: ClassVar[dict[str, Any]] = {
+        "model": "troubled",
+        "data": {"source": "builtin", "name": "iris"},
+    }
 
     def autolog(self) -> None:
         pass
@@ -150,14 +160,24 @@ class Troubled:
         training.report(done=first, total=params.rounds, unit="rounds", metrics={})
         for done in range(first + 1, params.rounds + 1):
             save = partial(saved.write_text, str(done)) if training.checkpoint_due() else None
-            if save is None and params.trouble == "asked_to_stop" and done == 2:  # after the question, before the report
+            if (
+                save is None and params.trouble == "asked_to_stop" and done == 2
+            ):  # after the question, before the report
                 os.kill(os.getpid(), signal.SIGTERM)
             if params.trouble == "killed_once_saved" and done == params.killed_at:
                 save = partial(self._save_and_die, saved, done)
             loss = float("nan") if params.trouble == "nan" and done == params.rounds else 1 / done
-            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": loss}, save=save)
+            training.report(
+                done=done,
+                total=params.rounds,
+                unit="rounds",
+                metrics={"train_log_loss": loss},
+                save=save,
+            )
         script.reached("train")
-        return FittedTroubled(DummyClassifier(strategy="prior").fit(data.frame, data.train.y), script)
+        return FittedTroubled(
+            DummyClassifier(strategy="prior").fit(data.frame, data.train.y), script
+        )
 
     @staticmethod
     def _save_and_die(saved: Path, done: int) -> None:

@@ -54,7 +54,10 @@ def token() -> str:
 def trainers(token: str) -> Iterator[Mapping[str, TrainyardClient]]:
     """A client for each trainer; it waits through restarts of its service."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(TrainyardClient(address(name), token=token)) for name in TRAINERS}
+        yield {
+            name: stack.enter_context(TrainyardClient(address(name), token=token))
+            for name in TRAINERS
+        }
 
 
 @pytest.fixture(scope="session")

@@ -78,14 +78,24 @@ def test_the_data_is_read_only_for_root_too() -> None:
 
 
 def test_the_docker_socket_is_in_no_container_unless_asked_for() -> None:
-    with_socket = {name for name in STACK if entered(name, "test", "-e", "/var/run/docker.sock").returncode == 0}
+    with_socket = {
+        name
+        for name in STACK
+        if entered(name, "test", "-e", "/var/run/docker.sock").returncode == 0
+    }
     assert with_socket == ({"airflow-worker"} if os.environ.get("DOCKER_SOCKET") else set())
 
 
 def entered(name: str, *words: str, user: str = "") -> subprocess.CompletedProcess[str]:
     """What a command in the container came to."""
     chosen = ("--user", user) if user else ()
-    return subprocess.run(["docker", "exec", *chosen, container(name), *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        ["docker", "exec", *chosen, container(name), *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_nothing_but_loopback_is_published() -> None:
@@ -104,7 +114,12 @@ def test_nothing_but_loopback_is_published() -> None:
 
 
 def own_addresses() -> list[str]:
-    return [each.address for found in psutil.net_if_addrs().values() for each in found if each.family is socket.AF_INET]
+    return [
+        each.address
+        for found in psutil.net_if_addrs().values()
+        for each in found
+        if each.family is socket.AF_INET
+    ]
 
 
 def connects(host: str, port: int) -> bool:
@@ -135,18 +150,27 @@ def test_a_trainer_asks_for_its_token(service: str, token: str) -> None:
 def test_airflow_asks_who_calls() -> None:
     api = f"{address('airflow-api-server')}"
     assert httpx.get(f"{api}/api/v2/dags").status_code == 401
-    wrong = httpx.post(f"{api}/auth/token", json={"username": "admin", "password": "not " + setting("AIRFLOW_ADMIN_PASSWORD")})
+    wrong = httpx.post(
+        f"{api}/auth/token",
+        json={"username": "admin", "password": "not " + setting("AIRFLOW_ADMIN_PASSWORD")},
+    )
     assert wrong.status_code == 401
 
 
 def test_mlflow_answers_no_page_under_a_foreign_name() -> None:
     assert httpx.get(f"{address('mlflow')}/health").status_code == 200
-    foreign = httpx.post(f"{address('mlflow')}/api/2.0/mlflow/experiments/search", json={"max_results": 1}, headers={"Host": "evil.example"})
+    foreign = httpx.post(
+        f"{address('mlflow')}/api/2.0/mlflow/experiments/search",
+        json={"max_results": 1},
+        headers={"Host": "evil.example"},
+    )
     assert foreign.status_code == 403
 
 
 def test_every_container_has_a_limit_and_stays_well_below_it() -> None:
-    lines = docker("stats", "--no-stream", "--format", "{{json .}}", *map(container, STACK)).splitlines()
+    lines = docker(
+        "stats", "--no-stream", "--format", "{{json .}}", *map(container, STACK)
+    ).splitlines()
     found = {each["Name"]: each["MemUsage"] for each in map(json.loads, lines)}
     assert set(found) == {container(name) for name in STACK}
     whole = psutil.virtual_memory().total / 2**20
@@ -161,11 +185,34 @@ def megabytes(text: str) -> float:
     return float(number) * MEGABYTES[unit]
 
 
+@pytest.mark.parametrize("name", STACK)
+def test_a_container_may_have_so_many_processes_and_no_more(name: str) -> None:
+    variable = "TRAINER_PIDS" if name in TRAINERS else "PLATFORM_PIDS"
+    assert inspected(name)["HostConfig"]["PidsLimit"] == int(setting(variable))
+
+
+@pytest.mark.parametrize("name", STACK)
+def test_no_secret_is_in_a_command_line(name: str) -> None:
+    secrets = [setting("REDIS_PASSWORD"), setting("POSTGRES_PASSWORD"), setting("TRAINYARD_TOKEN")]
+    lines = [words for *_, words in processes(name)]
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
+
+
 @pytest.mark.parametrize("file", ["docker-compose-mlops.yml", "docker-compose.trainers.yml"])
-def test_without_an_env_file_compose_names_the_variable_and_what_to_run(file: str, tmp_path: Path) -> None:
+def test_without_an_env_file_compose_names_the_variable_and_what_to_run(
+    file: str, tmp_path: Path
+) -> None:
     shutil.copy(ROOT / file, tmp_path)
     done = subprocess.run(
-        ["docker", "compose", "--file", file, "config"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["docker", "compose", "--file", file, "config"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode != 0
-    assert re.search(r"variable (POSTGRES_PASSWORD|TRAINYARD_TOKEN|AIRFLOW_\w+|REDIS_PASSWORD|MLFLOW_DB_PASSWORD) .*is not set; run make env", done.stderr)
+    assert re.search(
+        r"variable (POSTGRES_PASSWORD|TRAINYARD_TOKEN|AIRFLOW_\w+|REDIS_PASSWORD|MLFLOW_DB_PASSWORD) .*is not set; run make env",
+        done.stderr,
+    )

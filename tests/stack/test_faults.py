@@ -18,6 +18,7 @@ from stack_access import (
     docker,
     finished,
     healthy,
+    hold_runs,
     inspected,
     project,
     request_for,
@@ -44,8 +45,10 @@ def _left_healthy() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("manner", ["its process is killed", "docker kill"])
-def test_trainers_that_die_finish_what_they_trained(manner: str, trainers: Trainers, mlflow: MlflowClient, experiment: str) -> None:
-    runs = {name: started(trainers[name], name, experiment, max_attempts=3) for name in TRAINERS}
+def test_trainers_that_die_finish_what_they_trained(
+    manner: str, trainers: Trainers, mlflow: MlflowClient, experiment: str
+) -> None:
+    runs = {name: held(trainers[name], name, experiment, max_attempts=3) for name in TRAINERS}
     restarts = {name: inspected(name)["RestartCount"] for name in TRAINERS}
     for name in TRAINERS:
         die(name) if manner == "its process is killed" else docker("kill", container(name))
@@ -55,20 +58,27 @@ def test_trainers_that_die_finish_what_they_trained(manner: str, trainers: Train
         docker("start", *map(container, TRAINERS))
     else:
         for name in TRAINERS:
-            until(lambda name=name: inspected(name)["RestartCount"] == restarts[name] + 1, f"{name} to be started again")
+            until(
+                lambda name=name: inspected(name)["RestartCount"] == restarts[name] + 1,
+                f"{name} to be started again",
+            )
     for name, run in runs.items():
         assert finished(trainers[name], run, mlflow).attempt == 2
     assert kept(mlflow, experiment) == {run.run_id: "FINISHED" for run in runs.values()}
 
 
-def test_a_training_outlasts_postgres_and_its_metrics_are_all_there(trainers: Trainers, mlflow: MlflowClient, experiment: str) -> None:
+def test_a_training_outlasts_postgres_and_its_metrics_are_all_there(
+    trainers: Trainers, mlflow: MlflowClient, experiment: str
+) -> None:
     run = started(trainers["boosting"], "boosting", experiment)
     docker("restart", container("postgres"))
     assert finished(trainers["boosting"], run, mlflow).attempt == 1
     assert kept(mlflow, experiment) == {run.run_id: "FINISHED"}
 
 
-def test_a_training_outlasts_mlflow_which_a_submit_waits_for(trainers: Trainers, mlflow: MlflowClient, experiment: str) -> None:
+def test_a_training_outlasts_mlflow_which_a_submit_waits_for(
+    trainers: Trainers, mlflow: MlflowClient, experiment: str
+) -> None:
     run = started(trainers["pytorch"], "pytorch", experiment)
     docker("kill", container("mlflow"))
     with pytest.raises(Unavailable, match="MLflow at http://mlflow:5000 does not answer"):
@@ -97,24 +107,33 @@ def test_a_run_that_hits_the_containers_limit_ends_out_of_memory_and_its_service
 @pytest.fixture
 def limited(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Gives a container less memory for one test."""
+
     def limit(name: str, memory: str) -> None:
         host = inspected(name)["HostConfig"]
         given = (f"--memory={host['Memory']}", f"--memory-swap={host['MemorySwap']}")
         request.addfinalizer(lambda: docker("update", *given, container(name)))
         docker("update", f"--memory={memory}", f"--memory-swap={memory}", container(name))
+
     return limit
 
 
 def test_down_and_up_lose_nothing_and_up_again_changes_nothing(
-    trainers: Trainers, mlflow: MlflowClient, experiment: str, open_airflow: Callable[[], AirflowApi]
+    trainers: Trainers,
+    mlflow: MlflowClient,
+    experiment: str,
+    open_airflow: Callable[[], AirflowApi],
 ) -> None:
     name = f"kept-{uuid.uuid4().hex[:8]}"
-    registered = request_for("pytorch", 5, experiment=experiment, register={"name": name, "alias": "champion"})
+    registered = request_for(
+        "pytorch", 5, experiment=experiment, register={"name": name, "alias": "champion"}
+    )
     first = finished(trainers["pytorch"], trainers["pytorch"].submit(registered), mlflow)
     under_way = started(trainers["boosting"], "boosting", experiment)
     dags = open_airflow().dag_ids()
     command("make", "down")
-    assert docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project()}") == ""
+    assert (
+        docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project()}") == ""
+    )
     command("make", "up")
     assert finished(trainers["boosting"], under_way, mlflow).attempt == 1
     assert trainers["pytorch"].get(first.run_id).metrics == first.metrics
@@ -126,13 +145,16 @@ def test_down_and_up_lose_nothing_and_up_again_changes_nothing(
     assert containers() == before
 
 
-def test_up_brings_mlflow_back_and_waits_for_the_trainers_that_were_unhealthy_without_it() -> None:
+def test_up_brings_mlflow_back_and_waits_until_the_trainers_are_ready_again(
+    trainers: Trainers,
+) -> None:
     docker("stop", container("mlflow"))
-    for name in TRAINERS:
-        until(lambda name=name: inspected(name)["State"]["Health"]["Status"] == "unhealthy", f"{name} to be unhealthy", 120)
+    for name, client in trainers.items():
+        until(lambda client=client: not client.ready()["ready"], f"{name} not to be ready", 120)
     before = containers()
     command("make", "up")
     assert [name for name in STACK if not healthy(name)] == []
+    assert [name for name, client in trainers.items() if not client.ready()["ready"]] == []
     after = containers()
     assert {name for name in before if before[name] != after[name]} == {"mlflow"}
 
@@ -149,6 +171,14 @@ def started(client: TrainyardClient, name: str, experiment: str, **changes: Any)
     found = until(trains, f"{name} to train")
     assert isinstance(found, Run)
     return found
+
+
+def held(client: TrainyardClient, name: str, experiment: str, **changes: Any) -> Run:
+    """A run that has trained for some rounds and is stopped there, so that it waits until the test kills it."""
+    run = started(client, name, experiment, **changes)
+    hold_runs(name)
+    assert not client.get(run.run_id).status.ended, "it ended before it was held"
+    return run
 
 
 def kept(mlflow: MlflowClient, experiment: str) -> dict[str, str]:

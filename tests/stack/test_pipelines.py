@@ -18,7 +18,9 @@ def triggered(digits: None, open_airflow: Callable[[], AirflowApi]) -> dict[str,
 
 
 @pytest.mark.parametrize("dag_id", PIPELINES)
-def test_a_pipeline_finishes_and_mlflow_holds_what_it_trained(airflow: AirflowApi, mlflow: MlflowClient, triggered: dict[str, str], dag_id: str) -> None:
+def test_a_pipeline_finishes_and_mlflow_holds_what_it_trained(
+    airflow: AirflowApi, mlflow: MlflowClient, triggered: dict[str, str], dag_id: str
+) -> None:
     registered, conf = PIPELINES[dag_id]
     dag_run = triggered[dag_id]
     assert airflow.ended(dag_id, dag_run) == "success", airflow.log(dag_id, dag_run, "train")
@@ -31,7 +33,9 @@ def test_a_pipeline_finishes_and_mlflow_holds_what_it_trained(airflow: AirflowAp
     tested = {name: value for name, value in trained["metrics"].items() if name.startswith("test_")}
     assert tested
     assert tested.items() <= run.data.metrics.items()
-    assert {"training.log", "request.json"} <= {file.path for file in mlflow.list_artifacts(run.info.run_id)}
+    assert {"training.log", "request.json"} <= {
+        file.path for file in mlflow.list_artifacts(run.info.run_id)
+    }
     version = mlflow.get_model_version_by_alias(registered, "challenger")
     assert version.run_id == run.info.run_id
     assert version.version == trained["registered"]["version"]
@@ -48,22 +52,36 @@ def test_stock_operators_train(airflow: AirflowApi, mlflow: MlflowClient) -> Non
 
 def test_the_one_shot_container_trains(airflow: AirflowApi, mlflow: MlflowClient) -> None:
     if os.environ.get("DOCKER_SOCKET") != "1":
-        pytest.skip("the worker reaches no Docker engine: make up DOCKER_SOCKET=1, and the same for these tests")
+        pytest.skip(
+            "the worker reaches no Docker engine: make up DOCKER_SOCKET=1, and the same for these tests"
+        )
     dag_run = airflow.trigger("docker_one_shot")
-    assert airflow.ended("docker_one_shot", dag_run) == "success", airflow.log("docker_one_shot", dag_run, "train")
+    assert airflow.ended("docker_one_shot", dag_run) == "success", airflow.log(
+        "docker_one_shot", dag_run, "train"
+    )
     result = airflow.xcom("docker_one_shot", dag_run, "result")
     assert mlflow.get_run(result["run_id"]).info.status == "FINISHED"
 
 
 def test_a_new_champion_is_scored_with(airflow: AirflowApi, triggered: dict[str, str]) -> None:
     """The pipeline's first champion in this stack starts the scoring; where there was one before, it is started by hand."""
-    assert airflow.ended("xgboost_classification_pipeline", triggered["xgboost_classification_pipeline"]) == "success"
+    assert (
+        airflow.ended(
+            "xgboost_classification_pipeline", triggered["xgboost_classification_pipeline"]
+        )
+        == "success"
+    )
     dag_run = airflow.trigger("batch_scoring")
-    assert airflow.ended("batch_scoring", dag_run) == "success", airflow.log("batch_scoring", dag_run, "score")
+    assert airflow.ended("batch_scoring", dag_run) == "success", airflow.log(
+        "batch_scoring", dag_run, "score"
+    )
     assert airflow.xcom("batch_scoring", dag_run, "score")["rows"] > 0
 
 
 def test_the_worker_waits_for_no_training(airflow: AirflowApi, triggered: dict[str, str]) -> None:
     dag_id = "pytorch_mnist_cnn_pipeline"
     assert airflow.ended(dag_id, triggered[dag_id]) == "success"
-    assert until(lambda: "in the triggerer" in airflow.log(dag_id, triggered[dag_id], "train"), "the task's log")
+    assert until(
+        lambda: "in the triggerer" in airflow.log(dag_id, triggered[dag_id], "train"),
+        "the task's log",
+    )

@@ -10,9 +10,21 @@ from mlflow.artifacts import download_artifacts
 from trainyard.client import TrainyardClient
 
 REQUESTS: dict[str, dict[str, Any]] = {
-    "boosting": {"model": "xgboost_classifier", "params": {"n_estimators": 30}, "data": {"source": "builtin", "name": "breast_cancer"}},
-    "tensorflow": {"model": "mlp", "params": {"epochs": 15}, "data": {"source": "builtin", "name": "digits"}},
-    "pytorch": {"model": "mlp", "params": {"epochs": 15}, "data": {"source": "builtin", "name": "digits"}},
+    "boosting": {
+        "model": "xgboost_classifier",
+        "params": {"n_estimators": 30},
+        "data": {"source": "builtin", "name": "breast_cancer"},
+    },
+    "tensorflow": {
+        "model": "mlp",
+        "params": {"epochs": 15},
+        "data": {"source": "builtin", "name": "digits"},
+    },
+    "pytorch": {
+        "model": "mlp",
+        "params": {"epochs": 15},
+        "data": {"source": "builtin", "name": "digits"},
+    },
 }
 PACKAGES = {"boosting": "xgboost", "tensorflow": "keras", "pytorch": "torch"}
 
@@ -21,7 +33,10 @@ def test_a_training_ends_in_a_registered_version_with_its_alias(
     service: str, trainer: TrainyardClient, mlflow: MlflowClient, tmp_path: Path
 ) -> None:
     name = f"stack-{service}-{uuid.uuid4().hex[:8]}"
-    wanted = REQUESTS[service] | {"experiment": "stack", "register": {"name": name, "alias": "challenger"}}
+    wanted = REQUESTS[service] | {
+        "experiment": "stack",
+        "register": {"name": name, "alias": "challenger"},
+    }
     run = trainer.submit(wanted, wait_seconds=60)
     if not run.status.ended:
         run = trainer.wait(run.run_id, timeout_seconds=120)
@@ -30,7 +45,9 @@ def test_a_training_ends_in_a_registered_version_with_its_alias(
     assert kept.info.status == "FINISHED"
     assert kept.data.metrics["test_accuracy"] == run.metrics["test_accuracy"] > 0.9
     total = next(iter(wanted["params"].values()))
-    assert [each.step for each in mlflow.get_metric_history(run.run_id, "train_log_loss")] == list(range(1, total + 1))
+    assert [each.step for each in mlflow.get_metric_history(run.run_id, "train_log_loss")] == list(
+        range(1, total + 1)
+    )
     version = mlflow.get_model_version_by_alias(name, "challenger")
     assert (version.version, version.run_id) == (run.registered.version, run.run_id)
     assert "training.log" in {each.path for each in mlflow.list_artifacts(run.run_id)}

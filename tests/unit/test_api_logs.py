@@ -8,15 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trainyard.api import logs
 from trainyard.api.app import create_app
-from trainyard.api.testing import InMemoryRuns
 from trainyard.contract import RunStatus, TrainRequest
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
-REQUEST = TrainRequest.model_validate(
-    {"model": "m", "data": {"source": "builtin", "name": "iris"}}
-)
+BODY = {"model": "xgboost_classifier", "data": {"source": "builtin", "name": "iris"}}
+REQUEST = TrainRequest.model_validate(BODY)
 
 
 @pytest.fixture
@@ -73,7 +72,9 @@ async def test_a_bad_log_query_is_invalid(client, run_id, query):
     assert (await client.get(f"/train/{run_id}/logs?{query}")).status_code == 422
 
 
-async def test_following_starts_before_the_file_and_ends_with_the_run(client, runs, run_id, tmp_path):
+async def test_following_starts_before_the_file_and_ends_with_the_run(
+    client, runs, run_id, tmp_path
+):
     path = tmp_path / f"{run_id}.log"
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         following = group.create_task(client.get(f"/train/{run_id}/logs?follow=true"))

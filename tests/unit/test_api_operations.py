@@ -8,21 +8,43 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 from trainyard.api.app import create_app
 from trainyard.api.body import parse_train_request
-from trainyard.api.openapi import EXAMPLES
-from trainyard.api.testing import InMemoryRuns
-from trainyard.contract import RunStatus, TrainRequest
+from trainyard.api.openapi import EXAMPLES, PROMOTIONS, SCORINGS
+from trainyard.contract import (
+    FieldError,
+    Promotion,
+    Reason,
+    Registered,
+    RunStatus,
+    ScoreRequest,
+    TrainRequest,
+)
+from trainyard.errors import Invalid
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
 SERVICE = Service("example", "example_package", 8001)
 SECRET = "a secret of 32 bytes, or s\u00f6"
 OPERATIONS = [
-    ("POST", "/train"), ("GET", "/train"), ("GET", "/train/x"), ("DELETE", "/train/x"),
-    ("GET", "/train/x/outcome"), ("GET", "/train/x/logs"), ("GET", "/models"), ("GET", "/models/x"),
-    ("GET", "/datasets"), ("GET", "/readyz"), ("GET", "/version"), ("GET", "/metrics"),
-    ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/nowhere"), ("GET", "/healthz/"),
-]  # fmt: skip
+    ("POST", "/train"),
+    ("GET", "/train"),
+    ("GET", "/train/x"),
+    ("DELETE", "/train/x"),
+    ("GET", "/train/x/outcome"),
+    ("GET", "/train/x/logs"),
+    ("POST", "/train/x/promotion"),
+    ("GET", "/models"),
+    ("GET", "/models/x"),
+    ("GET", "/datasets"),
+    ("GET", "/readyz"),
+    ("GET", "/version"),
+    ("GET", "/metrics"),
+    ("GET", "/docs"),
+    ("GET", "/openapi.json"),
+    ("GET", "/nowhere"),
+    ("GET", "/healthz/"),
+]
 
 
 @pytest.fixture
@@ -56,7 +78,8 @@ async def test_every_call_without_the_token_is_a_401(runs, method, path):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", "Bearer \u00ff"]
+    "header",
+    ["", "Bearer", "Bearer ", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", "Bearer \u00ff"],
 )
 async def test_a_wrong_token_is_a_401(runs, header):
     async with calling(runs, token=SECRET) as client:
@@ -89,6 +112,7 @@ async def test_ready_says_what_is_not(client, runs):
     runs.broken_models["mine.py"] = "SyntaxError: invalid syntax"
     away = await client.get("/readyz")
     assert away.status_code == 503
+    assert int(away.headers["retry-after"]) > 0
     assert away.json() == {
         "ready": False,
         "problems": {"mlflow": "does not answer"},
@@ -104,16 +128,19 @@ async def test_versions_name_the_frameworks_and_the_instance(client):
 
 
 async def test_metrics_are_what_prometheus_reads(client, runs):
-    run, _ = await runs.submit(TrainRequest.model_validate(EXAMPLES["predict_a_number"]), None)
-    await runs.change(run.run_id, status=RunStatus.FAILED)
+    request = TrainRequest.model_validate(EXAMPLES["classify_and_promote"])
+    run, _ = await runs.submit(request, None)
+    await runs.change(run.run_id, status=RunStatus.FAILED, reason=Reason.CRASHED)
     answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
     samples = {
-        (sample.name, sample.labels.get("status")): sample.value
+        (sample.name, sample.labels.get("status"), sample.labels.get("reason")): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
-    assert samples["trainyard_slots", None] == 1.0
-    assert samples["trainyard_runs_ended_total", "FAILED"] == 1.0
+    assert samples["trainyard_slots", None, None] == 1.0
+    assert samples["trainyard_runs_ended_total", "FAILED", "crashed"] == 1.0
+    assert samples["process_cpu_seconds_total", None, None] > 0.0
 
 
 async def test_models_are_listed_and_described(client):
@@ -134,6 +161,13 @@ async def test_a_model_is_not_unknown_before_any_is_loaded(tmp_path):
         assert (await client.get("/models")).json() == []
 
 
+async def test_a_long_unknown_model_is_not_sent_back_whole(client):
+    answer = await client.get(f"/models/{'x' * 5_000}")
+    assert answer.status_code == 404
+    assert "it trains xgboost_classifier" in answer.json()["detail"]
+    assert len(answer.content) < 500
+
+
 async def test_an_unknown_path_and_method_are_problems(client):
     nowhere = await client.get("/nowhere")
     assert (nowhere.status_code, nowhere.json()["type"]) == (404, "not-found")
@@ -141,6 +175,22 @@ async def test_an_unknown_path_and_method_are_problems(client):
     assert (wrong.status_code, wrong.json()["type"]) == (405, "method-not-allowed")
     assert wrong.headers["allow"] == "DELETE, GET"
     assert wrong.headers["content-type"] == "application/problem+json"
+
+
+async def test_no_problem_names_more_than_fifty_fields_whoever_found_them(tmp_path):
+    class Refusing(InMemoryRuns):
+        async def submit(self, *_):
+            errors = [
+                FieldError(pointer=f"/params/{number}", detail="x") for number in range(9_000)
+            ]
+            raise Invalid("; ".join(each.pointer for each in errors), errors)
+
+    async with calling(Refusing(tmp_path)) as client:
+        answer = await client.post("/train", json=EXAMPLES["classify_and_promote"])
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 50
+    assert answer.json()["detail"].endswith("`errors` lists 50 of the 9000")
+    assert len(answer.content) < 10_000
 
 
 async def test_a_bug_is_a_500_that_tells_nothing(runs):
@@ -161,12 +211,30 @@ async def test_the_description_is_valid_and_names_every_answer(runs):
         for method, operation in methods.items()
     }
     assert set(operations["POST /train"]["responses"]) == {
-        "200", "202", "400", "401", "404", "413", "422", "429", "503",
-    }  # fmt: skip
+        "200",
+        "202",
+        "400",
+        "401",
+        "404",
+        "413",
+        "422",
+        "429",
+        "503",
+    }
     names = {operation["operationId"] for operation in operations.values()}
     assert {"train", "get_run", "cancel_run"} <= names
     assert all(operation["summary"] for operation in operations.values())
-    assert all("401" in each["responses"] for name, each in operations.items() if "healthz" not in name)
+    assert all(
+        "401" in each["responses"] for name, each in operations.items() if "healthz" not in name
+    )
+    later = [
+        each["responses"][status]
+        for each in operations.values()
+        for status in ("429", "503")
+        if status in each["responses"]
+    ]
+    assert len(later) >= len(operations) / 2
+    assert all("Retry-After" in each["headers"] for each in later)
     assert "HTTPValidationError" not in json.dumps(document)
     assert document["paths"]["/healthz"]["get"]["security"] == []
 
@@ -174,6 +242,75 @@ async def test_the_description_is_valid_and_names_every_answer(runs):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_are_requests(name):
     assert parse_train_request(json.dumps(EXAMPLES[name]).encode()).model == EXAMPLES[name]["model"]
+
+
+@pytest.mark.parametrize("name", SCORINGS)
+def test_the_examples_of_a_scoring_are_requests(name):
+    body = json.dumps(SCORINGS[name])
+    assert ScoreRequest.model_validate_json(body).model_uri == SCORINGS[name]["model_uri"]
+
+
+async def test_a_scoring_is_documented_and_answered_as_a_training_is(client, runs):
+    posts = (await client.get("/openapi.json")).json()["paths"]
+    assert posts["/score"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    body = {"model_uri": "models:/example/1", "data": {"source": "builtin", "name": "iris"}}
+    answer = await client.post("/score", json=body)
+    run = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/train/{run['run_id']}")
+    assert (await client.get(answer.headers["location"])).json()["kind"] == "score"
+
+
+@pytest.mark.parametrize("name", PROMOTIONS)
+async def test_the_examples_of_a_promotion_are_answered(client, runs, name):
+    run_id = await judged(runs)
+    answer = await client.post(f"/train/{run_id}/promotion", json=PROMOTIONS[name])
+    asked = Promotion.model_validate(PROMOTIONS[name])
+    assert (answer.status_code, answer.json()["promoted"]) == (200, asked.approved)
+    assert runs.promotions == [(run_id, asked)]
+
+
+async def test_no_body_asks_for_the_promotion(client, runs):
+    run_id = await judged(runs)
+    answer = await client.post(f"/train/{run_id}/promotion")
+    assert (answer.status_code, answer.json()["promoted"]) == (200, True)
+    assert runs.promotions == [(run_id, Promotion())]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "pointers"),
+    [
+        ("{", 400, []),
+        ('{"approve": false, "by": ""}', 422, ["/approve", "/by"]),
+        ('{"approved": "no"}', 422, ["/approved"]),
+        pytest.param('{"by": "' + "x" * 20_000 + '"}', 413, [], id="20,000 characters"),
+    ],
+)
+async def test_a_promotion_that_cannot_be_meant_is_refused_and_moves_nothing(
+    client, runs, body, status, pointers
+):
+    run_id = await judged(runs)
+    answer = await client.post(f"/train/{run_id}/promotion", content=body)
+    assert answer.status_code == status
+    assert sorted(each["pointer"] for each in answer.json()["errors"]) == pointers
+    assert runs.promotions == []
+
+
+async def test_a_promotion_that_the_service_refuses_is_a_409_of_its_own_type(client, runs):
+    run_id = await judged(runs)
+    runs.champion_changed = True
+    refused = await client.post(f"/train/{run_id}/promotion")
+    assert (refused.status_code, refused.json()["type"]) == (409, "champion-changed")
+    run, _ = await runs.submit(TrainRequest.model_validate(EXAMPLES["classify_and_promote"]), None)
+    early = await client.post(f"/train/{run.run_id}/promotion")
+    assert (early.status_code, early.json()["type"]) == (409, "cannot-promote")
+
+
+async def judged(runs):
+    """A run that has ended, and waits to be asked."""
+    run, _ = await runs.submit(TrainRequest.model_validate(EXAMPLES["classify_and_promote"]), None)
+    registered = Registered(name="breast-cancer", version="1", decision="not decided yet")
+    await runs.change(run.run_id, status=RunStatus.FINISHED, registered=registered)
+    return run.run_id
 
 
 async def test_the_application_starts_and_stops_its_supervisor(runs):

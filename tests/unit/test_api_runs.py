@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from trainyard.api.app import create_app
-from trainyard.api.testing import InMemoryRuns
 from trainyard.contract import Reason, Run, RunPage, RunStatus
 from trainyard.errors import QueueFull, Unavailable
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
 SERVICE = Service("example", "example_package", 8001)
@@ -94,7 +94,9 @@ async def test_a_body_that_is_too_long_is_refused_whatever_its_length_says(runs)
         plain = await client.post("/train", content=b" " * 2049)
         chunked = await client.post("/train", content=chunks())
         lying = await client.post("/train", content=chunks(), headers={"Content-Length": "10"})
-        boasting = await client.post("/train", content=b"{}", headers={"Content-Length": "9" * 5000})
+        boasting = await client.post(
+            "/train", content=b"{}", headers={"Content-Length": "9" * 5000}
+        )
         fitting = await client.post("/train", content=b" " * 2048)
     for answer in (plain, chunked, lying, boasting):
         problem(answer, 413, "too-large")
@@ -134,7 +136,9 @@ async def test_a_preferred_wait_answers_with_the_ended_run(client, runs):
 @pytest.mark.parametrize("prefer", ["wait=-1", "wait=x", "wait", "wait=1.5", "wait=\u00b2", "=;,"])
 async def test_a_preference_that_makes_no_sense_is_ignored(client, prefer):
     async with asyncio.timeout(5):
-        answer = await client.post("/train", json=BODY, headers={"Prefer": prefer.encode("latin-1")})
+        answer = await client.post(
+            "/train", json=BODY, headers={"Prefer": prefer.encode("latin-1")}
+        )
     assert answer.status_code == 202
     assert "preference-applied" not in answer.headers
 
@@ -241,7 +245,16 @@ async def test_pages_are_filtered_and_lead_to_the_next(client, runs):
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "limit=x", "status=DONE", "model=%00", "experiment='", "cursor=x", "statsu=1"],
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "status=DONE",
+        "model=%00",
+        "experiment='",
+        "cursor=x",
+        "statsu=1",
+    ],
 )
 async def test_a_bad_page_query_is_invalid_by_its_name(client, query):
     body = problem(await client.get(f"/train?{query}"), 422, "invalid")

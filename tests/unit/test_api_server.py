@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from trainyard.api.app import create_app
-from trainyard.api.once import train_once
 from trainyard.api.server import Server
-from trainyard.api.testing import InMemoryRuns
 from trainyard.contract import RunStatus, TrainRequest
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.supervisor.once import train_once
+from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
 BODY = {"model": "xgboost_classifier", "data": {"source": "builtin", "name": "iris"}}
@@ -91,7 +91,9 @@ async def test_one_training_reports_each_version_and_returns_as_it_ended(runs):
         seen.append(run.status)
         following = {RunStatus.SCHEDULED: RunStatus.RUNNING, RunStatus.RUNNING: RunStatus.FINISHED}
         if run.status in following:
-            changes.append(asyncio.ensure_future(runs.change(run.run_id, status=following[run.status])))
+            changes.append(
+                asyncio.ensure_future(runs.change(run.run_id, status=following[run.status]))
+            )
 
     changes = []
     async with asyncio.timeout(10):

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +15,13 @@ from datetime import UTC, datetime
 import pytest
 from trainyard.api.app import create_app
 from trainyard.api.server import Server
-from trainyard.api.testing import InMemoryRuns
 from trainyard.cli import EXIT_CODES, Exit
-from trainyard.contract import Phase, Progress, Reason, Registered, RunStatus, TrainRequest
+from trainyard.cli.run_file import write_run
+from trainyard.contract import Phase, Progress, Reason, Registered, Run, RunStatus, TrainRequest
+from trainyard.errors import QueueFull, ServiceError, Unavailable
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
 PROGRAM = (sys.executable, "-m", "trainyard.cli")
@@ -46,9 +49,13 @@ class Yard:
 
     async def start(self, *arguments, stdin=None, **variables):
         process = await asyncio.create_subprocess_exec(
-            *PROGRAM, *arguments, env=environment(TRAINYARD_URL=self.url, **variables),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            *PROGRAM,
+            *arguments,
+            env=environment(TRAINYARD_URL=self.url, **variables),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         if stdin is not None:
             process.stdin.write(stdin.encode())
         process.stdin.close()
@@ -72,12 +79,23 @@ async def ended(process):
 
 
 def environment(**variables):
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TRAINYARD_", "MLFLOW_"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("TRAINYARD_", "MLFLOW_"))
+    }
     return kept | {"COLUMNS": "200"} | variables
 
 
 def program(*arguments, **variables):
-    done = subprocess.run([*PROGRAM, *arguments], env=environment(**variables), check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        env=environment(**variables),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -108,12 +126,26 @@ async def yard(tmp_path):
 
 
 async def test_a_training_shows_its_phases_metrics_and_links(yard):
-    registered = Registered(name="flowers", version="3", aliases=["champion"], promoted=True, decision="promoted: [b]etter")
-    ending = yard.accept(metrics={"test_accuracy": 0.9375}, model_uri="models:/m-1", registered=registered)
+    registered = Registered(
+        name="flowers",
+        version="3",
+        aliases=["champion"],
+        promoted=True,
+        decision="promoted: [b]etter",
+    )
+    ending = yard.accept(
+        metrics={"test_accuracy": 0.9375}, model_uri="models:/m-1", registered=registered
+    )
     done, run_id = await asyncio.gather(yard("train", "-", stdin=json.dumps(BODY)), ending)
     assert done.code == Exit.FINISHED
     assert f"FINISHED xgboost_classifier {run_id}" in done.out
-    for said in ("test_accuracy  0.9375", "flowers version 3 (champion)", "promoted: [b]etter", "models:/m-1", "http://127.0.0.1:5000"):
+    for said in (
+        "test_accuracy  0.9375",
+        "flowers version 3 (champion)",
+        "promoted: [b]etter",
+        "models:/m-1",
+        "http://127.0.0.1:5000",
+    ):
         assert said in done.out
     assert f"{run_id} waits" in done.err
 
@@ -124,7 +156,10 @@ async def test_json_is_the_run_and_nothing_else_on_standard_output(yard):
     assert (done.code, run["run_id"], run["status"]) == (0, run_id, "FINISHED")
 
 
-@pytest.mark.parametrize(("status", "reason"), [(RunStatus.FAILED, Reason.DIVERGED), (RunStatus.KILLED, Reason.CANCELLED)])
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(RunStatus.FAILED, Reason.DIVERGED), (RunStatus.KILLED, Reason.CANCELLED)],
+)
 async def test_a_run_that_failed_or_was_killed_exits_with_1_and_says_why(yard, status, reason):
     ending = yard.accept(status=status, reason=reason, message="because [/] of it")
     done, _ = await asyncio.gather(yard("train", *FLAGS), ending)
@@ -133,24 +168,44 @@ async def test_a_run_that_failed_or_was_killed_exits_with_1_and_says_why(yard, s
 
 
 async def test_the_options_say_what_a_file_would(yard):
-    params = ("-p", "max_depth=3", "-p", "booster=dart", "--param", 'deep={"a": [1]}', "-p", "x=NaN", "-p", "e=")
+    params = (
+        "-p",
+        "max_depth=3",
+        "-p",
+        "booster=dart",
+        "--param",
+        'deep={"a": [1]}',
+        "-p",
+        "x=NaN",
+        "-p",
+        "e=",
+    )
     assert (await yard("train", *FLAGS, *params, "--register", "flowers", "--detach")).code == 0
     wanted = yard.runs.submitted[0]
-    assert wanted.params == {"max_depth": 3, "booster": "dart", "deep": {"a": [1]}, "x": "NaN", "e": ""}
+    assert wanted.params == {
+        "max_depth": 3,
+        "booster": "dart",
+        "deep": {"a": [1]},
+        "x": "NaN",
+        "e": "",
+    }
     assert (wanted.register_.name, wanted.data.name) == ("flowers", "iris")
 
 
 @pytest.mark.parametrize(
     ("options", "data"),
     [
-        (("--data", "bank.csv", "--target", "y"), {"source": "file", "uri": "bank.csv", "target": "y"}),
+        (
+            ("--data", "bank.csv", "--target", "y"),
+            {"source": "file", "uri": "bank.csv", "target": "y"},
+        ),
         (("--data", "parts", "--target", "y"), {"source": "file", "uri": "parts", "target": "y"}),
         (("--data", "digits.npz"), {"source": "images", "uri": "digits.npz"}),
         (("--data", "sets/digits"), {"source": "images", "uri": "sets/digits"}),
     ],
 )
 async def test_data_is_a_builtin_a_table_or_images_by_its_name_and_target(yard, options, data):
-    assert (await yard("train", "--model", "m", *options, "--detach")).code == 0
+    assert (await yard("train", "--model", BODY["model"], *options, "--detach")).code == 0
     assert yard.runs.submitted[0].data.model_dump(exclude_unset=True) == data
 
 
@@ -158,13 +213,45 @@ async def test_options_take_the_place_of_what_the_file_says_and_leave_the_rest(y
     path = tmp_path / "request.json"
     data = {"source": "file", "uri": "bank.csv", "target": "x", "drop": ["id"]}
     register = {"name": "bank", "alias": "challenger"}
-    path.write_text(json.dumps({"model": "m", "params": {"a": 1, "b": 1}, "data": data, "register": register, "seed": 7}))
-    done = await yard("train", str(path), "--target", "y", "-p", "b=2", "--register", "other", "--detach")
+    path.write_text(
+        json.dumps(
+            {
+                "model": BODY["model"],
+                "params": {"a": 1, "b": 1},
+                "data": data,
+                "register": register,
+                "seed": 7,
+            }
+        )
+    )
+    done = await yard(
+        "train", str(path), "--target", "y", "-p", "b=2", "--register", "other", "--detach"
+    )
     wanted = yard.runs.submitted[0]
     assert done.out.strip() == await yard.runs.next_submitted()
-    assert (wanted.model, wanted.seed, wanted.params) == ("m", 7, {"a": 1, "b": 2})
+    assert (wanted.model, wanted.seed, wanted.params) == (BODY["model"], 7, {"a": 1, "b": 2})
     assert (wanted.data.target, wanted.data.drop) == ("y", ["id"])
     assert (wanted.register_.name, wanted.register_.alias) == ("other", "challenger")
+
+
+async def test_a_scoring_is_followed_and_its_options_are_the_request_s(yard):
+    ending = yard.accept(metrics={"scored_roc_auc": 0.75}, model_uri="models:/example/1")
+    flags = ("--data", "customers.parquet", "--keep", "id", "--output", "scores.parquet")
+    scoring = yard("score", "models:/example@champion", *flags)
+    done, run_id = await asyncio.gather(scoring, ending)
+    assert done.code == Exit.FINISHED
+    assert f"FINISHED models:/example/1 {run_id}" in done.out
+    assert "scored_roc_auc" in done.out
+    [request] = yard.runs.submitted
+    assert (request.data.uri, request.data.target) == ("customers.parquet", None)
+    assert (request.rows, request.keep, request.output) == ("all", ["id"], "scores.parquet")
+    detached = await yard(
+        "score",
+        "models:/example/1",
+        *("--data", "c.csv", "--target", "y", "--rows", "test", "--detach", "--json"),
+    )
+    assert json.loads(detached.out)["kind"] == "score"
+    assert (yard.runs.submitted[1].rows, yard.runs.submitted[1].data.target) == ("test", "y")
 
 
 async def test_a_key_finds_the_same_run_again_and_without_one_each_training_is_new(yard):
@@ -185,8 +272,10 @@ async def test_a_key_finds_the_same_run_again_and_without_one_each_training_is_n
         (("train", "/"), "Is a directory"),
         (("list", "--limit", "0"), "--limit"),
         (("nonsense",), "nonsense"),
-        (("promote", "m", "1", "--metric", "accuracy"), "/metric"),
+        (("promote", "a" * 32, "--by", " "), "/by"),
         (("run", "/nowhere.json"), "/nowhere.json"),
+        (("run", "{}", "--output", "/nowhere/run.json"), "/nowhere/run.json"),
+        (("run", "{}", "--output", "/"), "/ cannot be written"),
     ],
 )
 def test_a_command_that_cannot_be_meant_exits_with_2(arguments, said):
@@ -204,7 +293,10 @@ def test_a_command_that_cannot_be_meant_exits_with_2(arguments, said):
         ("[" * 100_000, "does not hold a request as JSON"),
         ("\x00", "does not hold a request as JSON"),
         ('{"model": "m", "colour": 1}', "/colour: unknown field"),
-        ('{"model": "\\ud800", "data": {"source": "builtin", "name": "iris"}}', "does not hold a request as JSON"),
+        (
+            '{"model": "\\ud800", "data": {"source": "builtin", "name": "iris"}}',
+            "does not hold a request as JSON",
+        ),
         ('{"model": "m", "seed": NaN}', "does not hold a request as JSON"),
     ],
 )
@@ -215,11 +307,18 @@ async def test_a_bad_request_exits_with_2_and_names_what_is_wrong(yard, command,
 
 
 async def test_each_bad_field_is_a_line(yard):
-    done = await yard("train", "-", stdin='{"model": "m", "data": {"source": "builtin", "name": "[/]"}, "seed": -1}')
+    done = await yard(
+        "train",
+        "-",
+        stdin='{"model": "m", "data": {"source": "builtin", "name": "[/]"}, "seed": -1}',
+    )
     assert [line.partition(":")[0] for line in done.err.splitlines()] == ["/data/name", "/seed"]
 
 
-@pytest.mark.parametrize("arguments", [("train", *FLAGS), ("status", "x"), ("wait", "x"), ("logs", "-f", "x"), ("models",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", *FLAGS), ("status", "x"), ("wait", "x"), ("logs", "-f", "x"), ("models",)],
+)
 def test_an_absent_service_exits_with_3_at_once(arguments):
     done = program(*arguments, TRAINYARD_URL=NOBODY)
     assert (done.code, done.out) == (Exit.UNREACHABLE, "")
@@ -231,11 +330,27 @@ def test_a_training_whose_fate_is_unknown_says_how_to_ask_again():
     assert "With --key " in said
 
 
-@pytest.mark.parametrize(
-    "arguments", [("promote", "m", "1", "--metric", "test_accuracy"), ("rollback", "m")]
-)
-def test_an_absent_mlflow_exits_with_3(arguments, tmp_path):
-    done = program(*arguments, MLFLOW_TRACKING_URI=NOBODY, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", TRAINYARD_WORK_DIR=str(tmp_path))
+async def test_a_promotion_prints_its_decision_and_exits_as_the_alias_moved(yard):
+    run, _ = await yard.runs.submit(REQUEST, None)
+    early = await yard("promote", run.run_id)
+    assert (early.code, run.run_id in early.err) == (Exit.BAD_REQUEST, True)
+    registered = Registered(name="flowers", version="2", decision="not decided yet")
+    await yard.runs.change(run.run_id, status=RunStatus.FINISHED, registered=registered)
+    done = await yard("promote", run.run_id)
+    assert (done.code, done.out) == (Exit.FINISHED, "promoted: it is approved\n")
+    rejected = await yard("promote", run.run_id, "--reject", "--by", "anna", "--json")
+    assert (rejected.code, json.loads(rejected.out)["promoted"]) == (Exit.FINISHED, False)
+    assert [word.by for _, word in yard.runs.promotions] == [None, "anna"]
+
+
+def test_an_absent_mlflow_exits_with_3(tmp_path):
+    done = program(
+        "rollback",
+        "m",
+        MLFLOW_TRACKING_URI=NOBODY,
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+        TRAINYARD_WORK_DIR=str(tmp_path),
+    )
     assert done.code == Exit.UNREACHABLE
     assert f"MLflow at {NOBODY}" in done.err
     assert "Traceback" not in done.err
@@ -262,10 +377,16 @@ async def test_a_wait_exits_as_the_run_ended_also_over_a_restart(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["train", "wait", "logs"])
-async def test_an_interrupt_leaves_the_run_to_go_on_and_says_how_to_cancel_it(yard, tmp_path, command):
+async def test_an_interrupt_leaves_the_run_to_go_on_and_says_how_to_cancel_it(
+    yard, tmp_path, command
+):
     run, _ = await yard.runs.submit(REQUEST, "k")
     (tmp_path / f"{run.run_id}.log").write_text("one\n")
-    arguments = {"train": (*FLAGS, "--key", "k"), "wait": (run.run_id,), "logs": ("-f", run.run_id)}[command]
+    arguments = {
+        "train": (*FLAGS, "--key", "k"),
+        "wait": (run.run_id,),
+        "logs": ("-f", run.run_id),
+    }[command]
     process = await yard.start(command, *arguments)
     if command == "logs":
         assert await process.stdout.readline() == b"one\n"
@@ -277,10 +398,95 @@ async def test_an_interrupt_leaves_the_run_to_go_on_and_says_how_to_cancel_it(ya
     assert (await yard.runs.get(run.run_id)).status == RunStatus.SCHEDULED
 
 
+class Busy(InMemoryRuns):
+    """Refuses with `Retry-After`: each submit, and the first question that it should hold."""
+
+    def __init__(self, logs, seconds):
+        super().__init__(logs)
+        self.seconds = seconds
+        self.refused_at = None
+        self.asked_again_at = None
+
+    async def submit(self, _request, _key):
+        raise asking_for(QueueFull, self.seconds)
+
+    async def wait(self, _run_id, _seconds, _since):
+        self.refused_at = time.monotonic()
+        raise asking_for(Unavailable, self.seconds)
+
+    async def accept(self):
+        """A run that was accepted before the service became busy."""
+        run, _ = await super().submit(REQUEST, None)
+        return run.run_id
+
+    def live_json(self, run_id):
+        if self.refused_at is not None:
+            self.asked_again_at = time.monotonic()
+            self._runs[run_id] = self._runs[run_id].model_copy(
+                update={"status": RunStatus.FINISHED}
+            )
+        return super().live_json(run_id)
+
+
+def asking_for(kind, seconds):
+    error = kind()
+    error.retry_after_seconds = seconds
+    return error
+
+
+async def test_a_training_that_is_refused_for_now_says_when_to_try_again(tmp_path):
+    runs = Busy(tmp_path, 7)
+    async with serving(runs) as url:
+        done = await Yard(runs, url)("train", *FLAGS)
+    assert done.code == Exit.UNREACHABLE
+    assert "Try again in 7 s." in done.err
+
+
+async def test_a_wait_asks_again_no_sooner_than_retry_after_says(tmp_path):
+    runs = Busy(tmp_path, 2)
+    run_id = await runs.accept()
+    async with serving(runs) as url:
+        assert (await Yard(runs, url)("wait", run_id)).code == Exit.FINISHED
+    assert runs.asked_again_at - runs.refused_at >= 2
+
+
+async def test_a_wait_gives_up_at_once_where_retry_after_is_later_than_its_timeout(tmp_path):
+    runs = Busy(tmp_path, 50)
+    run_id = await runs.accept()
+    async with serving(runs) as url:
+        waiting = Yard(runs, url)("wait", run_id, "--timeout", "40")
+        done = await asyncio.wait_for(waiting, 30)
+    assert done.code == Exit.UNREACHABLE
+    assert "Try again in 50 s." in done.err
+    assert runs.asked_again_at is None
+
+
+async def test_a_run_file_holds_the_run_and_nothing_is_left_beside_it(tmp_path):
+    run, _ = await InMemoryRuns(tmp_path).submit(REQUEST, None)
+    path = tmp_path / "out/run.json"
+    path.parent.mkdir()
+    path.write_text("what was there before, and is longer" * 1000)
+    write_run(path, run)
+    assert Run.model_validate_json(path.read_text()) == run
+    assert list(path.parent.iterdir()) == [path]
+
+
+async def test_a_run_file_that_cannot_be_written_names_the_run_that_ended(tmp_path):
+    run, _ = await InMemoryRuns(tmp_path).submit(REQUEST, None)
+    full = tmp_path / "run.json"
+    full.mkdir()
+    with pytest.raises(ServiceError, match=run.run_id):
+        write_run(full, run)
+    assert list(tmp_path.iterdir()) == [full]
+
+
 async def test_a_status_shows_how_far_a_run_is(yard):
     run, _ = await yard.runs.submit(REQUEST, None)
     await yard.runs.change(
-        run.run_id, status=RunStatus.RUNNING, phase=Phase.LOGGING_MODEL, progress=Progress(done=3, total=9, unit="rounds")
+        run.run_id,
+        status=RunStatus.RUNNING,
+        phase=Phase.LOGGING_MODEL,
+        progress=Progress(done=3, total=9, unit="rounds"),
     )
     done = await yard("status", run.run_id)
     assert f"RUNNING xgboost_classifier {run.run_id}: logging model, 3/9 rounds" in done.out
@@ -305,8 +511,13 @@ async def test_a_list_is_a_line_a_run_and_its_cursor_leads_on(yard):
 async def test_the_catalogue_is_shown_to_people_and_as_json(yard):
     assert "xgboost_classifier" in (await yard("models")).out
     assert "Gradient-boosted trees" in (await yard("models", "xgboost_classifier")).out
-    assert json.loads((await yard("models", "xgboost_classifier", "--json")).out)["task"] == "classification"
-    assert [each["name"] for each in json.loads((await yard("models", "--json")).out)] == ["xgboost_classifier"]
+    assert (
+        json.loads((await yard("models", "xgboost_classifier", "--json")).out)["task"]
+        == "classification"
+    )
+    assert [each["name"] for each in json.loads((await yard("models", "--json")).out)] == [
+        "xgboost_classifier"
+    ]
     assert "builtin  iris" in (await yard("datasets")).out
     assert "iris" in {each["name"] for each in json.loads((await yard("datasets", "--json")).out)}
 
@@ -329,7 +540,11 @@ async def test_logs_are_printed_as_they_are(yard, tmp_path):
 )
 def test_settings_that_cannot_be_right_are_said_plainly(variables, said):
     done = program("serve", **variables)
-    assert (done.code, said in f"\n{done.err}", "Traceback" in done.err) == (Exit.BAD_REQUEST, True, False)
+    assert (done.code, said in f"\n{done.err}", "Traceback" in done.err) == (
+        Exit.BAD_REQUEST,
+        True,
+        False,
+    )
 
 
 def test_the_help_documents_every_exit_code():

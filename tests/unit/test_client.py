@@ -4,22 +4,32 @@ import asyncio
 import socket
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 
 import pytest
 from trainyard.api.app import create_app
 from trainyard.api.server import Server
-from trainyard.api.testing import InMemoryRuns
 from trainyard.client import (
     AsyncTrainyardClient,
-    Endpoint,
     ForeignAnswer,
     Refused,
     TrainyardClient,
     Unreachable,
 )
-from trainyard.contract import RunStatus, TrainRequest
+from trainyard.client.calls import retry_after_seconds
+from trainyard.client.client import Endpoint
+from trainyard.contract import (
+    Promotion,
+    Registered,
+    RunKind,
+    RunStatus,
+    ScoreRequest,
+    TrainRequest,
+)
 from trainyard.errors import (
+    CannotPromote,
+    ChampionChanged,
     Invalid,
     KeyReused,
     NotEnded,
@@ -31,6 +41,7 @@ from trainyard.errors import (
 )
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
 BODY = {"model": "xgboost_classifier", "data": {"source": "builtin", "name": "iris"}}
@@ -131,10 +142,46 @@ async def test_every_call_of_both_clients_reads_what_the_service_answers(runs, o
         assert (await client.outcome(run.run_id)).status == RunStatus.KILLED
 
 
+async def test_a_promotion_is_asked_for_or_rejected_and_its_refusals_have_classes(runs, opened):
+    judged = Registered(name="flowers", version="2", decision="not decided yet")
+    async with serving(runs) as url, opened(url) as client:
+        run = await client.submit(BODY)
+        with pytest.raises(CannotPromote):
+            await client.promote(run.run_id)
+        await runs.change(run.run_id, status=RunStatus.FINISHED, registered=judged)
+        assert (await client.promote(run.run_id)).promoted is True
+        answer = await client.promote(run.run_id, approved=False, by="anna", comment="holidays")
+        assert (answer.promoted, answer.version) == (False, "2")
+        runs.champion_changed = True
+        with pytest.raises(ChampionChanged):
+            await client.promote(run.run_id)
+        with pytest.raises(Invalid) as raised:
+            await client.promote(run.run_id, by=" ")
+    assert [each.pointer for each in raised.value.errors] == ["/by"]
+    rejected = Promotion(approved=False, by="anna", comment="holidays")
+    assert runs.promotions == [(run.run_id, Promotion()), (run.run_id, rejected)]
+
+
 async def test_a_request_that_was_built_in_python_arrives_as_it_was_meant(runs, opened):
-    request = TrainRequest.model_validate({**BODY, "register": {"name": "flowers"}, "params": {"max_depth": 3}})
+    request = TrainRequest.model_validate(
+        {**BODY, "register": {"name": "flowers"}, "params": {"max_depth": 3}}
+    )
     async with serving(runs) as url, opened(url) as client:
         await client.submit(request)
+    assert runs.submitted == [request]
+
+
+async def test_a_scoring_is_submitted_as_a_training_is(runs, opened):
+    wanted = {"model_uri": "models:/example@champion", "data": BODY["data"]}
+    async with serving(runs) as url, opened(url) as client:
+        run = await client.score(wanted, idempotency_key="k")
+        request = ScoreRequest.model_validate(wanted)
+        assert await client.score(request, idempotency_key="k") == run
+        assert (run.kind, run.model) == (RunKind.SCORE, "models:/example/1")
+        with pytest.raises(Invalid):
+            await client.score({**wanted, "model_uri": "models:/another/1"})
+        with pytest.raises(KeyReused):
+            await client.submit(BODY, idempotency_key="k")
     assert runs.submitted == [request]
 
 
@@ -214,13 +261,31 @@ async def test_an_answer_of_something_else_says_what_it_was(opened, answer, rais
 
 async def test_a_problem_of_an_unknown_type_keeps_its_type_and_status(opened):
     body = '{"type": "teapot", "title": "Teapot", "status": 418, "detail": "short and stout", "errors": []}'
-    async with answering("418 Teapot", body, "application/problem+json") as url, opened(url) as client:
+    async with (
+        answering("418 Teapot", body, "application/problem+json") as url,
+        opened(url) as client,
+    ):
         with pytest.raises(Refused, match="short and stout") as raised:
             await client.models()
-    assert (raised.value.type, raised.value.status, raised.value.problem().title) == ("teapot", 418, "Teapot")
+    assert (raised.value.type, raised.value.status, raised.value.problem().title) == (
+        "teapot",
+        418,
+        "Teapot",
+    )
 
 
-@pytest.mark.parametrize("url", ["localhost:8001", "ftp://host", "http://", "http://host:port", "http://xn--", "http://host..x", "nonsense"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8001",
+        "ftp://host",
+        "http://",
+        "http://host:port",
+        "http://xn--",
+        "http://host..x",
+        "nonsense",
+    ],
+)
 def test_an_address_that_is_none_is_said_at_once(url):
     with pytest.raises(Invalid, match="is not the address of a service"):
         TrainyardClient(url)
@@ -248,7 +313,9 @@ async def test_a_submit_can_wait_for_the_end(runs, opened):
 async def test_a_wait_returns_when_the_run_has_ended(runs, opened):
     async with serving(runs) as url, opened(url) as client:
         run = await client.submit(BODY)
-        ended, _ = await asyncio.gather(client.wait(run.run_id), end(runs, run.run_id, RunStatus.FAILED))
+        ended, _ = await asyncio.gather(
+            client.wait(run.run_id), end(runs, run.run_id, RunStatus.FAILED)
+        )
     assert ended.status == RunStatus.FAILED
 
 
@@ -292,7 +359,9 @@ async def test_a_wait_survives_a_restart_of_the_service(runs, opened):
     async with opened(f"http://127.0.0.1:{port}") as client:
         async with serving(runs, port=port):
             run = await client.submit(BODY)
-            waiting = asyncio.ensure_future(client.wait(run.run_id, on_away=on_away, timeout_seconds=60))
+            waiting = asyncio.ensure_future(
+                client.wait(run.run_id, on_away=on_away, timeout_seconds=60)
+            )
             await runs.waiting.wait()
         await away.wait()
         await runs.change(run.run_id, status=RunStatus.FINISHED)
@@ -308,8 +377,10 @@ class SoonBack(InMemoryRuns):
     def __init__(self, logs, refusals):
         super().__init__(logs)
         self.refusals = refusals
+        self.asked_at = []
 
     async def get(self, run_id):
+        self.asked_at.append(time.monotonic())
         if self.refusals:
             raise self.refusals.pop()
         return await super().get(run_id)
@@ -318,8 +389,61 @@ class SoonBack(InMemoryRuns):
         return None
 
 
+def asking_for(kind, seconds):
+    """The refusal, with this `Retry-After`."""
+    error = kind()
+    error.retry_after_seconds = seconds
+    return error
+
+
+@pytest.mark.parametrize("kind", [Unavailable, QueueFull])
+async def test_a_wait_asks_again_no_sooner_than_retry_after_says(tmp_path, opened, kind):
+    runs = SoonBack(tmp_path, [asking_for(kind, 2)])
+    async with serving(runs) as url, opened(url) as client:
+        run = await client.submit(BODY)
+        await runs.change(run.run_id, status=RunStatus.FINISHED)
+        assert (await client.wait(run.run_id)).status == RunStatus.FINISHED
+    refused, answered = runs.asked_at[:2]
+    assert answered - refused >= 2
+
+
+async def test_a_wait_gives_up_at_once_where_retry_after_is_later_than_its_timeout(
+    tmp_path, opened
+):
+    runs = SoonBack(tmp_path, [asking_for(Unavailable, 50)])
+    async with serving(runs) as url, opened(url) as client:
+        run = await client.submit(BODY)
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(client.wait(run.run_id, timeout_seconds=40), 30)
+    assert len(runs.asked_at) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("86400", 60),
+        ("9" * 5000, 60),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 60),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("soon", 0),
+        ("-3", 0),
+        ("", 0),
+    ],
+)
+async def test_retry_after_is_a_number_or_a_date_and_at_most_a_minute(opened, said, seconds):
+    async with (
+        answering(f"503 Service Unavailable\r\nRetry-After: {said}", "away") as url,
+        opened(url) as client,
+    ):
+        with pytest.raises(Unreachable) as raised:
+            await client.models()
+    assert retry_after_seconds(raised.value) == seconds
+
+
 async def test_a_wait_sits_out_refusals_that_pass(tmp_path, opened):
-    runs = SoonBack(tmp_path, [Unavailable(), QueueFull()])
+    runs = SoonBack(tmp_path, [asking_for(Unavailable, 0), asking_for(QueueFull, 0)])
     told = []
     async with serving(runs) as url, opened(url) as client:
         run = await client.submit(BODY)
@@ -386,12 +510,21 @@ async def test_following_an_unknown_run_or_an_absent_service_says_so(runs, opene
 def test_each_endpoint_says_what_it_does():
     endpoints = {name: getattr(TrainyardClient, name) for name in vars(TrainyardClient.__base__)}
     found = {name: each for name, each in endpoints.items() if isinstance(each, Endpoint)}
-    assert len(found) == 11
+    assert len(found) == 13
     assert all(each.__doc__ for each in found.values())
 
 
 def test_importing_the_client_loads_no_server_library():
-    unwanted = {"fastapi", "starlette", "mlflow", "pandas", "numpy", "pydantic_settings", "uvicorn", "typer"}
+    unwanted = {
+        "fastapi",
+        "starlette",
+        "mlflow",
+        "pandas",
+        "numpy",
+        "pydantic_settings",
+        "uvicorn",
+        "typer",
+    }
     code = "import sys, trainyard.client; print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert unwanted.isdisjoint(done.stdout.split())

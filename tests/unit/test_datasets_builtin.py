@@ -6,21 +6,24 @@ import numpy as np
 import pytest
 from sklearn import datasets as sklearn_datasets
 from sklearn.model_selection import train_test_split
-from trainyard import datasets
 from trainyard.contract import BuiltinData, Split, Task
+from trainyard.datasets import loading
+from trainyard.datasets.access import DataAccess
 from trainyard.errors import InvalidData
-from trainyard.settings import DataAccess
 
 ACCESS = DataAccess(roots=(), data_dir=Path("nowhere"))
 
 
 def load(name: str, task=Task.CLASSIFICATION, kinds=("table",)):
     spec = BuiltinData(source="builtin", name=name)
-    datasets.inspect(spec, task=task, kinds=kinds, access=ACCESS, split=Split())
-    return datasets.load(spec, Split(), task=task, kinds=kinds, access=ACCESS)
+    loading.inspect(spec, task=task, kinds=kinds, access=ACCESS, split=Split())
+    return loading.load(spec, Split(), task=task, kinds=kinds, access=ACCESS)
 
 
-@pytest.mark.parametrize(("name", "rows", "columns"), [("breast_cancer", 569, 30), ("wine", 178, 13), ("iris", 150, 4), ("digits", 1797, 64)])
+@pytest.mark.parametrize(
+    ("name", "rows", "columns"),
+    [("breast_cancer", 569, 30), ("wine", 178, 13), ("iris", 150, 4), ("digits", 1797, 64)],
+)
 def test_a_builtin_table_is_divided_as_a_plain_script_divides_it(name, rows, columns):
     data = load(name)
     x, y = getattr(sklearn_datasets, f"load_{name}")(return_X_y=True, as_frame=True)
@@ -62,6 +65,12 @@ def test_digits_are_images_for_a_model_of_images_and_a_table_for_one_of_tables()
 )
 def test_a_builtin_that_does_not_fit_is_refused_at_submit(name, task, kinds, complaint):
     with pytest.raises(InvalidData) as error:
-        datasets.inspect(BuiltinData(source="builtin", name=name), task=task, kinds=kinds, access=ACCESS, split=Split())
+        loading.inspect(
+            BuiltinData(source="builtin", name=name),
+            task=task,
+            kinds=kinds,
+            access=ACCESS,
+            split=Split(),
+        )
     assert complaint in error.value.detail
     assert error.value.pointer == "/data/name"

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from trainyard.journal import Journal, Measured
+from trainyard.rundir.metric_journal import Journal, Measured
 
 
-def test_what_an_earlier_process_measured_before_the_first_step_is_told_once(tmp_path: Path) -> None:
+def test_what_an_earlier_process_measured_before_the_first_step_is_told_once(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "metrics.jsonl"
     first = Journal(file)
     rounds = [Measured(step, 1000 + step, {"train_log_loss": 1 / step}) for step in (1, 2, 3)]

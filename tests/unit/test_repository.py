@@ -45,10 +45,14 @@ def test_every_setting_is_in_the_example_with_a_line_of_meaning(name: str) -> No
 
 
 IN_COMPOSE_BY_OTHER_MEANS = {
-    "instance", "port", "work_dir", "git_commit",  # the image's own
+    "instance",
+    "port",
+    "work_dir",
+    "git_commit",  # the image's own
     "models_path",  # a model of one's own is built into an image
-    "token_file", "tracking_uri",
-}  # fmt: skip
+    "token_file",
+    "tracking_uri",
+}
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - IN_COMPOSE_BY_OTHER_MEANS))
@@ -77,14 +81,20 @@ def test_the_example_is_accepted_as_it_stands(monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_service_has_a_lock() -> None:
     assert PYPROJECTS
-    assert [path.parent for path in PYPROJECTS if not (path.parent / "requirements.lock").exists()] == []
+    assert [
+        path.parent for path in PYPROJECTS if not (path.parent / "requirements.lock").exists()
+    ] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_lock_holds_exact_versions_with_hashes_and_nothing_of_this_machine(lock: Path) -> None:
     lines = requirements(lock)
     assert lines
-    wrong = [line for line in lines if not re.fullmatch(r"[a-z0-9][a-z0-9._\[\],-]*==[^\s/]+( ; .+)?", line)]
+    wrong = [
+        line
+        for line in lines
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._\[\],-]*==[^\s/]+( ; .+)?", line)
+    ]
     assert not wrong, "no index, no option, no path, no unpinned package belongs in a lock"
     assert "://" not in lock.read_text()
     assert lock.read_text().count("--hash=sha256:") >= len(lines)
@@ -99,8 +109,16 @@ def test_a_lock_holds_no_gpu_libraries_and_no_strangers_trainyard(lock: Path) ->
 def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = re.findall(r"^\.PHONY: (\S+)$", makefile, flags=re.MULTILINE)
-    patterns = re.findall(r"^([a-z]+[/-]%):", makefile, flags=re.MULTILINE)  # make takes no pattern for phony
-    answer = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    patterns = re.findall(
+        r"^([a-z]+[/-]%):", makefile, flags=re.MULTILINE
+    )  # make takes no pattern for phony
+    answer = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     described = dict(re.findall(r"^make (\S+) +(\S.*)$", answer.stdout, flags=re.MULTILINE))
     assert phony
     assert patterns
@@ -109,7 +127,13 @@ def test_make_help_lists_every_target() -> None:
 
 def test_plain_make_shows_the_help() -> None:
     plain, asked = (
-        subprocess.run(["make", "--no-print-directory", *target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            ["make", "--no-print-directory", *target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         for target in ([], ["help"])
     )
     assert plain == asked

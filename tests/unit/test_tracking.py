@@ -4,14 +4,22 @@ from datetime import UTC, datetime
 
 import pytest
 from trainyard.contract import RunStatus, Transition
-from trainyard.tracking import TAG_LIMIT, Kept
+from trainyard.tracking.kept import TAG_LIMIT, Kept
 
-STEPS = [Transition(status=RunStatus.RUNNING, at=datetime(2026, 1, 1, tzinfo=UTC), message=f"step {number}") for number in range(20)]
+STEPS = [
+    Transition(
+        status=RunStatus.RUNNING, at=datetime(2026, 1, 1, tzinfo=UTC), message=f"step {number}"
+    )
+    for number in range(20)
+]
 
 
 def kept_of(metrics: int, transitions: list[Transition]) -> Kept:
     """As it is read back from the tag."""
-    whole = Kept(metrics={f"test_metric_{number}": number / 7 for number in range(metrics)}, transitions=transitions)
+    whole = Kept(
+        metrics={f"test_metric_{number}": number / 7 for number in range(metrics)},
+        transitions=transitions,
+    )
     tag = whole.as_tag()
     assert len(tag) <= TAG_LIMIT
     return Kept.read({"trainyard.outcome": tag})
@@ -20,7 +28,9 @@ def kept_of(metrics: int, transitions: list[Transition]) -> Kept:
 def test_what_fits_is_kept_whole() -> None:
     kept = kept_of(10, STEPS)
     assert kept.transitions == STEPS
-    assert kept.metrics == pytest.approx({f"test_metric_{number}": number / 7 for number in range(10)})
+    assert kept.metrics == pytest.approx(
+        {f"test_metric_{number}": number / 7 for number in range(10)}
+    )
 
 
 def test_metrics_go_before_transitions_because_mlflow_has_them_too() -> None:
@@ -33,3 +43,14 @@ def test_of_too_many_transitions_the_newest_stay() -> None:
     kept = kept_of(10, STEPS * 10)
     assert 0 < len(kept.transitions) < 200
     assert kept.transitions[-1] == STEPS[-1]
+
+
+def test_warnings_are_kept_and_of_too_many_the_first_with_the_number_of_the_others() -> None:
+    few = [f"the column 'c{number}' is constant" for number in range(3)]
+    assert Kept.read({"trainyard.outcome": Kept(warnings=few).as_tag()}).warnings == few
+    tag = Kept(warnings=few * 40, transitions=STEPS).as_tag()
+    assert len(tag) <= TAG_LIMIT
+    kept = Kept.read({"trainyard.outcome": tag})
+    assert kept.warnings[:3] == few
+    assert kept.warnings[-1].startswith(f"{120 - len(kept.warnings) + 1} more warnings")
+    assert kept.transitions == STEPS

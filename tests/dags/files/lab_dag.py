@@ -23,7 +23,9 @@ OPERATORS: dict[str, Any] = {
     "deferred": TrainOperator,
     "in_worker": (lambda **arguments: TrainOperator(deferrable=False, **arguments)),
     "worker_dies": DiesOnce,
-    "short_of_time": (lambda **arguments: TrainOperator(execution_timeout=timedelta(seconds=5), **arguments)),
+    "short_of_time": (
+        lambda **arguments: TrainOperator(execution_timeout=timedelta(seconds=5), **arguments)
+    ),
 }
 
 for name, operator in OPERATORS.items():
@@ -36,7 +38,9 @@ for name, operator in OPERATORS.items():
         operator(task_id="train", conn_id="trainyard_boosting", request=dag.param("request"))
     globals()[name] = dag
 
-with DAG("fifty", schedule=None, params={"requests": Param([], type="array")}, max_active_tasks=64) as fifty:
+with DAG(
+    "many", schedule=None, params={"requests": Param([], type="array")}, max_active_tasks=64
+) as many:
 
     @task
     def requests() -> Any:

@@ -1,0 +1,110 @@
+"""`PromoteOperator` has the service decide: by the run's rule, or as a person answered."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_lab import connections
+from mlflow import MlflowClient
+from servers import ROOT, Server, Yard
+
+PYTHON = ROOT / ".venvs/airflow/bin/python"
+PROGRAM = """
+import json, sys
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from trainyard.airflow import PromoteOperator
+
+run_id, answer = json.loads(sys.argv[1])
+operator = PromoteOperator(
+    task_id="promote", run_id=run_id, conn_id="trainyard_boosting", answer=answer
+)
+try:
+    print(json.dumps({"given": operator.execute({})}))
+except (AirflowFailException, AirflowSkipException) as error:
+    print(json.dumps({type(error).__name__: str(error)}))
+"""
+ANNA = {"responded_by_user": {"id": "1", "name": "anna"}}
+
+
+def trained(yard: Yard, name: str, rounds: int, seed: int = 42) -> dict[str, Any]:
+    """A run that was judged, and waits to be asked for; of other rows where the seed is another."""
+    request = {
+        "model": "xgboost_classifier",
+        "params": {"n_estimators": rounds},
+        "data": {"source": "builtin", "name": "breast_cancer"},
+        "split": {"seed": seed},
+        "register": {"name": name, "promote": {"metric": "test_log_loss", "when": "asked"}},
+    }
+    run = yard.ended(yard.submit(request)["run_id"])
+    assert run["status"] == "FINISHED", run
+    return run
+
+
+@pytest.fixture
+def promote(trainers: Yard, tmp_path: Path) -> Any:
+    """What the task gives, or how it ends."""
+
+    def execute(run: dict[str, Any], answer: dict[str, Any] | None = None) -> dict[str, Any]:
+        environment = {
+            **os.environ,
+            **connections({"boosting": trainers.service.url}),
+            "AIRFLOW_HOME": str(tmp_path),
+            "NO_PROXY": "127.0.0.1",
+        }
+        done = subprocess.run(
+            [PYTHON, "-c", PROGRAM, json.dumps([run["run_id"], answer])],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    return execute
+
+
+@pytest.fixture
+def client(mlflow_server: Server) -> MlflowClient:
+    return MlflowClient(mlflow_server.url)
+
+
+def test_the_better_is_promoted_and_the_worse_is_skipped(
+    trainers: Yard, client: MlflowClient, promote: Any
+) -> None:
+    name = "asked-by-airflow"
+    better, worse = trained(trainers, name, 60), trained(trainers, name, 1)
+    given = promote(better)["given"]
+    assert (given["name"], given["version"], given["aliases"]) == (name, "1", ["champion"])
+    assert given["decision"].startswith("promoted: ")
+    assert promote(better)["given"] == given
+    assert promote(worse)["AirflowSkipException"].startswith("not promoted: test_log_loss is")
+    assert client.get_registered_model(name).aliases == {"champion": "1"}
+
+
+def test_what_a_person_rejected_is_skipped_and_said_on_the_version(
+    trainers: Yard, client: MlflowClient, promote: Any
+) -> None:
+    name = "rejected-in-airflow"
+    run = trained(trainers, name, 10)
+    said = promote(run, {"chosen_options": ["Reject"], **ANNA})["AirflowSkipException"]
+    assert said.startswith("not promoted: rejected by anna; nobody held 'champion'")
+    tags = client.get_model_version(name, "1").tags
+    assert tags["trainyard.promotion.decision"] == said
+    assert not client.get_registered_model(name).aliases
+    approved = promote(run, {"chosen_options": ["Approve"], **ANNA})["given"]
+    assert approved["decision"].endswith("; asked for by anna")
+
+
+def test_a_champion_that_came_meanwhile_on_other_rows_fails_the_task_for_good(
+    trainers: Yard, client: MlflowClient, promote: Any
+) -> None:
+    name = "overtaken"
+    early, late = trained(trainers, name, 60), trained(trainers, name, 10, seed=7)
+    promote(late)
+    assert "train it again" in promote(early)["AirflowFailException"]
+    assert client.get_registered_model(name).aliases == {"champion": "2"}

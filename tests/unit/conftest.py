@@ -1,0 +1,22 @@
+"""Fixtures of the tests that start no program."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+if TYPE_CHECKING:
+    from lives import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator["World"]:
+    """A work directory, a machine and an MLflow, for service after service."""
+    from lives import World
+
+    with structlog.testing.capture_logs():
+        world = World(tmp_path)
+        yield world
+        world.close()

@@ -1,0 +1,112 @@
+"""What the program shows in a terminal of 80 columns: nothing is cut."""
+
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+from trainyard.cli.display import show_datasets, show_model, show_models, show_page, show_run
+from trainyard.contract import (
+    DatasetInfo,
+    Links,
+    ModelInfo,
+    Reason,
+    Registered,
+    Run,
+    RunPage,
+    RunStatus,
+)
+
+
+def info(kind, fields):
+    """As a service says it."""
+    return kind.model_validate_json(json.dumps(fields))
+
+
+RUN = Run(
+    run_id="0123456789abcdef0123456789abcdef",
+    status=RunStatus.FAILED,
+    reason=Reason.TRACKING_UNAVAILABLE,
+    message="MLflow was away",
+    version=9,
+    model="xgboost_classifier",
+    service="boosting",
+    experiment="bank-marketing-of-the-north",
+    experiment_id="1",
+    run_name="nightly",
+    metrics={"validation_root_mean_squared_error": 0.123456, "test_roc_auc": 0.98765},
+    model_uri="models:/m-0123456789abcdef0123456789abcdef",
+    registered=Registered(name="bank-marketing-xgboost", version="12", aliases=["champion"]),
+    submitted_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    links=Links.model_validate({"self": "/a", "logs": "/b", "mlflow": "http://127.0.0.1:5000/#/x"}),
+)
+MODEL = info(
+    ModelInfo,
+    {
+        "name": "xgboost_classifier",
+        "task": "classification",
+        "data": ["table", "images"],
+        "framework": "xgboost-cpu",
+        "framework_version": "3.1.2",
+        "description": "Gradient-boosted trees that tell classes apart, by XGBoost",
+        "params_schema": {
+            "properties": {
+                "early_stopping_rounds": {
+                    "description": "Stop after so many rounds without a better validation metric"
+                }
+            }
+        },
+        "defaults": {"early_stopping_rounds": 20},
+        "example": {},
+    },
+)
+DATA = info(
+    DatasetInfo,
+    {
+        "source": "file",
+        "name": "s3://a-bucket-with-a-name/and/a/folder/of/a/team/bank_marketing.parquet",
+        "task": "classification",
+        "size_bytes": 123456789,
+    },
+)
+
+
+def shown(show, what):
+    """Each word that is shown at 80 columns, none longer than its line."""
+    out = io.StringIO()
+    show(Console(file=out, width=80, highlight=False, markup=False), what)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out.getvalue()
+    return out.getvalue().split()
+
+
+@pytest.mark.parametrize(
+    ("show", "what", "whole"),
+    [
+        (
+            show_page,
+            RunPage(runs=[RUN, RUN]),
+            [RUN.run_id, RUN.model, RUN.experiment, "FAILED", "tracking_unavailable"],
+        ),
+        (
+            show_run,
+            RUN,
+            [RUN.run_id, RUN.model, *RUN.metrics, "bank-marketing-xgboost", "12", RUN.model_uri],
+        ),
+        (show_models, [MODEL, MODEL], [MODEL.name, "classification", "3.1.2", "XGBoost"]),
+        (show_model, MODEL, [f"{MODEL.name}:", "early_stopping_rounds", "20", "validation"]),
+    ],
+)
+def test_nothing_is_cut_at_80_columns(show, what, whole):
+    assert set(whole) <= set(shown(show, what))
+
+
+def test_a_name_that_is_longer_than_the_line_goes_on_in_the_next():
+    assert DATA.name in "".join(shown(show_datasets, [DATA]))
+
+
+def test_what_fits_is_a_table():
+    small = DATA.model_copy(update={"name": "bank.csv"})
+    assert shown(show_datasets, [small])[:5] == ["source", "name", "task", "bytes", "file"]

@@ -1,0 +1,191 @@
+"""Text that holds numbers or dates: what is recognised, what is left alone, and what is not guessed."""
+
+import json
+import re
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trainyard.contract import NumberColumn
+from trainyard.datasets.tables.recognition.choosing import choose
+from trainyard.datasets.tables.recognition.converting import converted
+from trainyard.datasets.tables.recognition.dates import order_of
+from trainyard.datasets.tables.recognition.notation import NOTATIONS, Notation
+from trainyard.datasets.tables.recognition.reading import as_stated, recognised
+from trainyard.errors import InvalidData
+
+MANY = [f"{number / 7:.2f}" for number in range(100)]
+"""Numbers with a decimal point."""
+
+
+def column(*values: str | None) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values[:1], pa.string()), pa.array(values[1:], pa.string())])
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers"),
+    [
+        (["0,126", "-0,132", "0,640"], [0.126, -0.132, 0.64]),
+        (["1.234,5", "12,25", "-7"], [1234.5, 12.25, -7]),
+        (["$280,116", "$1,172,942", "$79"], [280116, 1172942, 79]),
+        (["$280,116", "$779,287"], [280116, 779287]),
+        (["-$1,848.10", "$12.5"], [-1848.1, 12.5]),
+        (["3,50 €", "12,00 €"], [3.5, 12]),
+        (["12%", "7.5 %"], [12, 7.5]),
+        (["1 234,5", "9\u00a0876,25"], [1234.5, 9876.25]),
+        (["1'234.5", "12'000"], [1234.5, 12000]),
+        (["1.5e3", "+2E-2", ".5", "5."], [1500, 0.02, 0.5, 5]),
+        ([" 73.5", "104.4 "], [73.5, 104.4]),
+        (["1.234", "2.345"], [1.234, 2.345]),
+        (["1", "2", None, "3"], [1, 2, None, 3]),
+    ],
+    ids=lambda each: str(each[0]),
+)
+def test_numbers_in_one_notation_are_read_and_said(values, numbers):
+    read = recognised("a", column(*values))
+    assert read.notation is not None
+    assert read.column.to_pylist() == pytest.approx(numbers)
+    assert "the column 'a' holds numbers as text" in read.warnings[0]
+
+
+@pytest.mark.parametrize("mark", ["?", "-", ".", " ", "\\N", "missing", "#DIV/0!", "NA", "k.A."])
+def test_a_mark_among_numbers_is_missing_and_said(mark):
+    read = recognised("hp", column(*MANY, mark, mark))
+    assert read.column.null_count == 2
+    assert read.column[0].as_py() == 0.0
+    assert f"{mark.strip()!r} counts as missing, in 2 of 102 rows" in read.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "doubt"),
+    [
+        (["1,234", "5,678", "12"], "decimal comma or thousands"),
+        (["007", "123", "200"], "begins with a zero"),
+        (["1234567890123456", "1234567890123457"], "more digits"),
+        (["$5", "€7"], "several currencies"),
+        (["12%", "0.12"], "per cent"),
+        (["<20"] * 20 + MANY, "'<20'"),
+        (["A"] + [str(number % 5) for number in range(60)], "'A'"),
+    ],
+    ids=lambda each: str(each)[:20],
+)
+def test_what_cannot_be_told_is_left_as_it_is_with_a_word_and_a_cure(values, doubt):
+    given_column = column(*values)
+    read = recognised("a", given_column)
+    assert read.notation is None
+    assert read.column is given_column
+    assert doubt in read.warnings[0]
+    assert '{"a": {"type": "number", "decimal": ","}}' in read.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["red", "blue", "green"],
+        ["Flat 1", "Flat 2"],
+        ["-", "?", "-"],
+        ["1-5", "6-10"],
+        ["10.0.0.1", "192.168.100.200"],
+        ["5", "5", "5"],
+        [None, None],
+        [],
+    ],
+    ids=str,
+)
+def test_other_text_is_left_alone_without_a_word(values):
+    read = recognised("a", pa.chunked_array([pa.array(values, pa.string())]))
+    assert (read.notation, read.warnings) == (None, ())
+
+
+def test_what_was_written_as_categories_stays_categories():
+    kept = column("1", "2", "3").dictionary_encode()
+    read = recognised("a", kept)
+    assert (read.column, read.warnings) == (kept, ())
+
+
+def test_numbers_at_the_sampled_rows_alone_do_not_make_a_column_of_numbers():
+    """The sample has every 20th row; the others are seen when the whole is read."""
+    values = [f"{row / 8}" if row % 20 == 0 else "1/2" for row in range(1_999 * 20 + 1)]
+    read = recognised("a", pa.chunked_array([values]))
+    assert read.notation is None
+    assert "such as '1/2'" in read.warnings[0]
+
+
+@given(
+    st.lists(st.integers(-(10**9), 10**9).map(lambda cents: cents / 100), min_size=1),
+    st.sampled_from(NOTATIONS),
+)
+def test_what_is_written_in_a_notation_is_read_back(numbers, notation):
+    written = [_written(number, notation) for number in numbers]
+    made = converted(pa.chunked_array([written]), notation)
+    assert made.column.to_pylist() == pytest.approx(numbers)
+    assert not made.marks
+    assert not made.others
+    spelled = [
+        float(re.sub(notation.ignored, "", each).replace(notation.decimal, ".")) for each in written
+    ]
+    assert spelled == pytest.approx(numbers), "as a logged model reads them"
+
+
+def _written(number: float, notation: Notation) -> str:
+    parts = str.maketrans({",": notation.thousands, ".": notation.decimal})
+    return f"{number:,.2f}".translate(parts)
+
+
+@given(st.dictionaries(st.text(max_size=12).map(str.strip), st.integers(1, 9), max_size=20))
+def test_no_text_breaks_the_choice(counts):
+    choice = choose(counts)
+    assert choice is None or choice.notation is not None or choice.doubt
+
+
+@given(st.lists(st.none() | st.text(max_size=12), max_size=30))
+def test_no_text_breaks_a_column(values):
+    read = recognised("a", pa.chunked_array([pa.array(values, pa.string())]))
+    assert len(read.column) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "order"),
+    [
+        (["01/01/2020", "13/01/2020"], "the day first"),
+        (["01/13/2020", "01/02/2020"], "the month first"),
+        (["01/02/2020", "03/04/2020"], "no value tells which"),
+        (["13/01/2020", "01/13/2020"], "in others"),
+        (["31.12.2024", "1.1.25"], "the day first"),
+        (["2020/01/31", "2020-1-1 08:00"], "the year first"),
+    ],
+)
+def test_dates_as_text_are_named_with_their_order(values, order):
+    assert order in str(order_of(Counter(values)))
+    read = recognised("when", column(*values))
+    assert order in read.warnings[0]
+    assert "'when'" in read.warnings[0]
+
+
+@pytest.mark.parametrize("values", [["1/2", "3/4"], ["45/50/2020"], ["red"], []], ids=str)
+def test_what_is_no_date_is_none(values):
+    assert order_of(Counter(values)) is None
+
+
+def test_a_stated_column_is_read_as_it_is_stated():
+    stated = NumberColumn(type="number", decimal=",", missing=["k.A."])
+    read = as_stated("price", column("1,234", "k.A.", "?", "5"), stated)
+    assert read.column.to_pylist() == [1.234, None, None, 5]
+    assert not read.warnings
+    thousands = NumberColumn(type="number", thousands=",")
+    assert as_stated("price", column("1,234", "5"), thousands).column.to_pylist() == [1234, 5]
+
+
+def test_a_stated_column_with_other_text_is_refused_with_the_value_and_the_cure():
+    with pytest.raises(InvalidData) as refused:
+        as_stated("a/b", column("1.5", "12,5", "12,5"), NumberColumn(type="number"))
+    assert refused.value.pointer == "/data/columns/a~1b"
+    assert "'12,5' in 2 rows" in refused.value.detail
+    assert "missing" in refused.value.detail
+
+
+def test_a_notation_is_json():
+    notation = Notation(",", ".")
+    assert json.loads(json.dumps(notation.as_json())) == notation.as_json()

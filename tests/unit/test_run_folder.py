@@ -1,0 +1,47 @@
+"""A run's work directory on disk."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from trainyard.rundir.folder import RunFolder
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ty-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def deep(short: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run's folder whose path leaves no room for sockets, beside a system's temporary folder that does."""
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    path = short / ("deep" * 20) / "run"
+    path.mkdir(parents=True)
+    return RunFolder(path)
+
+
+def test_a_short_temporary_folder_goes_by_its_own_name(short: Path) -> None:
+    folder = RunFolder(short / "run")
+    folder.path.mkdir()
+    assert folder.make_temporary() == folder.temporary
+    assert folder.temporary.is_dir()
+
+
+def test_a_deep_temporary_folder_has_a_short_name_until_the_run_is_closed(deep: RunFolder) -> None:
+    name = deep.make_temporary()
+    assert len(str(name)) <= 60
+    assert name.samefile(deep.temporary)
+    assert deep.make_temporary() == name  # the next attempt's
+    deep.close()
+    assert not name.is_symlink()
+    assert not deep.temporary.exists()
+
+
+def test_a_short_name_that_is_taken_is_left_alone(deep: RunFolder) -> None:
+    deep.temporary_link.mkdir()
+    assert deep.make_temporary() == deep.temporary
+    deep.close()
+    assert deep.temporary_link.is_dir()
