@@ -112,6 +112,10 @@ bench: $(READY) ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
 	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
 
+.PHONY: bench-kills
+bench-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## a thousand runs while processes are killed at random, counted; 15 minutes (KILLS_RUNS=50 for a quick look)
+	@.venvs/dev/bin/python bench/kills.py
+
 .PHONY: bench-isolation
 bench-isolation: .venvs/dev/.ready ## measure the images beside one that holds every framework (needs Docker and 15 GB)
 	@.venvs/dev/bin/python bench/isolation.py
@@ -125,8 +129,9 @@ check: .venvs/dev/.ready ## lint, types, import rules, Dockerfiles, shell script
 	@PATH="$(CURDIR)/.venvs/dev/bin:$$PATH" UV="$(UV)" scripts/check.sh $(SERVICES)
 
 .PHONY: format
-format: .venvs/dev/.ready ## let ruff mend what it can
+format: .venvs/dev/.ready ## format the code, and let ruff mend what it can
 	@.venvs/dev/bin/ruff check --fix --quiet . || true
+	@.venvs/dev/bin/ruff format --quiet .
 
 .PHONY: lock
 lock: .venvs/uv/.ready ## make every lock (UPGRADE=1 takes the newest versions)

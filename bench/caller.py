@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
-from background import Program, Started, free_port, start, stop, wait_until_ready
+from background import Program, free_port, start, stop, wait_until_ready
 from programs import HOME, mlflow
+from sessions import Started
 
 
 class Caller:

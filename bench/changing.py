@@ -40,7 +40,11 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for part in ("common", "services", "requirements", "scripts", "bench/one_image"):
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(
+                ROOT / part,
+                folder / part,
+                ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+            )
         one = folder / KINDS[1].lock
         one.write_text("".join(f"{name}=={version}\n" for name, version in self.ours().items()))
         lock(folder / KINDS[1].source, one)
@@ -60,7 +64,11 @@ class Copy:
     def held_back(self) -> dict[str, str]:
         """Packages of which the one image has another version than a service of ours, and both versions."""
         one = pins_in((self.folder / KINDS[1].lock).read_text())
-        return {name: f"{version} -> {one[name]}" for name, version in self.ours().items() if name in one and one[name] != version}
+        return {
+            name: f"{version} -> {one[name]}"
+            for name, version in self.ours().items()
+            if name in one and one[name] != version
+        }
 
     def change_code(self, _: Kind) -> None:
         """A line that no copy had before, in the service's package."""
@@ -71,9 +79,20 @@ class Copy:
         """LightGBM to the version before; a comment keeps an earlier bench's layer from being taken."""
         source, path = self.folder / kind.source, self.folder / kind.lock
         before = pins_in(path.read_text())
-        source.write_text(re.sub(r"\blightgbm\b(>=[\d.]+)?", f"lightgbm<{before['lightgbm']}", source.read_text(), count=1))
+        source.write_text(
+            re.sub(
+                r"\blightgbm\b(>=[\d.]+)?",
+                f"lightgbm<{before['lightgbm']}",
+                source.read_text(),
+                count=1,
+            )
+        )
         lock(source, path)
-        changed = {name for name, version in pins_in(path.read_text()).items() if before.get(name) != version}
+        changed = {
+            name
+            for name, version in pins_in(path.read_text()).items()
+            if before.get(name) != version
+        }
         if changed != {"lightgbm"}:
             raise RuntimeError(f"expected LightGBM alone to change, not {changed}")
         path.write_text(f"{path.read_text()}# {time.time_ns()}\n")

@@ -15,7 +15,8 @@ NAME = f"trainyard-bench-{os.getpid()}"
 
 def docker(*arguments: Any, stdin: str | None = None) -> str:
     """What the command prints. Its complaints are raised."""
-    done = subprocess.run(["docker", *map(str, arguments)], input=stdin, capture_output=True, text=True, check=False)  # noqa: S607 - as found
+    command = ["docker", *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"docker {arguments[0]}: {done.stderr.strip()[-4000:]}")
     return done.stdout.strip()
@@ -23,7 +24,14 @@ def docker(*arguments: Any, stdin: str | None = None) -> str:
 
 def build(context: Path, dockerfile: str) -> str:
     """The id of the image built from a Dockerfile in the context."""
-    return docker("build", "--quiet", f"--build-arg=PYTHON_IMAGE={BASE}", "--file", context / dockerfile, context)
+    return docker(
+        "build",
+        "--quiet",
+        f"--build-arg=PYTHON_IMAGE={BASE}",
+        "--file",
+        context / dockerfile,
+        context,
+    )
 
 
 def size_mb(image: str) -> float:
@@ -34,8 +42,16 @@ def size_mb(image: str) -> float:
 def python(image: str, script: Path, *arguments: str) -> str:
     """What a script prints in a container of its own, without a network."""
     return docker(
-        "run", "--rm", "--interactive", "--network=none", "--entrypoint=python", image, "-", *arguments, stdin=script.read_text()
-    )  # fmt: skip
+        "run",
+        "--rm",
+        "--interactive",
+        "--network=none",
+        "--entrypoint=python",
+        image,
+        "-",
+        *arguments,
+        stdin=script.read_text(),
+    )
 
 
 @contextmanager
@@ -51,13 +67,26 @@ def network() -> Iterator[None]:
 def start(image: str, name: str, *command: str, **variables: str) -> str:
     """The id of a container in the bench's network, where it goes by its name."""
     given = [f"--env={key}={value}" for key, value in variables.items()]
-    return docker("run", "--detach", "--init", f"--network={NAME}", f"--network-alias={name}", *given, image, *command)
+    return docker(
+        "run",
+        "--detach",
+        "--init",
+        f"--network={NAME}",
+        f"--network-alias={name}",
+        *given,
+        image,
+        *command,
+    )
 
 
 def wait_until_healthy(container: str) -> None:
     """By the health check of its image, which is what `make rebuild-…` waits for."""
     deadline = time.monotonic() + HEALTHY_SECONDS
-    while (state := docker("inspect", "--format", "{{.State.Health.Status}} {{.State.Status}}", container)) != "healthy running":
+    while (
+        state := docker(
+            "inspect", "--format", "{{.State.Health.Status}} {{.State.Status}}", container
+        )
+    ) != "healthy running":
         if time.monotonic() > deadline or "exited" in state:
             raise RuntimeError(f"{state}: {docker('logs', '--tail=20', container)}")
         time.sleep(0.5)  # asking costs a process

@@ -62,7 +62,9 @@ class Bench:
     def sizes(self) -> dict[str, Any]:
         """Over the base image, which all share."""
         base = size_mb(BASE)
-        found = {f"{_key(name)}_mb": round(size_mb(image) - base) for name, image in self.images.items()}
+        found = {
+            f"{_key(name)}_mb": round(size_mb(image) - base) for name, image in self.images.items()
+        }
         return {"size over the base image": {**found, "goals_mb": GOALS_MB}}
 
     def memory(self) -> dict[str, Any]:
@@ -72,16 +74,28 @@ class Bench:
         for name, image in self.images.items():
             printed = python(image, HERE / "imported.py", *IMPORTS.get(name, everything))
             weighed = json.loads(printed.splitlines()[-1])
-            found |= {f"{_key(name)}_mb": weighed["mb"], f"{_key(name)}_import_s": weighed["seconds"]}
+            found |= {
+                f"{_key(name)}_mb": weighed["mb"],
+                f"{_key(name)}_import_s": weighed["seconds"],
+            }
         return {"memory of a process that has imported it": found}
 
     def code(self) -> dict[str, Any]:
         """A line of the service changed, until the service is healthy again."""
-        return {"a code change to a healthy boosting service": {**self.rebuilds(self.copy.change_code, TIMES), "goal": "<= 15 s"}}
+        return {
+            "a code change to a healthy boosting service": {
+                **self.rebuilds(self.copy.change_code, TIMES),
+                "goal": "<= 15 s",
+            }
+        }
 
     def dependency(self) -> dict[str, Any]:
         """LightGBM's version changed, until the service is healthy again."""
-        return {"one dependency changed, to a healthy boosting service": self.rebuilds(self.copy.change_dependency, 1)}
+        return {
+            "one dependency changed, to a healthy boosting service": self.rebuilds(
+                self.copy.change_dependency, 1
+            )
+        }
 
     def rebuilds(self, change: Callable[[Kind], None], times: int) -> dict[str, Any]:
         """Both in turn; the median of each and of the build in it, and each one's every time."""
@@ -96,18 +110,30 @@ class Bench:
                 builds[kind.name].append(time.perf_counter() - started)
                 self.replace(kind)
                 whole[kind.name].append(time.perf_counter() - started)
-        found = {f"{_key(name)}_s": round(statistics.median(seconds), 1) for name, seconds in whole.items()}
-        found |= {f"{_key(name)}_build_s": round(statistics.median(seconds), 1) for name, seconds in builds.items()}
-        return found | {f"{_key(name)}_each_s": [round(each, 1) for each in seconds] for name, seconds in whole.items()}
+        found = {
+            f"{_key(name)}_s": round(statistics.median(seconds), 1)
+            for name, seconds in whole.items()
+        }
+        found |= {
+            f"{_key(name)}_build_s": round(statistics.median(seconds), 1)
+            for name, seconds in builds.items()
+        }
+        return found | {
+            f"{_key(name)}_each_s": [round(each, 1) for each in seconds]
+            for name, seconds in whole.items()
+        }
 
     def replace(self, kind: Kind) -> None:
         """Stop the container there is, start one of the newest image, wait until it is healthy."""
         if old := self.running.pop(kind.name, None):
             remove(old)
         self.running[kind.name] = start(
-            self.images[kind.name], _key(kind.name),
-            TRAINYARD_HOST="0.0.0.0", TRAINYARD_TOKEN="bench-isolation", MLFLOW_TRACKING_URI="http://mlflow:5000",  # noqa: S104, S106 - in a network of its own
-        )  # fmt: skip
+            self.images[kind.name],
+            _key(kind.name),
+            TRAINYARD_HOST="0.0.0.0",  # noqa: S104 - in a network of its own
+            TRAINYARD_TOKEN="bench-isolation",  # noqa: S106 - of this network alone
+            MLFLOW_TRACKING_URI="http://mlflow:5000",
+        )
         wait_until_healthy(self.running[kind.name])
 
     def stop(self) -> None:
@@ -119,7 +145,11 @@ class Bench:
     def containers(self) -> Iterator[None]:
         """An MLflow and one service of each kind, all healthy."""
         with network(), ExitStack() as stack:
-            options = ("--host=0.0.0.0", "--backend-store-uri=sqlite:////tmp/mlflow.db", "--allowed-hosts=mlflow:5000,127.0.0.1:5000")
+            options = (
+                "--host=0.0.0.0",
+                "--backend-store-uri=sqlite:////tmp/mlflow.db",
+                "--allowed-hosts=mlflow:5000,127.0.0.1:5000",
+            )
             mlflow = start(self.images["mlflow"], "mlflow", "server", *options)
             stack.callback(remove, mlflow)
             wait_until_healthy(mlflow)
@@ -131,24 +161,51 @@ class Bench:
 
 def resolutions(copy: Copy) -> Iterator[tuple[str, dict[str, Any]]]:
     """What can stand in one environment, in the resolver's words."""
-    as_ours = [f"apache-airflow=={copy.locked('airflow')['apache-airflow']}", f"fastapi=={copy.locked('boosting')['fastapi']}"]
+    as_ours = [
+        f"apache-airflow=={copy.locked('airflow')['apache-airflow']}",
+        f"fastapi=={copy.locked('boosting')['fastapi']}",
+    ]
     for requirements in (CONTRADICTION, as_ours):
         found = resolve(requirements)
         yield " with ".join(requirements), {"resolves": bool(found.pins), "resolver": found.words}
     lines = (copy.folder / KINDS[1].source).read_text().splitlines()
     newest = resolve([*lines, "torch", "torchvision"])
-    named = ("xgboost-cpu", "lightgbm", "tensorflow-cpu", "keras", "torch", "mlflow", "apache-airflow", "fastapi", "pyarrow")
-    yield "the newest of everything", {
-        "resolves": bool(newest.pins), "packages": len(newest.pins), **{name: newest.pins.get(name) for name in named},
-    }  # fmt: skip
-    yield "packages of which one image has another version than the services", dict(copy.held_back())
+    named = (
+        "xgboost-cpu",
+        "lightgbm",
+        "tensorflow-cpu",
+        "keras",
+        "torch",
+        "mlflow",
+        "apache-airflow",
+        "fastapi",
+        "pyarrow",
+    )
+    yield (
+        "the newest of everything",
+        {
+            "resolves": bool(newest.pins),
+            "packages": len(newest.pins),
+            **{name: newest.pins.get(name) for name in named},
+        },
+    )
+    yield (
+        "packages of which one image has another version than the services",
+        dict(copy.held_back()),
+    )
 
 
 def table(results: dict[str, Any]) -> Table:
     """The figures of the two side by side."""
     found = Table("", "boosting", "tensorflow", "pytorch", "airflow", "mlflow", ONE)
     for name, value in results.items():
-        cells = [next((value[key] for unit in ("mb", "s") if (key := f"{_key(column)}_{unit}") in value), None) for column in (*GOALS_MB, ONE)]
+        cells = [
+            next(
+                (value[key] for unit in ("mb", "s") if (key := f"{_key(column)}_{unit}") in value),
+                None,
+            )
+            for column in (*GOALS_MB, ONE)
+        ]
         if any(cell is not None for cell in cells):
             unit = "s" if "boosting_s" in value else "MB"
             found.add_row(name, *("" if cell is None else f"{cell:,} {unit}" for cell in cells))
@@ -168,7 +225,9 @@ def main() -> None:
             print(f"{name}: {json.dumps(value)}", flush=True)
 
     docker("info")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that containers are taken away then too
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that containers are taken away then too
     with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
         copy = Copy(Path(folder))
         note(dict(resolutions(copy)))
@@ -187,7 +246,6 @@ def main() -> None:
 
 def _key(name: str) -> str:
     return name.replace(" ", "_")
-
 
 
 if __name__ == "__main__":

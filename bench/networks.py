@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import psutil
 from trainyard.contract import BuiltinData, Split, Task
-from trainyard.datasets import load
-from trainyard.settings import DataAccess
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.loading import load
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
@@ -52,12 +52,26 @@ class Images:
     @classmethod
     def found(cls) -> "Images":
         given = Path(os.environ.get("TRAINYARD_TEST_DATA", "/nowhere"))
-        name, data_dir = ("mnist", given) if (given / "mnist").is_dir() else ("digits", BENCH / "data")
+        name, data_dir = (
+            ("mnist", given) if (given / "mnist").is_dir() else ("digits", BENCH / "data")
+        )
         access = DataAccess((), data_dir, (), None)
         split = Split(validation_size=0.0)
-        data = load(BuiltinData(source="builtin", name=name), split, task=Task.CLASSIFICATION, kinds=("images",), access=access)
+        data = load(
+            BuiltinData(source="builtin", name=name),
+            split,
+            task=Task.CLASSIFICATION,
+            kinds=("images",),
+            access=access,
+        )
         archive = BENCH / f"data/{name}.npz"
-        np.savez(archive, x_train=data.train.x, y_train=data.train.y, x_test=data.test.x, y_test=data.test.y)
+        np.savez(
+            archive,
+            x_train=data.train.x,
+            y_train=data.train.y,
+            x_test=data.test.x,
+            y_test=data.test.y,
+        )
         return cls(name, data_dir, archive)
 
 
@@ -79,7 +93,12 @@ class Bench(Caller):
         super().__init__(api)
         self.service, self.images = service, images
         self.python = ROOT / f".venvs/{service}/bin/python"
-        self.example: list[Any] = [self.python, HERE / EXAMPLES[service], images.archive, EXAMPLE_SECONDS]
+        self.example: list[Any] = [
+            self.python,
+            HERE / EXAMPLES[service],
+            images.archive,
+            EXAMPLE_SECONDS,
+        ]
 
     @property
     def trains_networks(self) -> bool:
@@ -88,30 +107,50 @@ class Bench(Caller):
 
     def request(self, seed: int, params: dict[str, Any]) -> dict[str, Any]:
         """A training of the `cnn`."""
-        return {"model": "cnn", "params": params, "data": {"source": "builtin", "name": self.images.name}, "seed": seed}
+        return {
+            "model": "cnn",
+            "params": params,
+            "data": {"source": "builtin", "name": self.images.name},
+            "seed": seed,
+        }
 
     def training(self) -> dict[str, Any]:
         """Time to the accuracy, and the time of a training, each beside its peer."""
-        rounds = self.to_goal() if self.images.name == "mnist" else [self.round(MOST_EPOCHS, seed) for seed in SEEDS]
+        rounds = (
+            self.to_goal()
+            if self.images.name == "mnist"
+            else [self.round(MOST_EPOCHS, seed) for seed in SEEDS]
+        )
         ours, plain = [each.service_s for each in rounds], [each.plain_s for each in rounds]
         alone = figure(ours, plain, "s", goal="<= 1.02x")
         # Beside each other in time, so that a machine that is busy now and then weighs on both of a pair.
-        alone["ratio"] = round(statistics.median(a / b for a, b in zip(ours, plain, strict=True)), 3)
-        epochs, example = rounds[0].epochs, statistics.median(each.example_epoch_s for each in rounds)
+        alone["ratio"] = round(
+            statistics.median(a / b for a, b in zip(ours, plain, strict=True)), 3
+        )
+        epochs, example = (
+            rounds[0].epochs,
+            statistics.median(each.example_epoch_s for each in rounds),
+        )
         found = {
             f"training of cnn on {self.images.name}, {epochs} epochs": alone,
             "an epoch of cnn beside one of the public example": {
-                "service_s": round(statistics.median(ours) / epochs, 3), "plain_s": round(example, 3),
+                "service_s": round(statistics.median(ours) / epochs, 3),
+                "plain_s": round(example, 3),
             },
         }
         if self.images.name == "mnist" and self.service in EPOCHS_TO_GOAL:
             peer = EPOCHS_TO_GOAL[self.service]
-            faster = statistics.median(peer * each.example_epoch_s / each.service_s for each in rounds)
+            faster = statistics.median(
+                peer * each.example_epoch_s / each.service_s for each in rounds
+            )
             found["time of cnn to 99.0% test accuracy on mnist"] = {
-                "service_s": round(statistics.median(ours), 3), "service_epochs": epochs,
+                "service_s": round(statistics.median(ours), 3),
+                "service_epochs": epochs,
                 "service_test_accuracies": [each.test_accuracy for each in rounds],
-                "plain_s_extrapolated": round(peer * example, 1), "plain_epochs": peer,
-                "times_faster": round(faster, 1), "goal": FASTER[self.service],
+                "plain_s_extrapolated": round(peer * example, 1),
+                "plain_epochs": peer,
+                "times_faster": round(faster, 1),
+                "goal": FASTER[self.service],
             }
         return found
 
@@ -130,7 +169,14 @@ class Bench(Caller):
     def round(self, epochs: int, seed: int) -> Round:
         """The three in turn, in another order each time."""
         params = {"epochs": epochs}
-        plain_network: list[Any] = [self.python, HERE / "plain_network.py", self.images.name, self.images.data_dir, THREADS, seed]
+        plain_network: list[Any] = [
+            self.python,
+            HERE / "plain_network.py",
+            self.images.name,
+            self.images.data_dir,
+            THREADS,
+            seed,
+        ]
         run: dict[str, Any] = {}
         example: dict[str, Any] = {}
         plain_s = 0.0
@@ -139,12 +185,17 @@ class Bench(Caller):
             if turn == "service":
                 run, _, _ = self.train(self.request(seed, params))
             elif turn == "plain":
-                plain_s = float(output_of([*map(str, plain_network), json.dumps(params)]).splitlines()[-1])
+                plain_s = float(
+                    output_of([*map(str, plain_network), json.dumps(params)]).splitlines()[-1]
+                )
             else:
                 example = json.loads(output_of([*map(str, self.example)]).splitlines()[-1])
         return Round(
-            epochs, phase_at(run, "evaluating") - phase_at(run, "training"), plain_s,
-            example["seconds"] / example["batches"] * example["batches_an_epoch"], run["metrics"]["test_accuracy"],
+            epochs,
+            phase_at(run, "evaluating") - phase_at(run, "training"),
+            plain_s,
+            example["seconds"] / example["batches"] * example["batches_an_epoch"],
+            run["metrics"]["test_accuracy"],
         )
 
     def first_line(self) -> dict[str, Any]:
@@ -152,27 +203,52 @@ class Bench(Caller):
         warm = []
         for seed in range(11):
             before = time.time()
-            run = self.submit(self.request(seed, {}) | {"data": {"source": "builtin", "name": "digits"}})
+            run = self.submit(
+                self.request(seed, {}) | {"data": {"source": "builtin", "name": "digits"}}
+            )
             while not any(step["phase"] == "loading_data" for step in run["transitions"]):
-                run = self.http.get(run["links"]["self"], params={"wait": 10, "since": run["version"]}).raise_for_status().json()
+                run = (
+                    self.http.get(
+                        run["links"]["self"], params={"wait": 10, "since": run["version"]}
+                    )
+                    .raise_for_status()
+                    .json()
+                )
             self.http.delete(run["links"]["self"]).raise_for_status()
             self.ended(run)
             warm.append(phase_at(run, "loading_data") - before)
-        return {"post to first line": {"median_ms": round(statistics.median(warm[1:]) * 1000, 1), "goal": "<= 50 ms"}}
+        return {
+            "post to first line": {
+                "median_ms": round(statistics.median(warm[1:]) * 1000, 1),
+                "goal": "<= 50 ms",
+            }
+        }
 
 
 def memory_mb(pid: int) -> float:
     """Of a process and all below it, pages that they share counted once."""
     process = psutil.Process(pid)
-    return round(sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)]) / 2**20, 1)
+    return round(
+        sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)])
+        / 2**20,
+        1,
+    )
 
 
-def measured(service: str, tracking_uri: str, images: Images) -> Iterator[tuple[str, dict[str, Any]]]:
+def measured(
+    service: str, tracking_uri: str, images: Images
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Figure by figure; none for a service without a `cnn`."""
     program = trainer(
-        service, port=free_port(), tracking_uri=tracking_uri, name=f"bench-{service}", TRAINYARD_INSTANCE=f"bench-{service}",
-        TRAINYARD_DATA_DIR=str(images.data_dir), TRAINYARD_SLOTS="1", TRAINYARD_THREADS=str(THREADS),
-    )  # fmt: skip
+        service,
+        port=free_port(),
+        tracking_uri=tracking_uri,
+        name=f"bench-{service}",
+        TRAINYARD_INSTANCE=f"bench-{service}",
+        TRAINYARD_DATA_DIR=str(images.data_dir),
+        TRAINYARD_SLOTS="1",
+        TRAINYARD_THREADS=str(THREADS),
+    )
     with up(program) as started:
         fresh = memory_mb(started.pid)
         bench = Bench(f"http://127.0.0.1:{program.port}", service, images)
@@ -180,7 +256,10 @@ def measured(service: str, tracking_uri: str, images: Images) -> Iterator[tuple[
             return
         yield from bench.first_line().items()
         yield from bench.training().items()
-        yield "memory of the idle service", {"fresh_mb": fresh, "after_runs_mb": memory_mb(started.pid), "goal": "<= 700 MB"}
+        yield (
+            "memory of the idle service",
+            {"fresh_mb": fresh, "after_runs_mb": memory_mb(started.pid), "goal": "<= 700 MB"},
+        )
 
 
 def main() -> None:

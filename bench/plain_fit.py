@@ -1,6 +1,6 @@
 """The library alone on a Parquet table: prints the seconds of the fit.
 
-    python plain_fit.py PARQUET TARGET ROUNDS
+python plain_fit.py PARQUET TARGET ROUNDS
 """
 
 import sys
@@ -19,5 +19,7 @@ x_train, x_validation, y_train, y_validation = train_test_split(
 )
 model = XGBClassifier(n_estimators=int(rounds), enable_categorical=True, n_jobs=2, random_state=42)
 started = time.perf_counter()
-model.fit(x_train, y_train, eval_set=[(x_train, y_train), (x_validation, y_validation)], verbose=False)
+model.fit(
+    x_train, y_train, eval_set=[(x_train, y_train), (x_validation, y_validation)], verbose=False
+)
 print(time.perf_counter() - started)

@@ -32,7 +32,11 @@ def main() -> None:
     if not epochs:
         kept = round(len(x) * (1 - HELD_OUT))
         batches, taken = train(network, x[:kept], y[:kept], float(seconds))
-        print(json.dumps({"batches": batches, "seconds": taken, "batches_an_epoch": -(-kept // BATCH)}))
+        print(
+            json.dumps(
+                {"batches": batches, "seconds": taken, "batches_an_epoch": -(-kept // BATCH)}
+            )
+        )
         return
     x_test, y_test = scaled(images["x_test"]), keras.utils.to_categorical(images["y_test"])
     for epoch in range(int(epochs[0])):
@@ -40,7 +44,10 @@ def main() -> None:
         network.fit(x, y, batch_size=BATCH, epochs=1, validation_split=HELD_OUT, verbose=0)
         taken = time.perf_counter() - begun
         _, accuracy = network.evaluate(x_test, y_test, verbose=0)
-        print(json.dumps({"epoch": epoch + 1, "seconds": taken, "test_accuracy": accuracy}), flush=True)
+        print(
+            json.dumps({"epoch": epoch + 1, "seconds": taken, "test_accuracy": accuracy}),
+            flush=True,
+        )
 
 
 def scaled(images: np.ndarray) -> np.ndarray:
@@ -49,12 +56,18 @@ def scaled(images: np.ndarray) -> np.ndarray:
 
 
 def convnet(shape: tuple[int, ...], classes: int) -> keras.Model:
-    network = keras.Sequential([
-        keras.Input(shape),
-        layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(2),
-        layers.Conv2D(64, 3, activation="relu", padding="same" if shape[0] < 10 else "valid"), layers.MaxPooling2D(2),  # noqa: PLR2004 - digits are 8 x 8
-        layers.Flatten(), layers.Dropout(0.5), layers.Dense(classes, activation="softmax"),
-    ])
+    network = keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu", padding="same" if shape[0] < 10 else "valid"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
     network.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
     return network
 

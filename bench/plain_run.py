@@ -1,6 +1,6 @@
 """The script that a service replaces: read, split, fit with autologging, test, log, register.
 
-    python plain_run.py TRACKING_URI CSV TARGET DROP ROUNDS
+python plain_run.py TRACKING_URI CSV TARGET DROP ROUNDS
 """
 
 import sys
@@ -24,9 +24,16 @@ x_train, x_validation, y_train, y_validation = train_test_split(
     x_rest, y_rest, test_size=0.125, random_state=42, stratify=y_rest
 )
 with mlflow.start_run():
-    model = XGBClassifier(n_estimators=int(rounds), enable_categorical=True, n_jobs=2, random_state=42)
-    model.fit(x_train, y_train, eval_set=[(x_train, y_train), (x_validation, y_validation)], verbose=False)
+    model = XGBClassifier(
+        n_estimators=int(rounds), enable_categorical=True, n_jobs=2, random_state=42
+    )
+    model.fit(
+        x_train, y_train, eval_set=[(x_train, y_train), (x_validation, y_validation)], verbose=False
+    )
     predicted = model.predict_proba(x_test)
     mlflow.log_metrics(
-        {"test_roc_auc": roc_auc_score(y_test, predicted[:, 1]), "test_log_loss": log_loss(y_test, predicted)}
+        {
+            "test_roc_auc": roc_auc_score(y_test, predicted[:, 1]),
+            "test_log_loss": log_loss(y_test, predicted),
+        }
     )

@@ -26,7 +26,9 @@ class Pictures(Dataset):
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
         self.x, self.y = x.reshape(x.shape[:3]), y.astype(np.int64)
-        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+        self.transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
+        )
 
     def __len__(self) -> int:
         return len(self.y)
@@ -63,11 +65,18 @@ def main() -> None:
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
     for epoch in range(int(epochs[0])):
         batches, taken = train(network, loader, optimizer, float("inf"))
-        print(json.dumps({"epoch": epoch + 1, "seconds": taken, "test_accuracy": accuracy(network, test)}), flush=True)
+        print(
+            json.dumps(
+                {"epoch": epoch + 1, "seconds": taken, "test_accuracy": accuracy(network, test)}
+            ),
+            flush=True,
+        )
         schedule.step()
 
 
-def train(network: Network, loader: DataLoader, optimizer: torch.optim.Optimizer, seconds: float) -> tuple[int, float]:
+def train(
+    network: Network, loader: DataLoader, optimizer: torch.optim.Optimizer, seconds: float
+) -> tuple[int, float]:
     """An epoch, or as much of one as the time allows; the first two batches, which set things up, are not counted."""
     network.train()
     begun, count = time.perf_counter(), -2

@@ -17,7 +17,12 @@ def figure(ours: list[float], theirs: list[float], unit: str, *, goal: str) -> d
     """Medians side by side, and their ratio."""
     factor = 1000 if unit == "ms" else 1
     a, b = statistics.median(ours) * factor, statistics.median(theirs) * factor
-    return {f"service_{unit}": round(a, 3), f"plain_{unit}": round(b, 3), "ratio": round(a / b, 3), "goal": goal}
+    return {
+        f"service_{unit}": round(a, 3),
+        f"plain_{unit}": round(b, 3),
+        "ratio": round(a / b, 3),
+        "goal": goal,
+    }
 
 
 def ms(values: list[float]) -> float:
@@ -51,12 +56,23 @@ def write(name: str, results: dict[str, Any]) -> None:
     """Keep the figures with the machine they are of, in results/NAME.json."""
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
-    machine = {"cpus": os.cpu_count(), "processor": processor(), "python": platform.python_version()}
-    report = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "results": results}
+    machine = {
+        "cpus": os.cpu_count(),
+        "processor": processor(),
+        "python": platform.python_version(),
+    }
+    report = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine,
+        "results": results,
+    }
     (folder / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 def processor() -> str:
     """What the processor calls itself."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        "unknown",
+    )

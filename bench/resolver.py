@@ -23,23 +23,44 @@ class Resolution:
 def resolve(requirements: Sequence[str]) -> Resolution:
     """The newest that go together; none, with the reason, where none do."""
     done = _compile("-", stdin="\n".join(requirements))
-    return Resolution(pins_in(done.stdout), "\n".join(line.rstrip() for line in done.stderr.strip().splitlines()))
+    return Resolution(
+        pins_in(done.stdout), "\n".join(line.rstrip() for line in done.stderr.strip().splitlines())
+    )
 
 
 def lock(source: Path, output: Path, *options: str) -> None:
     """Lock with hashes; what `output` says already stays where it can."""
-    done = _compile(str(source), "--generate-hashes", "--no-emit-package=trainyard", f"--output-file={output}", *options)
+    done = _compile(
+        str(source),
+        "--generate-hashes",
+        "--no-emit-package=trainyard",
+        f"--output-file={output}",
+        *options,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
 
 
 def pins_in(text: str) -> dict[str, str]:
     """The versions that a lock names, by their package."""
-    return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==([^\s;\\]+)", text, re.MULTILINE))
+    return dict(
+        re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==([^\s;\\]+)", text, re.MULTILINE)
+    )
 
 
 def _compile(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     # Local wheels must not leak into what is resolved, as in scripts/lock.sh.
     environment = {key: value for key, value in os.environ.items() if key != "UV_FIND_LINKS"}
-    command: list[str | Path] = [UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", *PLATFORM, *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=environment)
+    command: list[str | Path] = [
+        UV,
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-header",
+        "--no-annotate",
+        *PLATFORM,
+        *arguments,
+    ]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, env=environment
+    )

@@ -18,9 +18,17 @@ with DAG(
     tags=["ml", "xgboost", "lightgbm", "mlflow"],
     doc_md=__doc__,
     params={
-        "data": Param({"source": "builtin", "name": "breast_cancer"}, type="object", description="The data, as in a request's `data`"),
-        "n_estimators": Param(300, type="integer", minimum=1, maximum=100_000, description="Boosting rounds of each"),
-        "learning_rate": Param(0.1, type="number", exclusiveMinimum=0, maximum=1, description="Shrinkage of each round"),
+        "data": Param(
+            {"source": "builtin", "name": "breast_cancer"},
+            type="object",
+            description="The data, as in a request's `data`",
+        ),
+        "n_estimators": Param(
+            300, type="integer", minimum=1, maximum=100_000, description="Boosting rounds of each"
+        ),
+        "learning_rate": Param(
+            0.1, type="number", exclusiveMinimum=0, maximum=1, description="Shrinkage of each round"
+        ),
     },
 ) as dag:
     trained = {
@@ -32,7 +40,10 @@ with DAG(
                 "params": {each: dag.param(each) for each in ("n_estimators", "learning_rate")},
                 "data": dag.param("data"),
                 "experiment": "compare_models",
-                "register": {"name": REGISTERED},
+                "register": {
+                    "name": REGISTERED,
+                    "promote": {"metric": METRIC, "when": "asked"},
+                },
             },
         )
         for name, model in CANDIDATES.items()
@@ -40,14 +51,14 @@ with DAG(
 
     @task
     def winner(runs: dict[str, dict[str, Any]]) -> Any:
-        """The version with the best metric."""
+        """The run with the best metric."""
         name, run = max(runs.items(), key=lambda each: each[1]["metrics"][METRIC])
         print({each: found["metrics"][METRIC] for each, found in runs.items()}, name)  # noqa: T201 - the task's log
-        return run["registered"]
+        return run["run_id"]
 
     PromoteOperator(
         task_id="promote",
-        registered=winner({name: train.output for name, train in trained.items()}),
-        metric=METRIC,
+        run_id=winner({name: train.output for name, train in trained.items()}),
+        conn_id="trainyard_boosting",
         outlets=[champion_asset(REGISTERED)],
     )

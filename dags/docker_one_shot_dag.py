@@ -15,6 +15,18 @@ from docker.types import Mount
 from trainyard.airflow.pipeline import DEFAULT_ARGS
 
 DATA = os.environ.get("TRAINYARD_ONE_SHOT_DATA")
+RUN_FILE = "/tmp/run.json"  # noqa: S108 - the container's own
+
+
+class TrainOnce(DockerOperator):
+    """Gives on the run that its container wrote into `retrieve_output_path`, as JSON.
+
+    What a container prints cannot serve: standard output and standard error come mixed, also within a line.
+    """
+
+    pickling_library = json
+    """What DockerOperator loads the file with; pickle, its default, would run code that the container chose."""
+
 
 with DAG(
     "docker_one_shot",
@@ -36,10 +48,12 @@ with DAG(
         ),
     },
 ) as dag:
-    train = DockerOperator(
+    train = TrainOnce(
         task_id="train",
         image=os.environ.get("TRAINYARD_ONE_SHOT_IMAGE", "trainyard-boosting:latest"),
-        command=["run", "--json", "{{ params.request | tojson }}"],
+        command=["run", "--output", RUN_FILE, "{{ params.request | tojson }}"],
+        retrieve_output=True,
+        retrieve_output_path=RUN_FILE,
         environment={
             "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI", "http://mlflow:5000"),
             "TRAINYARD_DATA_ROOTS": "/data",
@@ -55,9 +69,10 @@ with DAG(
     )
 
     @task
-    def result(run: str) -> dict[str, Any]:
-        """What TrainOperator gives, out of the last line that the container printed."""
-        found = json.loads(run)
-        return {name: found[name] for name in ("run_id", "status", "model_uri", "registered", "metrics")}
+    def result(run: dict[str, Any]) -> dict[str, Any]:
+        """The part of the run that TrainOperator gives too."""
+        return {
+            name: run[name] for name in ("run_id", "status", "model_uri", "registered", "metrics")
+        }
 
     result(train.output)

@@ -35,7 +35,11 @@ with DAG(
                 endpoint="train",
                 method="POST",
                 # The same key in every try: a retry finds the run rather than training a second one.
-                headers={"Content-Type": "application/json", "Idempotency-Key": "{{ dag.dag_id }}/{{ run_id }}/{{ task.task_id }}", **TOKEN},
+                headers={
+                    "Content-Type": "application/json",
+                    "Idempotency-Key": "{{ dag.dag_id }}/{{ run_id }}/{{ task.task_id }}",
+                    **TOKEN,
+                },
                 data=json.dumps(REQUEST),
                 response_filter=lambda response: response.json()["run_id"],
                 deferrable=deferrable,

@@ -10,14 +10,34 @@ dag = training_pipeline(
     model="mlp",
     data={"source": "builtin", "name": "mnist"},
     params={
-        "epochs": Param(8, type="integer", minimum=1, maximum=10_000, description="Passes over the training rows"),
-        "batch_size": Param(256, type="integer", minimum=1, maximum=65_536, description="Rows a step"),
-        "learning_rate": Param(3e-3, type="number", exclusiveMinimum=0, maximum=10, description="The highest of the schedule"),
+        "epochs": Param(
+            8,
+            type="integer",
+            minimum=1,
+            maximum=10_000,
+            description="Passes over the training rows",
+        ),
+        "batch_size": Param(
+            256, type="integer", minimum=1, maximum=65_536, description="Rows a step"
+        ),
+        "learning_rate": Param(
+            3e-3,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=10,
+            description="The highest of the schedule",
+        ),
         "hidden_units": Param(
-            [512, 256], type="array", items={"type": "integer", "minimum": 1, "maximum": 16_384}, minItems=1, maxItems=20,
+            [512, 256],
+            type="array",
+            items={"type": "integer", "minimum": 1, "maximum": 16_384},
+            minItems=1,
+            maxItems=20,
             description="Units of each hidden layer",
         ),
-        "dropout": Param(0.2, type="number", minimum=0, exclusiveMaximum=1, description="After each hidden layer"),
+        "dropout": Param(
+            0.2, type="number", minimum=0, exclusiveMaximum=1, description="After each hidden layer"
+        ),
     },
     registered="mnist-mlp-tensorflow",
     metric="test_accuracy",

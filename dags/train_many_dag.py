@@ -16,11 +16,19 @@ with DAG(
     doc_md=__doc__,
     params={
         "datasets": Param(
-            ["breast_cancer", "wine", "iris"], type="array", items={"type": "string"}, minItems=1, maxItems=20,
+            ["breast_cancer", "wine", "iris"],
+            type="array",
+            items={"type": "string"},
+            minItems=1,
+            maxItems=20,
             description="Builtin data sets, one a line",
         ),
         "max_depths": Param(
-            [3, 6], type="array", items={"type": "integer", "minimum": 0, "maximum": 64}, minItems=1, maxItems=20,
+            [3, 6],
+            type="array",
+            items={"type": "integer", "minimum": 0, "maximum": 64},
+            minItems=1,
+            maxItems=20,
             description="Depths of the trees",
         ),
     },
@@ -46,5 +54,7 @@ with DAG(
         """The accuracy of each run."""
         return {run["run_id"]: run["metrics"]["test_accuracy"] for run in runs}
 
-    train = TrainOperator.partial(task_id="train", conn_id="trainyard_boosting").expand(request=requests())
+    train = TrainOperator.partial(task_id="train", conn_id="trainyard_boosting").expand(
+        request=requests()
+    )
     summary(train.output)

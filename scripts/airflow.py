@@ -9,7 +9,12 @@ import subprocess
 import sys
 from contextlib import suppress
 
-PARTS = {"api-server": [], "scheduler": ["--skip-serve-logs"], "dag-processor": [], "triggerer": ["--skip-serve-logs"]}
+PARTS = {
+    "api-server": [],
+    "scheduler": ["--skip-serve-logs"],
+    "dag-processor": [],
+    "triggerer": ["--skip-serve-logs"],
+}
 
 
 def main() -> None:
@@ -17,7 +22,9 @@ def main() -> None:
     airflow = sys.argv[1]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     subprocess.run([airflow, "db", "migrate"], check=True)
-    parts = {subprocess.Popen([airflow, name, *options]).pid: name for name, options in PARTS.items()}
+    parts = {
+        subprocess.Popen([airflow, name, *options]).pid: name for name, options in PARTS.items()
+    }
     try:
         pid, status = os.wait()
         sys.exit(f"{parts.get(pid, pid)} ended with {os.waitstatus_to_exitcode(status)}")

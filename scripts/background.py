@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from sessions import Started, end
 
 STOP_SECONDS = 30.0
 
@@ -30,23 +30,6 @@ class Program:
     environment: Mapping[str, str]
     port: int
     ready_url: str
-
-
-@dataclass(frozen=True)
-class Started:
-    """A process that leads a group of its own; `created` tells it from a later one with the same id."""
-
-    pid: int
-    created: float
-
-    @property
-    def alive(self) -> bool:
-        """Whether this very process still runs."""
-        try:
-            process = psutil.Process(self.pid)
-            return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
 
 
 def port_is_free(port: int) -> bool:
@@ -69,7 +52,13 @@ def free_port() -> int:
 
 
 def start(program: Program, home: Path) -> Started:
-    """Start a program in a session of its own, with `NAME.log` and `NAME.pid` in `home`."""
+    """Start a program in a session of its own, with `NAME.log` and `NAME.pid` in `home`.
+
+    What is left of the one before it is ended first: when the first process of MLflow is killed, its workers go on
+    and hold the port.
+    """
+    if not running(program.name, home):
+        stop(program.name, home)
     if not port_is_free(program.port):
         message = f"port {program.port}, which {program.name} needs, is taken by another program; stop that one first"
         raise StartError(message)
@@ -84,72 +73,61 @@ def start(program: Program, home: Path) -> Started:
             start_new_session=True,
         )
     started = Started(process.pid, psutil.Process(process.pid).create_time())
-    pid_file(program.name, home).write_text(json.dumps({"pid": started.pid, "created": started.created}))
+    pid_file(program.name, home).write_text(
+        json.dumps({"pid": started.pid, "created": started.created})
+    )
     return started
 
 
-def wait_until_ready(program: Program, started: Started, home: Path, *, seconds: float = 90.0) -> None:
+def wait_until_ready(
+    program: Program, started: Started, home: Path, *, seconds: float = 90.0
+) -> None:
     """Return when the program answers; raises `StartError` with the end of its log when it does not."""
     deadline = time.monotonic() + seconds
     while not answers(program.ready_url):
         if not started.alive:
             raise StartError(f"{program.name} ended while it started:\n{log_tail(program, home)}")
         if time.monotonic() > deadline:
-            raise StartError(f"{program.name} was not ready after {seconds:.0f} s:\n{log_tail(program, home)}")
+            raise StartError(
+                f"{program.name} was not ready after {seconds:.0f} s:\n{log_tail(program, home)}"
+            )
         time.sleep(0.1)
 
 
 def answers(url: str) -> bool:
-    """Whether this address answers 200."""
+    """Whether this address answers 200, asked with the services' token where one is set."""
+    token = os.environ.get("TRAINYARD_TOKEN")
+    if file := os.environ.get("TRAINYARD_TOKEN_FILE"):
+        token = token or Path(file).read_text().strip()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=5) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
-def running(name: str, home: Path) -> Started | None:
-    """The process of that name which was started earlier and still runs."""
+def recorded(name: str, home: Path) -> Started | None:
+    """The process of that name which was started last, whether it still runs or not."""
     try:
-        found = Started(**json.loads(pid_file(name, home).read_text()))
+        return Started(**json.loads(pid_file(name, home).read_text()))
     except FileNotFoundError:
         return None
-    return found if found.alive else None
+
+
+def running(name: str, home: Path) -> Started | None:
+    """The process of that name which was started earlier and still runs."""
+    found = recorded(name, home)
+    return found if found and found.alive else None
 
 
 def stop(name: str, home: Path) -> bool:
-    """End the program's group: SIGTERM, time to end by itself, SIGKILL. False when it was not running."""
-    found = running(name, home)
-    if found:
-        signal_group(found, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        while group_lives(found.pid) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        signal_group(found, signal.SIGKILL)
+    """End the program and all that it left behind. False when nothing of it was running."""
+    found = recorded(name, home)
+    was_running = bool(found and end(found, seconds=STOP_SECONDS))
     pid_file(name, home).unlink(missing_ok=True)
-    return found is not None
-
-
-def signal_group(leader: Started, number: signal.Signals) -> None:
-    """Send a signal to all that is left of a group."""
-    if group_lives(leader.pid):
-        os.killpg(leader.pid, number)
-
-
-def group_lives(group: int) -> bool:
-    """Whether a process of this group still runs; one that nobody has reaped yet does not."""
-    return any(
-        process.info["status"] != psutil.STATUS_ZOMBIE and process_group(process.pid) == group
-        for process in psutil.process_iter(["status"])
-    )
-
-
-def process_group(pid: int) -> int | None:
-    """A process's group; None when the process is gone."""
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
+    return was_running
 
 
 def log_tail(program: Program, home: Path, lines: int = 20) -> str:

@@ -3,14 +3,15 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 
 from background import Program, StartError, free_port, running, start, stop, wait_until_ready
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from programs import HOME, MLFLOW_PORT, mlflow, trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from trainyard.client import TrainyardClient
 from trainyard.contract import Run, RunStatus, TrainRequest
 
@@ -23,7 +24,9 @@ console = Console(highlight=False)
 def main() -> None:
     """Start, train, show, and stop whatever happens."""
     # The demo shows the defaults; what the caller set for other services stays out of it.
-    for name in [name for name in os.environ if name.startswith(("TRAINYARD_", "MLFLOW_TRACKING_"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("TRAINYARD_", "MLFLOW_TRACKING_"))
+    ]:
         del os.environ[name]
     signal.signal(signal.SIGTERM, end)
     started: list[str] = []
@@ -77,18 +80,28 @@ def bring_up(program: Program, started: list[str]) -> None:
         stop(program.name, HOME)
         started.append(program.name)
         wait_until_ready(program, start(program, HOME), HOME)
-    console.print(f"[green]✓[/] {program.name.removeprefix('demo-'):<9} http://127.0.0.1:{program.port}")
+    console.print(
+        f"[green]✓[/] {program.name.removeprefix('demo-'):<9} http://127.0.0.1:{program.port}"
+    )
 
 
 def train(client: TrainyardClient) -> list[Run]:
     """Submit every model and follow each to its end."""
-    columns = (TextColumn("  {task.description:<20}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("  {task.description:<20}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bars:
         waiting = []
         for model in MODELS:
             run = client.submit(request(model))
             waiting.append((run, bars.add_task(model, total=1, state="waits")))
-        return [client.wait(run.run_id, on_change=lambda now, bar=bar: draw(bars, bar, now)) for run, bar in waiting]
+        return [
+            client.wait(run.run_id, on_change=lambda now, bar=bar: draw(bars, bar, now))
+            for run, bar in waiting
+        ]
 
 
 def request(model: str) -> TrainRequest:
@@ -99,14 +112,21 @@ def request(model: str) -> TrainRequest:
             "data": {"source": "builtin", "name": "breast_cancer"},
             "experiment": "demo",
             "run_name": model,
-            "register": {"name": REGISTERED_MODEL, "promote": {"alias": "champion", "metric": "test_roc_auc"}},
+            "register": {
+                "name": REGISTERED_MODEL,
+                "promote": {"alias": "champion", "metric": "test_roc_auc"},
+            },
         }
     )
 
 
 def draw(bars: Progress, bar: TaskID, run: Run) -> None:
     """Show how far a run is."""
-    state = run.status.value if run.status.ended or run.phase is None else run.phase.value.replace("_", " ")
+    state = (
+        run.status.value
+        if run.status.ended or run.phase is None
+        else run.phase.value.replace("_", " ")
+    )
     if run.status.ended:
         bars.update(bar, total=1, completed=1, state=state)
     elif run.progress:
@@ -115,23 +135,40 @@ def draw(bars: Progress, bar: TaskID, run: Run) -> None:
         bars.update(bar, state=state)
 
 
+def summary(run: Run, version: ModelVersion | None) -> Iterator[str]:
+    """What came of a run, a line a fact, so that a terminal of 80 columns cuts nothing."""
+    yield f"  {run.model}"
+    for name in METRICS:
+        if name in run.metrics:
+            yield f"    {name:<15} {run.metrics[name]:.4f}"
+    if version:
+        yield f"    {'registered':<15} {version.name} version {version.version}"
+        yield f"    {'aliases':<15} {', '.join(version.aliases) or 'none'}"
+    else:
+        yield f"    {run.status.value:<15} {run.message or ''}"
+    yield ""
+
+
 def show(runs: list[Run], registry: MlflowClient) -> None:
     """Print what came out, read back from MLflow's registry, and where to go from here."""
-    table = Table("model", *METRICS, "version", "aliases", title="\nTrained, tested, registered", title_justify="left")
+    console.print("\n[bold]Trained, tested, registered[/]\n")
     for run in runs:
-        figures = [f"{run.metrics[name]:.4f}" if name in run.metrics else "" for name in METRICS]
+        version = None
         if run.registered:
             version = registry.get_model_version(run.registered.name, str(run.registered.version))
-            table.add_row(run.model, *figures, f"{version.name} v{version.version}", ", ".join(version.aliases))
-        else:
-            table.add_row(run.model, *figures, run.status.value, run.message or "")
-    console.print(table)
+        for line in summary(run, version):
+            console.print(line, markup=False, soft_wrap=True)
     address = f"http://127.0.0.1:{MLFLOW_PORT}"
-    console.print("To look closer, [bold]make serve[/] and open", style="default")
-    for run in runs:
-        console.print(f"  {run.model:<20} {address}/#/experiments/{run.experiment_id}/runs/{run.run_id}", soft_wrap=True)
-    console.print(f"  {'the registry':<20} {address}/#/models/{REGISTERED_MODEL}", soft_wrap=True)
-    console.print(f"  {'the API':<20} http://127.0.0.1:8001/docs", soft_wrap=True)
+    console.print("To look closer, [bold]make serve[/] and open")
+    places = {
+        run.model: f"{address}/#/experiments/{run.experiment_id}/runs/{run.run_id}" for run in runs
+    }
+    places |= {
+        "the registry": f"{address}/#/models/{REGISTERED_MODEL}",
+        "the API": "http://127.0.0.1:8001/docs",
+    }
+    for name, place in places.items():
+        console.print(f"  {name}\n    {place}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def mlflow(*, port: int, name: str = "mlflow", workers: int = 2) -> Program:
             f"--workers={workers}",
             f"--backend-store-uri=sqlite:///{store / 'mlflow.db'}",
             f"--artifacts-destination={store / 'artifacts'}",
+            # Uvicorn kills a worker that takes longer than 5 s to import MLflow, as on a busy machine, for ever.
+            "--uvicorn-opts=--timeout-worker-healthcheck 120",
         ],
         # Job execution costs eight processes and half the start-up; nothing here uses it.
         environment={**environment, **QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
@@ -39,7 +41,9 @@ def mlflow(*, port: int, name: str = "mlflow", workers: int = 2) -> Program:
     )
 
 
-def trainer(service: str, *, port: int, tracking_uri: str, name: str = "", **variables: str) -> Program:
+def trainer(
+    service: str, *, port: int, tracking_uri: str, name: str = "", **variables: str
+) -> Program:
     """A trainer's service with the caller's environment, a work directory of its own, and `variables` on top."""
     name = name or service
     work_dir = Path(os.environ.get("TRAINYARD_WORK_DIR", HOME)) / name
@@ -66,7 +70,9 @@ def airflow(*, port: int, tracking_uri: str) -> Program:
     home.mkdir(parents=True, exist_ok=True)
     passwords = home / "passwords.json"
     passwords.write_text('{"admin": "admin"}')
-    addresses = {name: f"http://127.0.0.1:{at}" for name, at in TRAINER_PORTS.items()} | {"mlflow": tracking_uri}
+    addresses = {name: f"http://127.0.0.1:{at}" for name, at in TRAINER_PORTS.items()} | {
+        "mlflow": tracking_uri
+    }
     return Program(
         name="airflow",
         command=[sys.executable, ROOT / "scripts/airflow.py", ROOT / ".venvs/airflow/bin/airflow"],
@@ -74,20 +80,21 @@ def airflow(*, port: int, tracking_uri: str) -> Program:
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-            **{f"AIRFLOW_CONN_TRAINYARD_{name.upper()}": _connection(name, url) for name, url in addresses.items()},
+            **{
+                f"AIRFLOW_CONN_TRAINYARD_{name.upper()}": _connection(name, url)
+                for name, url in addresses.items()
+            },
             **os.environ,
-            # Where the environments of scored models are made with the Python that is found first.
-            "PATH": f"{ROOT / '.venvs/airflow/bin'}:{os.environ['PATH']}",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-            "TRAINYARD_VENVS": str(home / "venvs"),
         },
         port=port,
         ready_url=f"http://127.0.0.1:{port}/api/v2/version",
@@ -98,4 +105,6 @@ def _connection(name: str, url: str) -> str:
     """A service's connection, with the token that `make serve` gave it."""
     host, _, port = url.removeprefix("http://").partition(":")
     token = os.environ.get("TRAINYARD_TOKEN") if name in TRAINER_PORTS else None
-    return json.dumps({"conn_type": "http", "schema": "http", "host": host, "port": int(port), "password": token})
+    return json.dumps(
+        {"conn_type": "http", "schema": "http", "host": host, "port": int(port), "password": token}
+    )

@@ -20,8 +20,13 @@ PASSWORD = os.environ.get("AIRFLOW_ADMIN_PASSWORD", "admin")
 MLFLOW = os.environ.get("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
 PIPELINE = "xgboost_classification_pipeline"
 QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 ]
 
 
@@ -29,7 +34,9 @@ def main() -> None:
     """Take them all."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    )
     if chromium is None:
         sys.exit("no Chromium here: install it, or name it in CHROMIUM")
     with sync_playwright() as playwright:
@@ -54,7 +61,12 @@ def airflow(browser: Browser, folder: Path) -> None:
     page.get_by_role("row").get_by_text(PIPELINE).wait_for()
     shoot(page, folder / "airflow-dags.png")
     take(page, f"{there}/runs/{quote(run)}", "PromoteOperator", folder / "airflow-run.png")
-    take(page, f"{there}/runs/{quote(run)}/tasks/train/details", "Registered model", folder / "airflow-links.png")
+    take(
+        page,
+        f"{there}/runs/{quote(run)}/tasks/train/details",
+        "Registered model",
+        folder / "airflow-links.png",
+    )
     page.goto(there)
     page.get_by_role("button", name="Show Graph").click()
     page.get_by_test_id("rf__wrapper").get_by_text("PromoteOperator").wait_for()
@@ -67,11 +79,20 @@ def airflow(browser: Browser, folder: Path) -> None:
 def mlflow(browser: Browser, folder: Path) -> None:
     """The run that the pipeline trained, and the registered model."""
     page = browser.new_page(viewport={"width": 1360, "height": 850})
-    version = ask(f"{MLFLOW}/api/2.0/mlflow/registered-models/alias?name=xgboost-classification&alias=champion")["model_version"]
+    version = ask(
+        f"{MLFLOW}/api/2.0/mlflow/registered-models/alias?name=xgboost-classification&alias=champion"
+    )["model_version"]
     run = ask(f"{MLFLOW}/api/2.0/mlflow/runs/get?run_id={version['run_id']}")["run"]["info"]
     page.goto(f"{MLFLOW}/#/models/xgboost-classification")
-    page.get_by_role("button", name="Close", exact=True).click()  # MLflow's assistant, which stays closed then
-    take(page, f"{MLFLOW}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}", "test_roc_auc", folder / "mlflow-run.png")
+    page.get_by_role(
+        "button", name="Close", exact=True
+    ).click()  # MLflow's assistant, which stays closed then
+    take(
+        page,
+        f"{MLFLOW}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}",
+        "test_roc_auc",
+        folder / "mlflow-run.png",
+    )
     take(page, f"{MLFLOW}/#/models/xgboost-classification", "champion", folder / "mlflow-model.png")
 
 
@@ -92,7 +113,9 @@ def shoot(page: Page, file: Path) -> None:
 def finished_run() -> str:
     """The newest run of the pipeline that succeeded."""
     login = Request(
-        f"{AIRFLOW}/auth/token", json.dumps({"username": "admin", "password": PASSWORD}).encode(), {"Content-Type": "application/json"}
+        f"{AIRFLOW}/auth/token",
+        json.dumps({"username": "admin", "password": PASSWORD}).encode(),
+        {"Content-Type": "application/json"},
     )
     token = ask(login)["access_token"]
     where = f"{AIRFLOW}/api/v2/dags/{PIPELINE}/dagRuns?state=success&order_by=-id&limit=1"

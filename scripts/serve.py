@@ -2,8 +2,9 @@
 
 import sys
 
-from background import Program, Started, StartError, running, start, stop, wait_until_ready
+from background import Program, StartError, running, start, stop, wait_until_ready
 from programs import AIRFLOW_PORT, HOME, MLFLOW_PORT, TRAINER_PORTS, airflow, mlflow, trainer
+from sessions import Started
 
 TRACKING_URI = f"http://127.0.0.1:{MLFLOW_PORT}"
 
@@ -12,10 +13,15 @@ def main() -> None:
     """`serve.py start SERVICE...`, `serve.py airflow` or `serve.py stop`."""
     match sys.argv[1:]:
         case ["start", *services]:
-            serve([
-                mlflow(port=MLFLOW_PORT),
-                *(trainer(name, port=TRAINER_PORTS[name], tracking_uri=TRACKING_URI) for name in services),
-            ])
+            serve(
+                [
+                    mlflow(port=MLFLOW_PORT),
+                    *(
+                        trainer(name, port=TRAINER_PORTS[name], tracking_uri=TRACKING_URI)
+                        for name in services
+                    ),
+                ]
+            )
         case ["airflow"]:
             serve([airflow(port=AIRFLOW_PORT, tracking_uri=TRACKING_URI)])
         case ["stop"]:
@@ -43,7 +49,10 @@ def bring_up(program: Program, ours: dict[str, Started]) -> None:
     if process is None:
         process = ours[program.name] = start(program, HOME)
     wait_until_ready(program, process, HOME)
-    print(f"{program.name:<11} http://127.0.0.1:{program.port}  {word}, log {HOME.name}/{program.name}.log", flush=True)
+    print(
+        f"{program.name:<11} http://127.0.0.1:{program.port}  {word}, log {HOME.name}/{program.name}.log",
+        flush=True,
+    )
 
 
 def stop_all() -> None:

@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 AIRFLOW=(airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer airflow-worker)
-IMAGES=(boosting tensorflow pytorch mlflow airflow)
+TRAINERS=(boosting tensorflow pytorch)
+IMAGES=("${TRAINERS[@]}" mlflow airflow)
 BASE=${PYTHON_IMAGE:-python:3.11-slim-bookworm}
 
 # One after the other, because the layers of one are the cache of the next; Airflow's parts share one image.
@@ -17,38 +18,54 @@ build() {
     done
 }
 
-# start [--no-deps] SERVICE...: wait until they are healthy, or say which failed and how.
+# start [--no-deps] SERVICE...: wait until they are at work, or say which are not and why.
 start() {
     local options=()
     if [[ $1 == --no-deps ]]; then
         options+=("$1")
         shift
     fi
-    if ! scripts/compose.sh up --detach --no-build "${options[@]}" "$@" || ! become_healthy "$@"; then
+    if ! scripts/compose.sh up --detach --no-build "${options[@]}" "$@" || ! become_ready "$@"; then
         explain >&2
         return 1
     fi
 }
 
-# Not by Compose's --wait, which gives up on a trainer that is unhealthy only until MLflow is back.
-become_healthy() {
-    local deadline=$((SECONDS + 300)) unhealthy_since='' found
+# Not by Compose's --wait: a health check says that a container runs, and a trainer may still wait for MLflow.
+become_ready() {
+    local deadline=$((SECONDS + 300)) stuck_since='' health
     while ((SECONDS < deadline)); do
-        found=$(scripts/compose.sh ps --all --format '{{.Health}}' "$@")
-        if (($(grep --count --line-regexp healthy <<<"$found") == $#)); then
-            return 0
+        health=$(scripts/compose.sh ps --all --format '{{.Health}}' "$@")
+        if (($(grep --count --line-regexp healthy <<<"$health") == $#)); then
+            if ready "$@" >/dev/null; then
+                return 0
+            fi
+            health=unhealthy
         fi
-        if grep --quiet unhealthy <<<"$found"; then
-            unhealthy_since=${unhealthy_since:-$SECONDS}
-            if ((SECONDS - unhealthy_since > 60)); then
+        if grep --quiet unhealthy <<<"$health"; then
+            stuck_since=${stuck_since:-$SECONDS}
+            if ((SECONDS - stuck_since > 60)); then
                 return 1
             fi
         else
-            unhealthy_since=''
+            stuck_since=''
         fi
         sleep 1
     done
     return 1
+}
+
+# Whether each trainer among these services is ready; prints which is not, and why.
+ready() {
+    local service reason failed=0
+    for service in "$@"; do
+        if [[ " ${TRAINERS[*]} " == *" $service "* ]] &&
+            ! reason=$(scripts/compose.sh exec -T "$service" python -m trainyard.api.probe --ready </dev/null 2>&1); then
+            printf '\n%s is not ready:\n%s\n' "$service" "$reason"
+            failed=1
+        fi
+    done
+    return "$failed"
 }
 
 explain() {
@@ -57,6 +74,8 @@ explain() {
         if [[ $health == unhealthy ]]; then
             printf '\n%s is unhealthy:\n' "$name"
             docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$id" | sed '/^$/d' | tail -n 1
+        elif [[ $health == healthy ]]; then
+            ready "$name" || true
         elif [[ $state == restarting || ($state == exited && $exit != 0) ]]; then
             printf '\n%s is %s (exit %s); its last lines:\n' "$name" "$state" "$exit"
             docker logs --tail 5 "$id" 2>&1
@@ -68,7 +87,7 @@ explain() {
 up() {
     mkdir -p "$(setting DATA_PATH ./data)"
     build "${IMAGES[@]}"
-    start postgres redis mlflow "${AIRFLOW[@]}" boosting tensorflow pytorch
+    start postgres redis mlflow "${AIRFLOW[@]}" "${TRAINERS[@]}"
     echo
     printf '%-11s http://127.0.0.1:%s\n' \
         Airflow "$(setting AIRFLOW_PORT 8082)  (user admin, password AIRFLOW_ADMIN_PASSWORD in .env)" \

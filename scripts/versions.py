@@ -4,7 +4,16 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-FRAMEWORKS = ("xgboost", "lightgbm", "tensorflow", "keras", "torch", "lightning", "mlflow", "airflow")
+FRAMEWORKS = (
+    "xgboost",
+    "lightgbm",
+    "tensorflow",
+    "keras",
+    "torch",
+    "lightning",
+    "mlflow",
+    "airflow",
+)
 
 
 def main() -> None:

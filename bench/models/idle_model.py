@@ -32,7 +32,9 @@ class Idle:
         tick = threading.Event()
         for done in range(1, params.rounds + 1):
             tick.wait(0.1)
-            training.report(done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": 1 / done})
+            training.report(
+                done=done, total=params.rounds, unit="rounds", metrics={"train_log_loss": 1 / done}
+            )
         message = f"{data.name} was not trained on: this model only waits"
         raise RuntimeError(message)
 
