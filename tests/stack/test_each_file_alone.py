@@ -40,7 +40,9 @@ def test_trainers_alone_train_into_an_mlflow_that_was_there_before(
         "up", "--detach", "--no-build", "--wait", "--wait-timeout", "120", "boosting", **variables
     )
     # A container is healthy before its service has asked MLflow, which is starting too, about earlier runs.
-    until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").is_success, "the service to be ready")
+    until(
+        lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").is_success, "the service to be ready"
+    )
     with TrainyardClient(f"http://127.0.0.1:{port}", token=token) as client:
         run = client.submit(request_for("boosting", 5), wait_seconds=60)
     assert run.status == "FINISHED", run

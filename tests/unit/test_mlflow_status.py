@@ -1,6 +1,7 @@
 """What MLflow is told of a run, when it is away, slow, or refuses."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,37 @@ def test_a_status_that_mlflow_refuses_is_not_told_for_ever():
         desk.status.tell(desk.run_id, SCHEDULED)
 
     assert at_the_desk(work).mlflow.calls["update_run"] == 1
+
+
+def test_mlflow_is_told_of_one_waiting_run_at_a_time_and_an_end_does_not_queue_behind_them(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    told: list[str] = []
+    answer = threading.Event()
+
+    def hold(run_id: str, status: RunStatus) -> None:
+        told.append(f"{run_id} {status}")
+        answer.wait(60)
+
+    async def burst() -> None:
+        desk = Desk()
+        monkeypatch.setattr(desk.tracking, "set_status", hold)
+        waiting = [
+            desk.tracking.create(experiment_id="0", run_name=None, tags={}).info.run_id
+            for _ in range(3)
+        ]
+        for run_id in waiting:
+            desk.status.made(run_id)
+            desk.status.tell(run_id, SCHEDULED)
+        try:
+            await desk.close()
+            assert desk.statuses[-1] is FAILED
+            assert told == [f"{waiting[0]} SCHEDULED"]
+        finally:
+            answer.set()
+        await desk.blocking.close()
+
+    asyncio.run(burst())
 
 
 def test_the_end_is_the_last_that_mlflow_is_told():

@@ -37,6 +37,7 @@ class MlflowStatus:
         self._told: dict[str, RunStatus] = {}
         self._wanted: dict[str, RunStatus] = {}
         self._telling: dict[str, asyncio.Task[Any]] = {}
+        self._waiting_runs_lane = asyncio.Lock()
 
     def made(self, run_id: str) -> None:
         """MLflow has just made the run, as RUNNING."""
@@ -70,10 +71,24 @@ class MlflowStatus:
 
     async def _tell(self, run_id: str) -> None:
         try:
-            while (status := self._wanted.get(run_id)) not in (None, self._told.get(run_id)):
-                await self._tell_once(run_id, status)
+            while (status := self._due(run_id)) is not None:
+                if status is RunStatus.SCHEDULED:
+                    await self._tell_in_turn(run_id)
+                else:
+                    await self._tell_once(run_id, status)
         finally:
             del self._telling[run_id]
+
+    def _due(self, run_id: str) -> RunStatus | None:
+        """What MLflow does not know of the run yet."""
+        status = self._wanted.get(run_id)
+        return None if status is self._told.get(run_id) else status
+
+    async def _tell_in_turn(self, run_id: str) -> None:
+        """Tell of one waiting run at a time: a burst of submits needs MLflow more, and many start meanwhile."""
+        async with self._waiting_runs_lane:
+            if self._due(run_id) is RunStatus.SCHEDULED:
+                await self._tell_once(run_id, RunStatus.SCHEDULED)
 
     async def _tell_once(self, run_id: str, status: RunStatus) -> None:
         try:
