@@ -110,6 +110,7 @@ test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest
 .PHONY: bench
 bench: $(READY) ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
+	@.venvs/dev/bin/python bench/scoring.py
 	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
 
 .PHONY: bench-kills

@@ -16,22 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import numpy as np
-import pandas as pd
 from mlflow import MlflowClient
-from sklearn.datasets import load_breast_cancer
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
 
 from background import free_port  # noqa: E402 - scripts/ is on the path only now
 from caller import Caller, tracking, up  # noqa: E402
-from programs import HOME, ROOT, trainer  # noqa: E402
+from programs import ROOT, trainer  # noqa: E402
 from report import at, figure, ms, output_of, phase_at, seconds_of, write  # noqa: E402
+from tables import DATA, normal_table, table  # noqa: E402
 
 PYTHON = ROOT / ".venvs/boosting/bin/python"
 POLL_SECONDS = 5.0
-BENCH = HOME / "bench"
 TINY: dict[str, Any] = {
     "model": "xgboost_classifier",
     "params": {"n_estimators": 5},
@@ -93,8 +90,7 @@ class Bench(Caller):
 
     def training_alone(self) -> dict[str, Any]:
         """The fit on 1,000,000 x 20, in a run and in a plain script, taking turns."""
-        path = BENCH / "data/million.parquet"
-        make_million(path)
+        path = normal_table(1)
         request = {
             "model": "xgboost_classifier",
             "params": {"n_estimators": 50},
@@ -152,10 +148,8 @@ class Bench(Caller):
 
 def main() -> None:
     """Start the servers, measure, write, stop."""
-    (BENCH / "data").mkdir(parents=True, exist_ok=True)
-    roots = os.pathsep.join(
-        filter(None, (str(BENCH / "data"), os.environ.get("TRAINYARD_TEST_DATA")))
-    )
+    DATA.mkdir(parents=True, exist_ok=True)
+    roots = os.pathsep.join(filter(None, (str(DATA), os.environ.get("TRAINYARD_TEST_DATA"))))
     results: dict[str, Any] = {}
     with tracking() as tracking_uri:
         service = trainer(
@@ -182,26 +176,6 @@ def main() -> None:
                     results[name] = value
                     print(f"{name}: {json.dumps(value)}", flush=True)
     write("boosting", results)
-
-
-def table() -> tuple[Path, str, list[str]]:
-    """The real table where it is, else one that scikit-learn ships: path, target, columns to drop."""
-    bank = Path(os.environ.get("TRAINYARD_TEST_DATA", "/nowhere")) / "tabular/bank_marketing.csv"
-    if bank.exists():
-        return bank, "y", ["duration"]
-    path = BENCH / "data/breast_cancer.csv"
-    load_breast_cancer(as_frame=True).frame.to_csv(path, index=False)
-    return path, "target", []
-
-
-def make_million(path: Path) -> None:
-    """1,000,000 rows of 20 normal columns, and a target that depends on some of them."""
-    if path.exists():
-        return
-    random = np.random.default_rng(42)
-    x = random.standard_normal((1_000_000, 20))
-    y = (x[:, 0] + x[:, 1] * x[:, 2] + random.standard_normal(len(x)) > 0).astype(np.int64)
-    pd.DataFrame(x, columns=[f"x{i}" for i in range(20)]).assign(y=y).to_parquet(path)
 
 
 async def poll(url: str) -> tuple[int, float]:
