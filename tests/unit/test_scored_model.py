@@ -1,6 +1,7 @@
 """What a model's files say of it, its predictions as a file, and the metrics made of them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 from sklearn.metrics import accuracy_score, log_loss
 from trainyard.contract import Task
 from trainyard.datasets.scoring.rows import RowsToScore, Truth
@@ -191,3 +193,23 @@ def test_metrics_that_are_left_out_say_why(monkeypatch: pytest.MonkeyPatch) -> N
     large.add(Predicted(np.full((4, 2), 0.5), ("a", "b")))
     assert large.metrics() == {}
     assert "8 predictions" in large.left_out
+
+
+class OfTrainyard(Answering):
+    """One that MLflow would look at each value for."""
+
+    def predict(self, x: Any, params: Any = None) -> Any:  # noqa: ARG002 - MLflow's signature
+        raise AssertionError("MLflow looks at each value")
+
+    def unwrap_python_model(self) -> Any:
+        return SimpleNamespace(predict=lambda _context, _x, params: self._answer[params["method"]])
+
+
+def test_a_table_model_of_trainyard_is_asked_without_mlflows_look_at_each_value() -> None:
+    made = description(
+        Schema([ColSpec(DataType.long)]),
+        inputs=Schema([ColSpec(AnyType(), "a", required=False)]),
+        python_function={"artifacts": {"preprocessing": {}, "booster": {}}},
+    )
+    answer = {"predict_proba": pd.DataFrame({"3": [0.1, 0.8], "10": [0.9, 0.2]})}
+    assert ScoredModel(OfTrainyard(made, answer)).predict(ROWS).prediction.tolist() == [10, 3]

@@ -20,7 +20,8 @@ RESAMPLES = 1_000
 MOST_ROWS = 50_000
 """Of more rows, so many are resampled, and the deviations scaled down: the m out of n bootstrap, Bickel, Götze and
 van Zwet (1997), Resampling fewer than n observations."""
-COUNTS_AT_ONCE = 4_000_000
+COUNTS_AT_ONCE = 400_000
+"""A few MB at a time stay in the processor's cache: half the time of ten times as many."""
 
 
 def interval_of_difference(  # noqa: PLR0913 - two models, their rows, and how

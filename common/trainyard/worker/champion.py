@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from mlflow.types.schema import AnyType
 
 from trainyard.contract import Task
 
@@ -78,17 +79,38 @@ def _answer(model: Any, x: Any, task: Task, classes: Sequence[Any] | None) -> Ar
 def answered(model: Any, x: Any, task: Task) -> tuple[Array, list[str] | None]:
     """Values of (n,) and None, or probabilities of (n, labels) and the labels, as the model names them."""
     if task is Task.REGRESSION:
-        values = np.asarray(model.predict(x), dtype=np.float64)
+        values = np.asarray(_asked(model, x), dtype=np.float64)
         if values.size != len(x):
             raise CannotScore(f"it answers {values.shape} for {len(x)} rows, and not a value a row")
         return _finite(values.reshape(-1)), None
-    answer = (
-        model.predict(x, params={"method": "predict_proba"})
-        if takes_method(model.metadata)
-        else model.predict(x)
-    )
+    by_method = takes_method(model.metadata)
+    answer = _asked(model, x, params={"method": "predict_proba"} if by_method else None)
     labels = _labels(model, answer)
     return _finite(np.asarray(answer, dtype=np.float64)), labels
+
+
+def _asked(model: Any, x: Any, params: dict[str, Any] | None = None) -> Any:
+    """What the model answers.
+
+    A model of Trainyard's that takes a table takes any value, and checks the rows itself. MLflow would look at each
+    value before, one by one in Python, only to let it pass: 97% of the time of a scoring. So its code is asked directly.
+    """
+    if isinstance(x, pd.DataFrame) and checks_rows_itself(model.metadata):
+        return model.unwrap_python_model().predict(None, x, params)
+    return model.predict(x, params=params)
+
+
+def checks_rows_itself(description: Any) -> bool:
+    """Whether a model, by its `mlflow.models.Model`, is one of Trainyard's for tables."""
+    flavor = description.flavors.get("python_function") or {}
+    schema = description.get_input_schema()
+    return (
+        "preprocessing" in (flavor.get("artifacts") or ())
+        and takes_method(description)
+        and schema is not None
+        and not schema.is_tensor_spec()
+        and all(isinstance(each.type, AnyType) for each in schema.inputs)
+    )
 
 
 def takes_method(description: Any) -> bool:
