@@ -101,10 +101,11 @@ def test_mlflow_is_told_of_one_waiting_run_at_a_time_and_an_end_does_not_queue_b
     monkeypatch: pytest.MonkeyPatch,
 ):
     told: list[str] = []
-    answer = threading.Event()
+    begun, answer = threading.Event(), threading.Event()
 
     def hold(run_id: str, status: RunStatus) -> None:
         told.append(f"{run_id} {status}")
+        begun.set()
         answer.wait(60)
 
     async def burst() -> None:
@@ -118,6 +119,7 @@ def test_mlflow_is_told_of_one_waiting_run_at_a_time_and_an_end_does_not_queue_b
             desk.status.made(run_id)
             desk.status.tell(run_id, SCHEDULED)
         try:
+            await asyncio.to_thread(begun.wait, 60)
             await desk.close()
             assert desk.statuses[-1] is FAILED
             assert told == [f"{waiting[0]} SCHEDULED"]
