@@ -1,6 +1,5 @@
 """The decision about a promotion, written on the version as tags."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient
@@ -11,8 +10,6 @@ from trainyard.registry.judged import Judged
 from trainyard.registry.promotion import Candidate, Decision, Judgement
 
 NOTE_TAG = "trainyard.promotion."
-AT_ONCE = 4
-"""MLflow takes one tag a call, and asks for the registered model before each."""
 
 
 def write_note(
@@ -26,16 +23,11 @@ def write_note(
         "test_rows": candidate.rows,
         **_about(case.judgement, decision),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "decision": decision.text,
     }
-
-    def write(key: str, value: object) -> None:
+    for key, value in note.items():
         text = "" if value is None else str(value)
         client.set_model_version_tag(name, candidate.version, NOTE_TAG + key, text)
-
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        for written in [threads.submit(write, *tag) for tag in note.items()]:
-            written.result()
-    write("decision", decision.text)
 
 
 def noted(holder: ModelVersion, rule: Promote) -> Decision | None:
