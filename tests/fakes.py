@@ -24,8 +24,9 @@ from trainyard.contract import (
 )
 from trainyard.datasets.access import DataAccess
 from trainyard.field_errors import BadFields
-from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Warned
+from trainyard.launcher.messages import Case, Job, Noted, PhaseEntered, Progressed, Warned
 from trainyard.launcher.protocol import Launcher, Listener, Process
+from trainyard.registry.promotion import Judgement
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
 from trainyard.service import Service
@@ -200,6 +201,10 @@ class FakeLauncher:
         if self.check_error:
             raise self.check_error
         return BadFields(tuple(self.errors), 0)
+
+    async def judge(self, case: Case, access: DataAccess) -> Judgement:  # noqa: ARG002
+        await asyncio.sleep(0)
+        return Judgement(case.holder, incomparable="this machine judges nobody")
 
     async def launch(self, job: Job, listener: Listener) -> Process:
         await asyncio.sleep(0)

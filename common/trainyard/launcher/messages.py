@@ -2,8 +2,8 @@
 
 Each message is one JSON object on a line of its own, parsed once where it arrives, and frozen after.
 
-    service      -> fork server     Check, Fork, Ping
-    fork server  -> service         Ready, Checked, Forked, Alive, Refused, Exited
+    service      -> fork server     Check, Judge, Fork, Ping
+    fork server  -> service         Ready, Checked, Judged, Forked, Alive, Refused, Exited
     run's process -> service        Hello, then PhaseEntered, Progressed, Noted and Warned
     service      -> run's process   Welcome
 """
@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from trainyard.contract import FieldError, ModelInfo, Phase, RunRequest
+from trainyard.contract import FieldError, ModelInfo, Phase, RunRequest, TrainRequest
 from trainyard.datasets.access import DataAccess
+from trainyard.registry.promotion import Judgement
 from trainyard.rundir.records import Submission
 
 
@@ -71,6 +72,34 @@ class Check(Message):
     memory_mb: int
 
 
+class Case(Message):
+    """A version that may take an alias, and the version that holds it and is to be judged on the test rows of its run."""
+
+    request: TrainRequest
+    """Of the run: its data, its split, and the rule in `register.promote`."""
+    name: str
+    """Of the registered model."""
+    version: str
+    holder: str
+
+
+class Judge(Message):
+    """Score a holder on the test rows of a run that has ended, in a process of its own, within these limits."""
+
+    op: Literal["judge"] = "judge"
+    number: int
+    case: Case
+    access: DataAccess
+    threads: int
+    seconds: float
+    memory_mb: int
+
+    @property
+    def request(self) -> TrainRequest:
+        """The run's."""
+        return self.case.request
+
+
 class Fork(Message):
     """Start a run's process."""
 
@@ -87,7 +116,7 @@ class Ping(Message):
     number: int
 
 
-Order = Annotated[Check | Fork | Ping, Field(discriminator="op")]
+Order = Annotated[Check | Judge | Fork | Ping, Field(discriminator="op")]
 
 
 # Fork server to service
@@ -112,6 +141,14 @@ class Checked(Message):
     """Bad fields that are not among the errors, because there are too many."""
     away: str | None = None
     """What did not answer, so that nobody can tell now."""
+
+
+class Judged(Message):
+    """The answer to `Judge`: what was found; None where MLflow did not answer, so that nobody can tell now."""
+
+    kind: Literal["judged"] = "judged"
+    number: int
+    judgement: Judgement | None
 
 
 class Forked(Message):
@@ -145,7 +182,9 @@ class Exited(Message):
     code: int
 
 
-Report = Annotated[Ready | Checked | Forked | Alive | Refused | Exited, Field(discriminator="kind")]
+Report = Annotated[
+    Ready | Checked | Judged | Forked | Alive | Refused | Exited, Field(discriminator="kind")
+]
 
 
 # A run's process to the service
@@ -203,8 +242,10 @@ class Warned(Message):
 Event = Annotated[PhaseEntered | Progressed | Noted | Warned, Field(discriminator="event")]
 """`sequence` grows by one with each event of a process. One that arrives twice, or after a later one, is dropped."""
 
-orders: TypeAdapter[Check | Fork | Ping] = TypeAdapter(Order)
-reports: TypeAdapter[Ready | Checked | Forked | Alive | Refused | Exited] = TypeAdapter(Report)
+orders: TypeAdapter[Check | Judge | Fork | Ping] = TypeAdapter(Order)
+reports: TypeAdapter[Ready | Checked | Judged | Forked | Alive | Refused | Exited] = TypeAdapter(
+    Report
+)
 events: TypeAdapter[PhaseEntered | Progressed | Noted | Warned] = TypeAdapter(Event)
 
 

@@ -24,7 +24,8 @@ from typing import Protocol
 from trainyard.contract import ModelInfo, RunRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.field_errors import BadFields
-from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Warned
+from trainyard.launcher.messages import Case, Job, Noted, PhaseEntered, Progressed, Warned
+from trainyard.registry.promotion import Judgement
 
 Listener = Callable[[PhaseEntered | Progressed | Noted | Warned], None]
 
@@ -84,6 +85,15 @@ class Launcher(Protocol):
 
         Params or data that break that process, or make it too large or too slow, are errors of the request.
         Raises `Unavailable` when nothing can tell now.
+        """
+        ...
+
+    async def judge(self, case: Case, access: DataAccess) -> Judgement:
+        """What is found about the holder on the test rows of the case's run, in a process of its own within limits.
+
+        A holder, or data, that breaks that process, or makes it too large or too slow, cannot be compared, and the
+        judgement says so. Raises `Unavailable` when nothing can tell now. It goes on, and ends within its limits,
+        where the caller is cancelled.
         """
         ...
 

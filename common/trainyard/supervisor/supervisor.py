@@ -80,7 +80,12 @@ class Supervisor:
         self._submissions = self._make_submissions()
         self._queries = Queries(self._known, self._tracking, self._blocking, self._runs_dir)
         self._promotions = Promotions(
-            self._blocking, tracking_uri=settings.tracking_uri, locks=settings.locks
+            self._blocking,
+            tracking_uri=settings.tracking_uri,
+            locks=settings.locks,
+            judge=lambda case: self._launcher.judge(case, settings.data_access),
+            request_of=self._queries.request,
+            spawn=self._spawn,
         )
         self._recovered = False
         self._stopping = False

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy.typing as npt
 from mlflow.entities.model_registry import ModelVersion
@@ -18,7 +18,7 @@ from trainyard.worker.champion import CannotScore, columns_needed, predictions
 from trainyard.worker.drift_report import write_drift
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
-from trainyard.worker.mlflow_logging import RunLog
+from trainyard.worker.holders import Holders
 
 Array = npt.NDArray[Any]
 MOST_BREAKS = 5
@@ -34,6 +34,26 @@ class Tested:
     metrics: dict[str, float]
 
 
+class JudgingLog(Protocol):
+    """Where a judging writes what it finds: a run's log, or nowhere."""
+
+    def say(self, message: str, /) -> object:
+        """Tell people."""
+        ...
+
+    def champion(self, version: str, metrics: Mapping[str, float]) -> None:
+        """What the holder reached, and which version that is."""
+        ...
+
+    def drift(self, max_psi: float) -> None:
+        """How far the column that moved most has moved."""
+        ...
+
+    def holders(self) -> Holders:
+        """What asks MLflow about other runs' models."""
+        ...
+
+
 class Judging:
     """Scores whoever holds the alias, each version once, and logs it beside the run's own metrics."""
 
@@ -44,7 +64,7 @@ class Judging:
         *,
         tested: Tested,
         rows: HeldOutRows,
-        log: RunLog,
+        log: JudgingLog,
         artifacts: Path,
     ) -> None:
         self._name = name
