@@ -10,10 +10,10 @@ from typing import Any
 import mlflow.pyfunc
 import pandas as pd
 import pytest
+from champions import made, noted, other_model, trained
 from mlflow import MlflowClient
 from servers import Yard, until
 from sklearn.metrics import roc_auc_score
-from test_judging import made, noted, other_model, trained
 from waiting_model import WAITING
 
 BY_TIME = {"by": "time", "column": "when", "test_size": 0.25}

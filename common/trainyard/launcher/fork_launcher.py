@@ -13,7 +13,7 @@ import structlog
 
 from trainyard.contract import FieldError, ModelInfo, RunRequest
 from trainyard.datasets.access import DataAccess
-from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.errors import CannotPredict, LaunchRefused, Unavailable
 from trainyard.field_errors import BadFields
 from trainyard.launcher.kept_server import KeptServer
 from trainyard.launcher.messages import (
@@ -27,12 +27,16 @@ from trainyard.launcher.messages import (
     Judge,
     Judged,
     Line,
+    Predict,
+    Predicted,
     Ready,
 )
 from trainyard.launcher.process import ForkedProcess
 from trainyard.launcher.process_id import parsed
 from trainyard.launcher.protocol import Listener
 from trainyard.launcher.run_lines import RunLines, Seat
+from trainyard.peers.predictions import Question
+from trainyard.peers.services import Peers
 from trainyard.registry.promotion import Judgement
 
 FORK_SECONDS = 10.0
@@ -40,7 +44,7 @@ CHECK_ANSWER_SECONDS = 5.0
 """What a check may take beyond its own limit; all together stays below the 60 s that callers wait."""
 NOT_FOR_RUNS = frozenset({"TRAINYARD_TOKEN"})
 """Variables of the service that the models' code need not see."""
-T = TypeVar("T", Checked, Judged)
+T = TypeVar("T", Checked, Judged, Predicted)
 log = structlog.get_logger()
 
 
@@ -59,6 +63,7 @@ class ForkLauncher:
         check_memory_mb: int = 1024,
         judge_seconds: float = 300.0,
         judge_memory_mb: int = 8192,
+        peers: Peers | None = None,
         line_grace_seconds: float = 10.0,
         python: str = sys.executable,
     ) -> None:
@@ -68,6 +73,7 @@ class ForkLauncher:
         self._threads = threads
         self._judge_seconds = judge_seconds
         self._judge_memory_mb = judge_memory_mb
+        self._peers = peers or Peers("")
         self._line_grace_seconds = line_grace_seconds
         self._models: Mapping[str, ModelInfo] = {}
         self._broken: Mapping[str, str] = {}
@@ -146,6 +152,7 @@ class ForkLauncher:
                 number=number,
                 case=case,
                 access=access,
+                peers=self._peers,
                 threads=self._threads,
                 seconds=self._judge_seconds,
                 memory_mb=self._judge_memory_mb,
@@ -163,6 +170,32 @@ class ForkLauncher:
         if found.judgement is None:
             raise Unavailable("MLflow does not answer the process that judges the alias's holder")
         return found.judgement
+
+    async def predict(self, question: Question, access: DataAccess, path: Path) -> str:
+        """Have the fork server predict in a process of its own."""
+
+        def order(number: int) -> Predict:
+            return Predict(
+                number=number,
+                question=question,
+                path=path,
+                access=access,
+                threads=self._threads,
+                seconds=self._judge_seconds,
+                memory_mb=self._judge_memory_mb,
+            )
+
+        found: Predicted = await self._server.ask(
+            order,
+            _as_told,
+            ready_seconds=self._warm_seconds,
+            answer_seconds=self._judge_seconds + CHECK_ANSWER_SECONDS,
+        )
+        if found.away:
+            raise Unavailable("MLflow does not answer the process that predicts")
+        if found.refusal is not None:
+            raise CannotPredict(found.refusal)
+        return found.rows
 
     async def launch(self, job: Job, listener: Listener) -> ForkedProcess:
         """Fork a run's process."""
@@ -205,7 +238,7 @@ class ForkLauncher:
             answer_seconds=FORK_SECONDS,
         )
 
-    def _told(self, report: Ready | Exited | Forked | Checked | Judged) -> None:
+    def _told(self, report: Ready | Exited | Forked | Checked | Judged | Predicted) -> None:
         if isinstance(report, Ready):
             self._models = {each.name: each for each in report.models}
             self._broken = report.broken

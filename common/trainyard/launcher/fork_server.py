@@ -33,11 +33,13 @@ from trainyard.launcher.messages import (
     Judge,
     Message,
     Ping,
+    Predict,
     Ready,
     Refused,
     as_line,
     orders,
 )
+from trainyard.launcher.predicting import made, predict_and_leave
 from trainyard.launcher.process_id import process_id
 from trainyard.launcher.warming import described, get_warm
 from trainyard.rundir.folder import RunFolder
@@ -71,6 +73,13 @@ class ForkServer:
         self._judgings: Looks[Judge] = Looks(
             self.send, connection.close, self._judge, answered, at_once=JUDGINGS_AT_ONCE
         )
+        self._predictions: Looks[Predict] = Looks(
+            self.send, connection.close, self._predict, made, at_once=JUDGINGS_AT_ONCE
+        )
+
+    @property
+    def _looks(self) -> tuple[Looks[Check], Looks[Judge], Looks[Predict]]:
+        return self._checks, self._judgings, self._predictions
 
     def serve(self) -> None:
         """Answer until the service is gone, then end what was forked."""
@@ -79,8 +88,8 @@ class ForkServer:
         while True:
             waits = [self._connection.fileno(), wake, *self._pipes]
             ready, _, _ = select.select(waits, [], [], self._seconds_left())
-            self._checks.read(ready)
-            self._judgings.read(ready)
+            for looks in self._looks:
+                looks.read(ready)
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
@@ -91,8 +100,8 @@ class ForkServer:
                 *lines, buffer = (buffer + received).split(b"\n")
                 for line in lines:
                     self._carry_out(line)
-        self._checks.stop()
-        self._judgings.stop()
+        for looks in self._looks:
+            looks.stop()
         for pid in self._runs:
             kill(pid)
 
@@ -108,6 +117,9 @@ class ForkServer:
             return
         if isinstance(order, Ping):
             self.send(Alive(number=order.number))
+            return
+        if isinstance(order, Predict):
+            self._predictions.add(order, None)
             return
         request = order.job.submission.request if isinstance(order, Fork) else order.request
         trainer = self._catalogue.trainers.get(request.model)
@@ -135,12 +147,16 @@ class ForkServer:
     def _judge(self, order: Judge, trainer: Trainer | None, pipe: int) -> NoReturn:
         judge_and_leave(order, trainer, pipe, self._pools)
 
+    def _predict(self, order: Predict, trainer: Trainer | None, pipe: int) -> NoReturn:
+        del trainer  # the model is MLflow's
+        predict_and_leave(order, pipe, self._pools)
+
     @property
     def _pipes(self) -> list[int]:
-        return [*self._checks.pipes, *self._judgings.pipes]
+        return [pipe for looks in self._looks for pipe in looks.pipes]
 
     def _seconds_left(self) -> float | None:
-        left = [each.seconds_left() for each in (self._checks, self._judgings)]
+        left = [each.seconds_left() for each in self._looks]
         return min((seconds for seconds in left if seconds is not None), default=None)
 
     def _fork(self, order: Fork, trainer: Trainer | None) -> None:
@@ -180,8 +196,7 @@ class ForkServer:
             if not pid:
                 return
             code = os.waitstatus_to_exitcode(status)
-            looked = self._checks.ended(pid, code) or self._judgings.ended(pid, code)
-            if not looked and pid in self._runs:
+            if not any(looks.ended(pid, code) for looks in self._looks) and pid in self._runs:
                 kill_group(pid)
                 self.send(Exited(process_id=self._runs.pop(pid), code=code))
 

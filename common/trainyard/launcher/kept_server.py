@@ -28,6 +28,8 @@ from trainyard.launcher.messages import (
     Judge,
     Judged,
     Ping,
+    Predict,
+    Predicted,
     Ready,
     Refused,
     as_line,
@@ -52,7 +54,7 @@ class KeptServer:
         command: Sequence[str],
         environment: Mapping[str, str],
         *,
-        on_report: Callable[[Ready | Exited | Forked | Checked | Judged], None],
+        on_report: Callable[[Ready | Exited | Forked | Checked | Judged | Predicted], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._command = command
@@ -81,7 +83,7 @@ class KeptServer:
 
     async def ask(
         self,
-        order: Callable[[int], Check | Judge | Fork],
+        order: Callable[[int], Check | Judge | Predict | Fork],
         accept: Callable[[Any], Answer],
         *,
         ready_seconds: float,
@@ -106,7 +108,7 @@ class KeptServer:
 
     async def _answer(
         self,
-        order: Callable[[int], Check | Judge | Fork | Ping],
+        order: Callable[[int], Check | Judge | Predict | Fork | Ping],
         accept: Callable[[Any], Answer],
         seconds: float,
     ) -> Answer:
@@ -170,7 +172,9 @@ class KeptServer:
                 except ValueError:
                     log.warning("the fork server's line was too long", limit=LONGEST_LINE_BYTES)
 
-    def _told(self, report: Ready | Checked | Judged | Forked | Alive | Refused | Exited) -> None:
+    def _told(
+        self, report: Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited
+    ) -> None:
         if isinstance(report, Ready | Exited):
             self._on_report(report)
             if isinstance(report, Ready):

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Generic, NoReturn, TypeVar
 
 from trainyard.launcher.forking import fork, kill, kill_group
-from trainyard.launcher.messages import Check, Judge, Message
+from trainyard.launcher.messages import Check, Judge, Message, Predict
 from trainyard.trainer import Trainer
 
 LONGEST_ANSWER_BYTES = 8 * 1024 * 1024
-Ordered = TypeVar("Ordered", Check, Judge)
+Ordered = TypeVar("Ordered", Check, Judge, Predict)
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 Each message is one JSON object on a line of its own, parsed once where it arrives, and frozen after.
 
-    service      -> fork server     Check, Judge, Fork, Ping
-    fork server  -> service         Ready, Checked, Judged, Forked, Alive, Refused, Exited
+    service      -> fork server     Check, Judge, Predict, Fork, Ping
+    fork server  -> service         Ready, Checked, Judged, Predicted, Forked, Alive, Refused, Exited
     run's process -> service        Hello, then PhaseEntered, Progressed, Noted and Warned
     service      -> run's process   Welcome
 """
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trainyard.contract import FieldError, ModelInfo, Phase, RunRequest, TrainRequest
 from trainyard.datasets.access import DataAccess
+from trainyard.peers.predictions import Question
+from trainyard.peers.services import Peers
 from trainyard.registry.promotion import Judgement
 from trainyard.rundir.records import Submission
 
@@ -56,6 +58,8 @@ class Job(Message):
     halvings: int = 0
     environment: dict[str, str] = {}
     """Variables set before the framework starts any thread or touches a GPU."""
+    peers: Peers = Peers("")
+    """The other services."""
 
 
 # Service to fork server
@@ -90,6 +94,7 @@ class Judge(Message):
     number: int
     case: Case
     access: DataAccess
+    peers: Peers
     threads: int
     seconds: float
     memory_mb: int
@@ -98,6 +103,20 @@ class Judge(Message):
     def request(self) -> TrainRequest:
         """The run's."""
         return self.case.request
+
+
+class Predict(Message):
+    """Have a model predict the test rows of a run of another service, in a process of its own, within these limits."""
+
+    op: Literal["predict"] = "predict"
+    number: int
+    question: Question
+    path: Path
+    """Where the predictions go, as a file of NumPy's."""
+    access: DataAccess
+    threads: int
+    seconds: float
+    memory_mb: int
 
 
 class Fork(Message):
@@ -116,7 +135,7 @@ class Ping(Message):
     number: int
 
 
-Order = Annotated[Check | Judge | Fork | Ping, Field(discriminator="op")]
+Order = Annotated[Check | Judge | Predict | Fork | Ping, Field(discriminator="op")]
 
 
 # Fork server to service
@@ -151,6 +170,18 @@ class Judged(Message):
     judgement: Judgement | None
 
 
+class Predicted(Message):
+    """The answer to `Predict`: the file is there, or why not."""
+
+    kind: Literal["predicted"] = "predicted"
+    number: int
+    rows: str = ""
+    """The digest of the test rows."""
+    refusal: str | None = None
+    away: bool = False
+    """Whether MLflow did not answer, so that nobody can tell now."""
+
+
 class Forked(Message):
     """The answer to `Fork`: the process runs."""
 
@@ -183,7 +214,8 @@ class Exited(Message):
 
 
 Report = Annotated[
-    Ready | Checked | Judged | Forked | Alive | Refused | Exited, Field(discriminator="kind")
+    Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited,
+    Field(discriminator="kind"),
 ]
 
 
@@ -242,9 +274,9 @@ class Warned(Message):
 Event = Annotated[PhaseEntered | Progressed | Noted | Warned, Field(discriminator="event")]
 """`sequence` grows by one with each event of a process. One that arrives twice, or after a later one, is dropped."""
 
-orders: TypeAdapter[Check | Judge | Fork | Ping] = TypeAdapter(Order)
-reports: TypeAdapter[Ready | Checked | Judged | Forked | Alive | Refused | Exited] = TypeAdapter(
-    Report
+orders: TypeAdapter[Check | Judge | Predict | Fork | Ping] = TypeAdapter(Order)
+reports: TypeAdapter[Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited] = (
+    TypeAdapter(Report)
 )
 events: TypeAdapter[PhaseEntered | Progressed | Noted | Warned] = TypeAdapter(Event)
 

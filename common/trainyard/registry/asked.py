@@ -19,6 +19,7 @@ from trainyard.registry.mlflow_registry import conflicts, promote, registered
 from trainyard.registry.notes import write_note
 from trainyard.registry.promotion import Decision, Judgement, decide, rejected
 from trainyard.registry.recorded import candidate_of, recorded
+from trainyard.registry.turn import Turns
 
 
 class Unjudged(ChampionChanged):
@@ -37,6 +38,7 @@ def promote_when_asked(  # noqa: PLR0913 - what a decision is made of, each by n
     word: Promotion,
     locks: Path,
     judged: Mapping[str, Judgement] | None = None,
+    turns: Turns | None = None,
 ) -> Registered:
     """Decide about the version of a run that was judged, and note it on the version.
 
@@ -57,6 +59,7 @@ def promote_when_asked(  # noqa: PLR0913 - what a decision is made of, each by n
         locks=locks,
         judge=_remembering(client, own, case, judged or {}),
         word=word,
+        turns=turns,
     )
     return registered(client, name=name, version=version, decision=decision)
 

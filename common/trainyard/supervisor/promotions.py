@@ -9,14 +9,21 @@ from typing import Any
 from mlflow import MlflowClient
 
 from trainyard.contract import Promotion, Registered, Run, RunRequest, RunStatus, TrainRequest
-from trainyard.errors import CannotPromote, RegistryConflict, Unavailable
+from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict, Unavailable
 from trainyard.launcher.messages import Case
+from trainyard.peers.calling import PeerAway
+from trainyard.peers.services import Peers
+from trainyard.peers.turns import TurnsAmongServices
 from trainyard.registry.asked import Unjudged, promote_when_asked
-from trainyard.registry.promotion import Judgement
+from trainyard.registry.mlflow_registry import taken
+from trainyard.registry.promotion import Decision, Judgement
+from trainyard.registry.turn import AnotherHolder, Turn
 from trainyard.supervisor.blocking import Blocking
 
 HOLD_SECONDS = 50.0
 """How long a call is held; below the 60 s that callers wait."""
+PATIENCE_SECONDS = 5.0
+"""How long the service that decides for all is asked again."""
 MOST_HOLDERS = 5
 """Holders that are judged for one promotion: each one took the alias while the one before was judged."""
 Asked = tuple[str, str]
@@ -35,6 +42,7 @@ class Promotions:
         *,
         tracking_uri: str,
         locks: Path,
+        peers: Peers,
         judge: Callable[[Case], Awaitable[Judgement]],
         request_of: Callable[[str], Awaitable[RunRequest | None]],
         spawn: Callable[[Coroutine[Any, Any, Registered]], asyncio.Task[Registered]],
@@ -42,6 +50,10 @@ class Promotions:
         self._blocking = blocking
         self._client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         self._locks = locks
+        self._peers = peers
+        self._turns = TurnsAmongServices(
+            self._client, peers, locks, patience_seconds=PATIENCE_SECONDS
+        )
         self._judge = judge
         self._request_of = request_of
         self._spawn = spawn
@@ -106,8 +118,27 @@ class Promotions:
             word=word,
             locks=self._locks,
             judged=dict(judged),
+            turns=self._turns,
         )
         try:
             return await self._blocking.mlflow(decided)
+        except RegistryConflict as error:
+            raise CannotPromote(error.detail) from error
+        except PeerAway as error:
+            raise Unavailable(error.detail) from error
+
+    async def decide(self, turn: Turn) -> Decision:
+        """Decide for another service. Raises `ChampionChanged` where another version holds the alias than was judged."""
+        if self._peers.decider is not None:
+            raise CannotPromote(
+                f"{self._peers.decider} decides about promotions, and not {self._peers.own}: give all services the same"
+                " TRAINYARD_SERVICES, in the same order"
+            )
+        try:
+            return await self._blocking.mlflow(
+                partial(taken, self._client, turn, locks=self._locks)
+            )
+        except AnotherHolder as error:
+            raise ChampionChanged from error
         except RegistryConflict as error:
             raise CannotPromote(error.detail) from error

@@ -5,7 +5,6 @@ The run stays as it ended, so nothing is logged in it.
 
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -22,11 +21,9 @@ from trainyard.tracking.availability import is_away
 from trainyard.trainer import Trainer
 from trainyard.worker.champion import CannotScore, columns_needed, predictions
 from trainyard.worker.held_out_rows import HeldOutRows
-from trainyard.worker.holders import Holders
 from trainyard.worker.judging import Judging, Tested
-
-AWAY_SECONDS = 10.0
-"""How long MLflow is waited for: somebody waits for the answer."""
+from trainyard.worker.peer_predictions import Elsewhere
+from trainyard.worker.unlogged import Unlogged
 
 
 def judged(order: Judge, trainer: Trainer) -> Judgement:
@@ -52,7 +49,7 @@ def judged(order: Judge, trainer: Trainer) -> Judgement:
 
 
 def _judging(
-    order: Judge, trainer: Trainer, own: ModelVersion, log: "Unlogged", folder: Path
+    order: Judge, trainer: Trainer, own: ModelVersion, log: Unlogged, folder: Path
 ) -> Judging:
     """A judge that knows the run's own answers. Raises `CannotScore` and `InvalidData`."""
     request = order.request
@@ -78,6 +75,7 @@ def _judging(
         rows=rows,
         log=log,
         artifacts=folder,
+        elsewhere=Elsewhere(order.peers, request),
     )
 
 
@@ -86,34 +84,3 @@ def _rule(order: Judge) -> Promote:
     if register is None or register.promote is None:
         raise TypeError("a run that asks for no promotion has nothing to be judged by")
     return register.promote
-
-
-class Unlogged:
-    """What a judging says, where it is not a run's: to the service's own log, and not to MLflow."""
-
-    def __init__(self, client: MlflowClient) -> None:
-        self._client = client
-
-    def say(self, message: str) -> object:
-        """Print it."""
-        print(message, flush=True)  # noqa: T201 - the service's log
-        return None
-
-    def champion(self, version: str, metrics: Mapping[str, float]) -> None:
-        """Nothing: the run stays as it ended."""
-
-    def drift(self, max_psi: float) -> None:
-        """Nothing, likewise."""
-
-    def holders(self) -> Holders:
-        """What asks MLflow about runs and models."""
-        return Holders(
-            self._client, patience_seconds=AWAY_SECONDS, answers=self._answers, say=self.say
-        )
-
-    def _answers(self) -> bool:
-        try:
-            self._client.search_experiments(max_results=1)
-        except MlflowException as error:
-            return not is_away(error)
-        return True

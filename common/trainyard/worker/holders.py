@@ -22,6 +22,10 @@ PAUSES_SECONDS = (1.0, 4.0)
 T = TypeVar("T")
 
 
+class NotHere(CannotScore):
+    """A library that the model needs is not in this service; another may have it."""
+
+
 class Holders:
     """Asks MLflow, patiently while it is away. What an MLflow that answers does not have is `CannotScore`, or None."""
 
@@ -54,9 +58,7 @@ class Holders:
         except (CannotScore, TrackingUnavailable):
             raise
         except ModuleNotFoundError as error:
-            raise CannotScore(
-                f"this service does not have {error.name!r}, which it needs"
-            ) from error
+            raise NotHere(f"this service does not have {error.name!r}, which it needs") from error
         except Exception as error:  # whatever its code or its files raise
             raise CannotScore(f"it does not load ({type(error).__name__}: {error})") from error
 

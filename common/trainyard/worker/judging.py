@@ -1,6 +1,6 @@
 """The holder of an alias, judged on the test rows of the run that may replace it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from trainyard.worker.champion import CannotScore, columns_needed, predictions
 from trainyard.worker.drift_report import write_drift
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
-from trainyard.worker.holders import Holders
+from trainyard.worker.holders import Holders, NotHere
 
 Array = npt.NDArray[Any]
 MOST_BREAKS = 5
@@ -66,6 +66,7 @@ class Judging:
         rows: HeldOutRows,
         log: JudgingLog,
         artifacts: Path,
+        elsewhere: Callable[[ModelVersion, Data, str], Array],
     ) -> None:
         self._name = name
         self._rule = rule
@@ -73,6 +74,7 @@ class Judging:
         self._rows = rows
         self._log = log
         self._artifacts = artifacts
+        self._elsewhere = elsewhere
         self._holders = log.holders()
         self._judged: dict[str, Judgement] = {}
         self.metrics: dict[str, float] = {}
@@ -119,9 +121,13 @@ class Judging:
     def _scored(self, holder: ModelVersion) -> tuple[dict[str, float], Array]:
         """The holder's test metrics and predictions. Raises `CannotScore`."""
         data = self._tested.data
-        model = self._holders.model(holder)
-        x = self._rows.x(columns_needed(model.metadata))
-        predicted = predictions(model, x, data.task, data.classes)
+        try:
+            model = self._holders.model(holder)
+        except NotHere as error:
+            predicted = self._elsewhere(holder, data, str(error))
+        else:
+            x = self._rows.x(columns_needed(model.metadata))
+            predicted = predictions(model, x, data.task, data.classes)
         return evaluate(data.task, predicted, data.test, data.classes, "test"), predicted
 
     def _interval(self, predicted: Array, value: float) -> Interval | None:
