@@ -15,9 +15,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from trainyard.contract import Promote, Promotion, Register, Registered, When
-from trainyard.errors import RegistryConflict
+from trainyard.errors import CannotPromote, RegistryConflict
 from trainyard.registry.aliases import holder_of, move, move_back
-from trainyard.registry.judged import Judged, keep
+from trainyard.registry.judged import Judged, keep, kept
 from trainyard.registry.lock import model_lock
 from trainyard.registry.notes import noted, write_note
 from trainyard.registry.promotion import (
@@ -181,8 +181,31 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
             return before
         if _number(now) != turn.holder:
             raise AnotherHolder
-        candidate = candidate_of(client, client.get_model_version(name, version), rule.metric)
+        own = client.get_model_version(name, version)
+        candidate = candidate_of(client, own, rule.metric)
+        if turn.holder == version and (moved := _moved(own, rule, candidate)):
+            decision = approved(moved[1], turn.word)
+            write_note(client, name, candidate, moved[0], decision)
+            return decision
         return _settled(client, candidate, turn, Judged(rule, turn.judgement))
+
+
+def _moved(
+    own: ModelVersion, rule: Promote, candidate: Candidate
+) -> tuple[Judged, Decision] | None:
+    """What gave the alias to a version that has it and no note: whoever decided died after the move.
+
+    The case was kept before the move. None where it is not there, or would not have moved the alias: somebody else has.
+    """
+    try:
+        case = kept(own)
+    except CannotPromote:
+        return None
+    if (case.rule.alias, case.rule.metric) != (rule.alias, rule.metric):
+        return None
+    before = case.judgement.holder if case.judgement else None
+    decision = decide(rule, candidate, before, case.judgement)
+    return (case, decision) if decision.promoted else None
 
 
 def _settled(client: MlflowClient, candidate: Candidate, turn: Turn, case: Judged) -> Decision:
