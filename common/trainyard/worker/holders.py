@@ -60,7 +60,8 @@ class Holders:
         except ModuleNotFoundError as error:
             raise NotHere(f"this service does not have {error.name!r}, which it needs") from error
         except Exception as error:  # whatever its code or its files raise
-            raise CannotScore(f"it does not load ({type(error).__name__}: {error})") from error
+            kind = NotHere if _lacks_a_module(error) else CannotScore
+            raise kind(f"it does not load ({type(error).__name__}: {error})") from error
 
     def run(self, version: ModelVersion) -> Run | None:
         """The run that made it; None where that is gone."""
@@ -93,3 +94,10 @@ class Holders:
             if self._answers():
                 raise CannotScore(error.detail) from error
             raise
+
+
+def _lacks_a_module(error: BaseException | None) -> bool:
+    """Whether an import failed below: MLflow wraps what code raises that comes with a model."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ or error.__context__
+    return error is not None
