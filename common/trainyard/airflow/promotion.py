@@ -17,8 +17,8 @@ from trainyard.contract import Registered
 from trainyard.errors import TrainyardError
 
 APPROVE = "Approve"
-PATIENCE_SECONDS = 300.0
-"""How long a service that is away or restarts is asked again."""
+PATIENCE_SECONDS = 600.0
+"""How long a service that is away, restarts, or still scores the alias's holder is asked again."""
 
 
 class PromoteOperator(BaseOperator):
