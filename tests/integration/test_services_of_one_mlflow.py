@@ -22,6 +22,11 @@ RULE = Promote(metric="test_auc")
 ROUNDS = 50
 
 
+def ready(yard: Yard) -> None:
+    """Wait until it would take a run: `/readyz` needs the token, so that `start` cannot ask for it."""
+    until(lambda: yard.http.get("/readyz").status_code == 200, f"{yard.service.url}/readyz", 120)
+
+
 @pytest.fixture(scope="module")
 def pair(
     mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory, data_root: Path
@@ -47,7 +52,7 @@ def pair(
         yards.append(next(opened[-1]))
         yards[-1].http.headers["Authorization"] = f"Bearer {TOKEN}"
     for yard in yards:
-        until(lambda yard=yard: yard.http.get("/readyz").status_code == 200, "both", 120)
+        ready(yard)
     yield yards[0], yards[1]
     for each in opened:
         next(each, None)
@@ -162,6 +167,7 @@ def test_a_decider_that_dies_while_it_decides_is_waited_for_and_the_decision_is_
     decider.kill(signal.SIGKILL, group=True)
     decider.start()
     asking.join(120)
+    ready(pair[0])
     assert found[0].promoted is True
     model = client.get_registered_model(name)
     assert model.aliases["champion"] == second
@@ -226,6 +232,7 @@ def test_a_service_that_is_away_or_finds_other_rows_leaves_the_holder_incomparab
         run = trained(pair[0], data, name, promote={"on_incomparable": "promote"}, **TREES)
     finally:
         pair[1].service.start()
+        ready(pair[1])
     assert run["registered"]["promoted"] is True
     assert "this service does not have 'torch'" in run["registered"]["decision"]
     assert "the service pytorch at" in run["registered"]["decision"]
