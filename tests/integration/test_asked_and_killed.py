@@ -37,7 +37,7 @@ class Passing(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         between = self.server
         assert isinstance(between, Between)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.read_body()
         if between.watching.is_set() and between.moved.is_set() and self.command == "POST":
             between.lost.set()
             between.over.wait(60)  # the service is killed meanwhile, and this call never arrives
@@ -59,7 +59,17 @@ class Passing(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = pass_on  # noqa: N815 - as the library looks them up
+    def read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - as the library looks them up
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
