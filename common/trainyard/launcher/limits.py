@@ -3,6 +3,7 @@
 import math
 import resource
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,3 +22,5 @@ def limit(*, memory_mb: int, seconds: float, threads: int = 1) -> None:
     signal.alarm(whole + 1)
     resource.setrlimit(resource.RLIMIT_CPU, (whole * threads, whole * threads))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # where memory runs out, the kernel is to end this and not the service
+        Path("/proc/self/oom_score_adj").write_text("500")
