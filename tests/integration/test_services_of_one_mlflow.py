@@ -236,3 +236,22 @@ def test_a_service_that_is_away_or_finds_other_rows_leaves_the_holder_incomparab
     assert run["registered"]["promoted"] is True
     assert "this service does not have 'torch'" in run["registered"]["decision"]
     assert "the service pytorch at" in run["registered"]["decision"]
+
+
+def test_who_asks_later_has_a_holder_of_another_framework_scored_too(
+    pair: tuple[Yard, Yard], client: MlflowClient, data_root: Path
+) -> None:
+    name = "asked of a network"
+    made(2_000).to_csv(data_root / f"{name}.csv", index=False)
+    data = {"uri": f"{name}.csv", "drop": ["when"]}
+    rule = {"confidence": 0.5}
+    waits = trained(pair[0], data, name, promote={"when": "asked", **rule}, **TREES)
+    holder = trained(pair[1], data, name, promote=rule, **NETWORK)
+    assert holder["registered"]["aliases"] == ["champion"]
+    answer = pair[0].http.post(f"/train/{waits['run_id']}/promotion", json={})
+    assert answer.status_code == 200, answer.text
+    note = noted(client, name, "1")
+    assert note["champion_version"] == "2", note
+    held = holder["metrics"]["test_roc_auc"]
+    assert float(note["champion_value"]) == pytest.approx(held, abs=1e-6)
+    assert answer.json()["promoted"] is (float(note["difference_low"]) > 0)
