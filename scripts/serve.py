@@ -1,5 +1,6 @@
 """`make serve`, `make airflow` and `make stop`: MLflow, the trainers and Airflow on loopback, in the background."""
 
+import os
 import sys
 
 from background import Program, StartError, running, start, stop, wait_until_ready
@@ -17,7 +18,12 @@ def main() -> None:
                 [
                     mlflow(port=MLFLOW_PORT),
                     *(
-                        trainer(name, port=TRAINER_PORTS[name], tracking_uri=TRACKING_URI)
+                        trainer(
+                            name,
+                            port=TRAINER_PORTS[name],
+                            tracking_uri=TRACKING_URI,
+                            **acquainted(services),
+                        )
                         for name in services
                     ),
                 ]
@@ -28,6 +34,14 @@ def main() -> None:
             stop_all()
         case _:
             sys.exit("usage: serve.py start SERVICE... | serve.py airflow | serve.py stop")
+
+
+def acquainted(services: list[str]) -> dict[str, str]:
+    """The variable by which these services know each other, unless the caller has set it."""
+    if "TRAINYARD_SERVICES" in os.environ or "TRAINYARD_INSTANCE" in os.environ:
+        return {}
+    pairs = (f"{name}=http://127.0.0.1:{TRAINER_PORTS[name]}" for name in services)
+    return {"TRAINYARD_SERVICES": ",".join(pairs)}
 
 
 def serve(programs: list[Program]) -> None:

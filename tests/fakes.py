@@ -23,9 +23,12 @@ from trainyard.contract import (
     TrainRequest,
 )
 from trainyard.datasets.access import DataAccess
+from trainyard.errors import CannotPredict
 from trainyard.field_errors import BadFields
-from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Warned
+from trainyard.launcher.messages import Case, Job, Noted, PhaseEntered, Progressed, Warned
 from trainyard.launcher.protocol import Launcher, Listener, Process
+from trainyard.peers.predictions import Question
+from trainyard.registry.promotion import Judgement
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
 from trainyard.service import Service
@@ -200,6 +203,14 @@ class FakeLauncher:
         if self.check_error:
             raise self.check_error
         return BadFields(tuple(self.errors), 0)
+
+    async def judge(self, case: Case, access: DataAccess) -> Judgement:  # noqa: ARG002
+        await asyncio.sleep(0)
+        return Judgement(case.holder, incomparable="this machine judges nobody")
+
+    async def predict(self, question: Question, access: DataAccess, path: Path) -> str:  # noqa: ARG002
+        await asyncio.sleep(0)
+        raise CannotPredict
 
     async def launch(self, job: Job, listener: Listener) -> Process:
         await asyncio.sleep(0)

@@ -9,6 +9,7 @@
     │   ├── UnknownModel       404
     │   ├── CannotPromote      409
     │   ├── ChampionChanged    409
+    │   ├── CannotPredict      409
     │   ├── TooLarge           413
     │   ├── Invalid            422   with a pointer and a sentence for each bad field
     │   ├── KeyReused          422
@@ -110,6 +111,14 @@ class ChampionChanged(RequestError):
     status = 409
     type = "champion-changed"
     title = "The champion has changed"
+
+
+class CannotPredict(RequestError):
+    """The model cannot be asked for its predictions here."""
+
+    status = 409
+    type = "cannot-predict"
+    title = "No predictions"
 
 
 class TooLarge(RequestError):

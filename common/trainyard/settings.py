@@ -63,6 +63,18 @@ class Settings(BaseSettings):
         None, description="Bearer token that every call but /healthz needs"
     )
     token_file: Path | None = Field(None, description="File that holds the token")
+    services: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        (),
+        description="Comma-separated name=url pairs of all services of one MLflow, this one among them, the same everywhere; the first decides about promotions for all; none by default",
+    )
+    judge_seconds: float = Field(
+        300.0,
+        ge=1.0,
+        description="How long scoring the holder of an alias may take when somebody asks for a promotion, or another service asks",
+    )
+    judge_memory_mb: int = Field(
+        8192, ge=256, description="Memory that this may take, beyond what the framework has"
+    )
     slots: int = Field(1, ge=1, le=64, description="Runs at once")
     queue: int = Field(100, ge=0, le=10_000, description="Runs that may wait")
     threads: int = Field(
@@ -117,6 +129,18 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("services", mode="before")
+    @classmethod
+    def _split_services(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        for name, _, url in pairs:
+            if not (name.strip() and url.strip().startswith(("http://", "https://"))):
+                message = f"TRAINYARD_SERVICES: {name!r} has no address; write name=http://host:port, with commas between"
+                raise ValueError(message)
+        return tuple((name.strip(), url.strip()) for name, _, url in pairs)
 
     @field_validator("http_hosts", mode="before")
     @classmethod

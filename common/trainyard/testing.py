@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -27,6 +27,7 @@ from trainyard.contract import (
     Transition,
 )
 from trainyard.errors import (
+    CannotPredict,
     CannotPromote,
     ChampionChanged,
     Invalid,
@@ -35,6 +36,11 @@ from trainyard.errors import (
     UnknownRun,
 )
 from trainyard.suggestions import suggestion
+
+if TYPE_CHECKING:
+    from trainyard.peers.predictions import Question
+    from trainyard.registry.promotion import Decision
+    from trainyard.registry.turn import Turn
 
 
 class InMemoryRuns:
@@ -167,6 +173,14 @@ class InMemoryRuns:
         self.promotions.append((run_id, word))
         text = "promoted: it is approved" if word.approved else "not promoted: rejected"
         return judged.model_copy(update={"promoted": word.approved, "decision": text})
+
+    async def decide(self, turn: "Turn") -> "Decision":  # noqa: ARG002 - there is no registry
+        """This service decides for no other."""
+        raise CannotPromote
+
+    async def predict(self, question: "Question", path: Path) -> str:  # noqa: ARG002 - nothing is predicted here
+        """This service loads no models."""
+        raise CannotPredict
 
     def log_path(self, run_id: str) -> Path | None:
         """The log that the test wrote."""

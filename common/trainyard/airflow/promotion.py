@@ -17,16 +17,16 @@ from trainyard.contract import Registered
 from trainyard.errors import TrainyardError
 
 APPROVE = "Approve"
-PATIENCE_SECONDS = 300.0
-"""How long a service that is away or restarts is asked again."""
+PATIENCE_SECONDS = 600.0
+"""How long a service that is away, restarts, or still scores the alias's holder is asked again."""
 
 
 class PromoteOperator(BaseOperator):
     """Has the service promote the version of a training, if it beats the alias's holder by the rule of its request.
 
     Succeeds only if this version holds the alias afterwards, and then emits its `outlets` with the version in
-    their `extra`; otherwise it is skipped, so that nothing downstream runs for the old champion. It fails where the
-    alias has changed hands since the run judged its holder, and the two cannot be compared.
+    their `extra`; otherwise it is skipped, so that nothing downstream runs for the old champion. A holder that came
+    after the run's judgement is scored first, and waited for.
 
     :param run_id: The run, as the training task's XCom `run_id` has it. (templated)
     :param conn_id: The HTTP connection of the service that trained. (templated)

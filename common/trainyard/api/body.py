@@ -15,6 +15,8 @@ from starlette.requests import ClientDisconnect
 from trainyard.contract import FieldError, Promotion, ScoreRequest, TrainRequest
 from trainyard.errors import Invalid, Malformed, TooLarge
 from trainyard.field_errors import MOST_NAMED, BadFields, bad_fields, invalid, pointer, shown
+from trainyard.peers.predictions import Question
+from trainyard.registry.turn import Turn
 
 Body = TypeVar("Body", bound=BaseModel)
 Parts = tuple[int | str, ...]
@@ -40,6 +42,16 @@ async def read_promotion(request: Request, max_bytes: int) -> Promotion:
     """What is asked of a run; no body asks for its promotion. Raises `TooLarge`, `Malformed` or `Invalid`."""
     body = await _read(request, min(max_bytes, SMALL_BYTES))
     return _parsed(body, Promotion) if body.strip() else Promotion()
+
+
+async def read_turn(request: Request, max_bytes: int) -> Turn:
+    """What another service asks to have decided. Raises `TooLarge`, `Malformed` or `Invalid`."""
+    return _parsed(await _read(request, max_bytes), Turn)
+
+
+async def read_question(request: Request, max_bytes: int) -> Question:
+    """What another service asks to have predicted. Raises `TooLarge`, `Malformed` or `Invalid`."""
+    return _parsed(await _read(request, max_bytes), Question)
 
 
 def parse_train_request(body: bytes) -> TrainRequest:

@@ -7,25 +7,44 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from trainyard.contract import FieldError, ModelInfo, RunRequest
 from trainyard.datasets.access import DataAccess
-from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.errors import CannotPredict, LaunchRefused, Unavailable
 from trainyard.field_errors import BadFields
 from trainyard.launcher.kept_server import KeptServer
-from trainyard.launcher.messages import Check, Checked, Exited, Fork, Forked, Job, Line, Ready
+from trainyard.launcher.messages import (
+    Case,
+    Check,
+    Checked,
+    Exited,
+    Fork,
+    Forked,
+    Job,
+    Judge,
+    Judged,
+    Line,
+    Predict,
+    Predicted,
+    Ready,
+)
 from trainyard.launcher.process import ForkedProcess
 from trainyard.launcher.process_id import parsed
 from trainyard.launcher.protocol import Listener
 from trainyard.launcher.run_lines import RunLines, Seat
+from trainyard.peers.predictions import Question
+from trainyard.peers.services import Peers
+from trainyard.registry.promotion import Judgement
 
 FORK_SECONDS = 10.0
 CHECK_ANSWER_SECONDS = 5.0
 """What a check may take beyond its own limit; all together stays below the 60 s that callers wait."""
 NOT_FOR_RUNS = frozenset({"TRAINYARD_TOKEN"})
 """Variables of the service that the models' code need not see."""
+T = TypeVar("T", Checked, Judged, Predicted)
 log = structlog.get_logger()
 
 
@@ -42,12 +61,19 @@ class ForkLauncher:
         warm_seconds: float = 20.0,
         check_seconds: float = 30.0,
         check_memory_mb: int = 1024,
+        judge_seconds: float = 300.0,
+        judge_memory_mb: int = 8192,
+        peers: Peers | None = None,
         line_grace_seconds: float = 10.0,
         python: str = sys.executable,
     ) -> None:
         self._warm_seconds = warm_seconds
         self._check_seconds = check_seconds
         self._check_memory_mb = check_memory_mb
+        self._threads = threads
+        self._judge_seconds = judge_seconds
+        self._judge_memory_mb = judge_memory_mb
+        self._peers = peers or Peers("")
         self._line_grace_seconds = line_grace_seconds
         self._models: Mapping[str, ModelInfo] = {}
         self._broken: Mapping[str, str] = {}
@@ -118,6 +144,59 @@ class ForkLauncher:
             raise Unavailable(found.away)
         return BadFields(found.errors, found.more)
 
+    async def judge(self, case: Case, access: DataAccess) -> Judgement:
+        """Have the fork server judge the holder in a process of its own."""
+
+        def order(number: int) -> Judge:
+            return Judge(
+                number=number,
+                case=case,
+                access=access,
+                peers=self._peers,
+                threads=self._threads,
+                seconds=self._judge_seconds,
+                memory_mb=self._judge_memory_mb,
+            )
+
+        try:
+            found: Judged = await self._server.ask(
+                order,
+                _as_told,
+                ready_seconds=self._warm_seconds,
+                answer_seconds=self._judge_seconds + CHECK_ANSWER_SECONDS,
+            )
+        except LaunchRefused as error:
+            return Judgement(case.holder, incomparable=error.detail)
+        if found.judgement is None:
+            raise Unavailable("MLflow does not answer the process that judges the alias's holder")
+        return found.judgement
+
+    async def predict(self, question: Question, access: DataAccess, path: Path) -> str:
+        """Have the fork server predict in a process of its own."""
+
+        def order(number: int) -> Predict:
+            return Predict(
+                number=number,
+                question=question,
+                path=path,
+                access=access,
+                threads=self._threads,
+                seconds=self._judge_seconds,
+                memory_mb=self._judge_memory_mb,
+            )
+
+        found: Predicted = await self._server.ask(
+            order,
+            _as_told,
+            ready_seconds=self._warm_seconds,
+            answer_seconds=self._judge_seconds + CHECK_ANSWER_SECONDS,
+        )
+        if found.away:
+            raise Unavailable("MLflow does not answer the process that predicts")
+        if found.refusal is not None:
+            raise CannotPredict(found.refusal)
+        return found.rows
+
     async def launch(self, job: Job, listener: Listener) -> ForkedProcess:
         """Fork a run's process."""
         seat = self._lines.reserve(job.submission.run_id, listener)
@@ -159,7 +238,7 @@ class ForkLauncher:
             answer_seconds=FORK_SECONDS,
         )
 
-    def _told(self, report: Ready | Exited | Forked | Checked) -> None:
+    def _told(self, report: Ready | Exited | Forked | Checked | Judged | Predicted) -> None:
         if isinstance(report, Ready):
             self._models = {each.name: each for each in report.models}
             self._broken = report.broken
@@ -181,7 +260,7 @@ class ForkLauncher:
         self._processes.pop(process.id, None)
 
 
-def _as_told(report: Checked) -> Checked:
+def _as_told(report: T) -> T:
     return report
 
 

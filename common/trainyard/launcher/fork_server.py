@@ -19,22 +19,27 @@ from pydantic import ValidationError
 from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import RunKind
-from trainyard.launcher.checks import Checks
+from trainyard.launcher.checks import checked
 from trainyard.launcher.forking import fork, kill, kill_group
-from trainyard.launcher.looking import looked_at, shipped
+from trainyard.launcher.judgings import answered, judge_and_leave
+from trainyard.launcher.looking import look_and_leave, looked_at, shipped
+from trainyard.launcher.looks import Looks
 from trainyard.launcher.messages import (
     Alive,
     Check,
     Exited,
     Fork,
     Forked,
+    Judge,
     Message,
     Ping,
+    Predict,
     Ready,
     Refused,
     as_line,
     orders,
 )
+from trainyard.launcher.predicting import made, predict_and_leave
 from trainyard.launcher.process_id import process_id
 from trainyard.launcher.warming import described, get_warm
 from trainyard.rundir.folder import RunFolder
@@ -42,6 +47,9 @@ from trainyard.trainer import Catalogue, Trainer
 from trainyard.worker import child
 
 LONGEST_READ_BYTES = 1 << 16
+CHECKS_AT_ONCE = 4
+JUDGINGS_AT_ONCE = 2
+"""Each may need as much memory as a run."""
 
 
 class ForkServer:
@@ -59,16 +67,29 @@ class ForkServer:
         self._catalogue = catalogue
         self._pools = pools
         self._runs: dict[int, str] = {}
-        self._checks = Checks(self.send, connection.close)
+        self._checks: Looks[Check] = Looks(
+            self.send, connection.close, look_and_leave, checked, at_once=CHECKS_AT_ONCE
+        )
+        self._judgings: Looks[Judge] = Looks(
+            self.send, connection.close, self._judge, answered, at_once=JUDGINGS_AT_ONCE
+        )
+        self._predictions: Looks[Predict] = Looks(
+            self.send, connection.close, self._predict, made, at_once=JUDGINGS_AT_ONCE
+        )
+
+    @property
+    def _looks(self) -> tuple[Looks[Check], Looks[Judge], Looks[Predict]]:
+        return self._checks, self._judgings, self._predictions
 
     def serve(self) -> None:
         """Answer until the service is gone, then end what was forked."""
         wake = _wakes_for_children()
         buffer = b""
         while True:
-            waits = [self._connection.fileno(), wake, *self._checks.pipes]
-            ready, _, _ = select.select(waits, [], [], self._checks.seconds_left())
-            self._checks.read(ready)
+            waits = [self._connection.fileno(), wake, *self._pipes]
+            ready, _, _ = select.select(waits, [], [], self._seconds_left())
+            for looks in self._looks:
+                looks.read(ready)
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
@@ -79,7 +100,8 @@ class ForkServer:
                 *lines, buffer = (buffer + received).split(b"\n")
                 for line in lines:
                     self._carry_out(line)
-        self._checks.stop()
+        for looks in self._looks:
+            looks.stop()
         for pid in self._runs:
             kill(pid)
 
@@ -96,7 +118,10 @@ class ForkServer:
         if isinstance(order, Ping):
             self.send(Alive(number=order.number))
             return
-        request = order.request if isinstance(order, Check) else order.job.submission.request
+        if isinstance(order, Predict):
+            self._predictions.add(order, None)
+            return
+        request = order.job.submission.request if isinstance(order, Fork) else order.request
         trainer = self._catalogue.trainers.get(request.model)
         if trainer is None and request.kind is RunKind.TRAIN:
             known = ", ".join(self._catalogue.trainers) or "none"
@@ -106,6 +131,8 @@ class ForkServer:
             self.send(Refused(number=order.number, detail=detail))
         elif isinstance(order, Check):
             self._check(order, trainer)
+        elif isinstance(order, Judge):
+            self._judgings.add(order, trainer)
         else:
             self._fork(order, trainer)
 
@@ -116,6 +143,21 @@ class ForkServer:
             self.send(looked_at(order, trainer))
         else:
             self._checks.add(order, trainer)
+
+    def _judge(self, order: Judge, trainer: Trainer | None, pipe: int) -> NoReturn:
+        judge_and_leave(order, trainer, pipe, self._pools)
+
+    def _predict(self, order: Predict, trainer: Trainer | None, pipe: int) -> NoReturn:
+        del trainer  # the model is MLflow's
+        predict_and_leave(order, pipe, self._pools)
+
+    @property
+    def _pipes(self) -> list[int]:
+        return [pipe for looks in self._looks for pipe in looks.pipes]
+
+    def _seconds_left(self) -> float | None:
+        left = [each.seconds_left() for each in self._looks]
+        return min((seconds for seconds in left if seconds is not None), default=None)
 
     def _fork(self, order: Fork, trainer: Trainer | None) -> None:
         gate, opener = os.pipe()
@@ -136,7 +178,7 @@ class ForkServer:
                 os._exit(child.EXIT_BROKEN)
             os.close(gate)
             self._connection.close()
-            for pipe in self._checks.pipes:
+            for pipe in self._pipes:
                 os.close(pipe)
             child.main(order.job, order.line, trainer, self._pools)
         except BaseException:  # noqa: BLE001 - the last chance to say what it was
@@ -154,7 +196,7 @@ class ForkServer:
             if not pid:
                 return
             code = os.waitstatus_to_exitcode(status)
-            if not self._checks.ended(pid, code) and pid in self._runs:
+            if not any(looks.ended(pid, code) for looks in self._looks) and pid in self._runs:
                 kill_group(pid)
                 self.send(Exited(process_id=self._runs.pop(pid), code=code))
 

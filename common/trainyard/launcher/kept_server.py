@@ -25,7 +25,11 @@ from trainyard.launcher.messages import (
     Exited,
     Fork,
     Forked,
+    Judge,
+    Judged,
     Ping,
+    Predict,
+    Predicted,
     Ready,
     Refused,
     as_line,
@@ -50,7 +54,7 @@ class KeptServer:
         command: Sequence[str],
         environment: Mapping[str, str],
         *,
-        on_report: Callable[[Ready | Exited | Forked | Checked], None],
+        on_report: Callable[[Ready | Exited | Forked | Checked | Judged | Predicted], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._command = command
@@ -79,7 +83,7 @@ class KeptServer:
 
     async def ask(
         self,
-        order: Callable[[int], Check | Fork],
+        order: Callable[[int], Check | Judge | Predict | Fork],
         accept: Callable[[Any], Answer],
         *,
         ready_seconds: float,
@@ -104,7 +108,7 @@ class KeptServer:
 
     async def _answer(
         self,
-        order: Callable[[int], Check | Fork | Ping],
+        order: Callable[[int], Check | Judge | Predict | Fork | Ping],
         accept: Callable[[Any], Answer],
         seconds: float,
     ) -> Answer:
@@ -168,7 +172,9 @@ class KeptServer:
                 except ValueError:
                     log.warning("the fork server's line was too long", limit=LONGEST_LINE_BYTES)
 
-    def _told(self, report: Ready | Checked | Forked | Alive | Refused | Exited) -> None:
+    def _told(
+        self, report: Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited
+    ) -> None:
         if isinstance(report, Ready | Exited):
             self._on_report(report)
             if isinstance(report, Ready):

@@ -1,15 +1,11 @@
 """What a process that was forked for one request does: look at its params and data, within limits, and say what is wrong."""
 
-import math
 import os
-import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import NoReturn
 
-import pyarrow as pa
 from pydantic import ValidationError
 from pydantic_core import to_json
 
@@ -17,6 +13,7 @@ from trainyard.contract import BuiltinData, FieldError, RunRequest, ScoreRequest
 from trainyard.datasets.loading import inspect
 from trainyard.errors import InvalidData
 from trainyard.field_errors import BadFields, bad_fields, readable
+from trainyard.launcher.limits import limit
 from trainyard.launcher.messages import Check, Checked, as_line
 from trainyard.suggestions import suggestion
 from trainyard.trainer import Trainer
@@ -32,10 +29,10 @@ def look_and_leave(order: Check, trainer: Trainer | None, pipe: int) -> NoReturn
     """Write where it is at each step, and in the end what is wrong, to the pipe; then leave."""
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        _limit(order)
+        limit(memory_mb=order.memory_mb, seconds=order.seconds)
         with os.fdopen(pipe, "wb", buffering=0) as answer:
             found = looked_at(order, trainer, lambda step: answer.write(f"{step}\n".encode()))
-            _write_all(answer.fileno(), as_line(found))
+            write_all(answer.fileno(), as_line(found))
     finally:
         os._exit(0)
 
@@ -134,18 +131,6 @@ def _wrong_metric(request: TrainRequest, trainer: Trainer) -> list[FieldError]:
     return [FieldError(pointer="/register/promote/metric", detail=detail)]
 
 
-def _limit(order: Check) -> None:
-    """Memory beyond what the process was forked with, time, also where the fork server ends first, and no core file."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + order.memory_mb * 2**20
-    pa.set_memory_pool(pa.system_memory_pool())  # the others reserve a GB of addresses at once
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    seconds = math.ceil(order.seconds)
-    signal.alarm(seconds + 1)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def _too_large(pointer: str, order: Check) -> FieldError:
     return FieldError(
         pointer=pointer, detail=f"looking at this took more than {order.memory_mb} MB of memory"
@@ -159,7 +144,8 @@ def _said(error: BaseException) -> str:
     return text[:LONGEST_TEXT]
 
 
-def _write_all(pipe: int, text: bytes) -> None:
+def write_all(pipe: int, text: bytes) -> None:
+    """Write all of it, however little the pipe takes at once."""
     left = memoryview(text)
     while left:
         left = left[os.write(pipe, left) :]

@@ -2,8 +2,8 @@
 
 Each message is one JSON object on a line of its own, parsed once where it arrives, and frozen after.
 
-    service      -> fork server     Check, Fork, Ping
-    fork server  -> service         Ready, Checked, Forked, Alive, Refused, Exited
+    service      -> fork server     Check, Judge, Predict, Fork, Ping
+    fork server  -> service         Ready, Checked, Judged, Predicted, Forked, Alive, Refused, Exited
     run's process -> service        Hello, then PhaseEntered, Progressed, Noted and Warned
     service      -> run's process   Welcome
 """
@@ -13,8 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from trainyard.contract import FieldError, ModelInfo, Phase, RunRequest
+from trainyard.contract import FieldError, ModelInfo, Phase, RunRequest, TrainRequest
 from trainyard.datasets.access import DataAccess
+from trainyard.peers.predictions import Question
+from trainyard.peers.services import Peers
+from trainyard.registry.promotion import Judgement
 from trainyard.rundir.records import Submission
 
 
@@ -55,6 +58,8 @@ class Job(Message):
     halvings: int = 0
     environment: dict[str, str] = {}
     """Variables set before the framework starts any thread or touches a GPU."""
+    peers: Peers = Peers("")
+    """The other services."""
 
 
 # Service to fork server
@@ -67,6 +72,49 @@ class Check(Message):
     number: int
     request: RunRequest
     access: DataAccess
+    seconds: float
+    memory_mb: int
+
+
+class Case(Message):
+    """A version that may take an alias, and the version that holds it and is to be judged on the test rows of its run."""
+
+    request: TrainRequest
+    """Of the run: its data, its split, and the rule in `register.promote`."""
+    name: str
+    """Of the registered model."""
+    version: str
+    holder: str
+
+
+class Judge(Message):
+    """Score a holder on the test rows of a run that has ended, in a process of its own, within these limits."""
+
+    op: Literal["judge"] = "judge"
+    number: int
+    case: Case
+    access: DataAccess
+    peers: Peers
+    threads: int
+    seconds: float
+    memory_mb: int
+
+    @property
+    def request(self) -> TrainRequest:
+        """The run's."""
+        return self.case.request
+
+
+class Predict(Message):
+    """Have a model predict the test rows of a run of another service, in a process of its own, within these limits."""
+
+    op: Literal["predict"] = "predict"
+    number: int
+    question: Question
+    path: Path
+    """Where the predictions go, as a file of NumPy's."""
+    access: DataAccess
+    threads: int
     seconds: float
     memory_mb: int
 
@@ -87,7 +135,7 @@ class Ping(Message):
     number: int
 
 
-Order = Annotated[Check | Fork | Ping, Field(discriminator="op")]
+Order = Annotated[Check | Judge | Predict | Fork | Ping, Field(discriminator="op")]
 
 
 # Fork server to service
@@ -112,6 +160,26 @@ class Checked(Message):
     """Bad fields that are not among the errors, because there are too many."""
     away: str | None = None
     """What did not answer, so that nobody can tell now."""
+
+
+class Judged(Message):
+    """The answer to `Judge`: what was found; None where MLflow did not answer, so that nobody can tell now."""
+
+    kind: Literal["judged"] = "judged"
+    number: int
+    judgement: Judgement | None
+
+
+class Predicted(Message):
+    """The answer to `Predict`: the file is there, or why not."""
+
+    kind: Literal["predicted"] = "predicted"
+    number: int
+    rows: str = ""
+    """The digest of the test rows."""
+    refusal: str | None = None
+    away: bool = False
+    """Whether MLflow did not answer, so that nobody can tell now."""
 
 
 class Forked(Message):
@@ -145,7 +213,10 @@ class Exited(Message):
     code: int
 
 
-Report = Annotated[Ready | Checked | Forked | Alive | Refused | Exited, Field(discriminator="kind")]
+Report = Annotated[
+    Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited,
+    Field(discriminator="kind"),
+]
 
 
 # A run's process to the service
@@ -203,8 +274,10 @@ class Warned(Message):
 Event = Annotated[PhaseEntered | Progressed | Noted | Warned, Field(discriminator="event")]
 """`sequence` grows by one with each event of a process. One that arrives twice, or after a later one, is dropped."""
 
-orders: TypeAdapter[Check | Fork | Ping] = TypeAdapter(Order)
-reports: TypeAdapter[Ready | Checked | Forked | Alive | Refused | Exited] = TypeAdapter(Report)
+orders: TypeAdapter[Check | Judge | Predict | Fork | Ping] = TypeAdapter(Order)
+reports: TypeAdapter[Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited] = (
+    TypeAdapter(Report)
+)
 events: TypeAdapter[PhaseEntered | Progressed | Noted | Warned] = TypeAdapter(Event)
 
 

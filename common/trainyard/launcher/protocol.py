@@ -19,12 +19,15 @@ of the process while it runs, None once it is gone. Ids are never used again for
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from trainyard.contract import ModelInfo, RunRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.field_errors import BadFields
-from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Warned
+from trainyard.launcher.messages import Case, Job, Noted, PhaseEntered, Progressed, Warned
+from trainyard.peers.predictions import Question
+from trainyard.registry.promotion import Judgement
 
 Listener = Callable[[PhaseEntered | Progressed | Noted | Warned], None]
 
@@ -84,6 +87,23 @@ class Launcher(Protocol):
 
         Params or data that break that process, or make it too large or too slow, are errors of the request.
         Raises `Unavailable` when nothing can tell now.
+        """
+        ...
+
+    async def judge(self, case: Case, access: DataAccess) -> Judgement:
+        """What is found about the holder on the test rows of the case's run, in a process of its own within limits.
+
+        A holder, or data, that breaks that process, or makes it too large or too slow, cannot be compared, and the
+        judgement says so. Raises `Unavailable` when nothing can tell now. It goes on, and ends within its limits,
+        where the caller is cancelled.
+        """
+        ...
+
+    async def predict(self, question: Question, access: DataAccess, path: Path) -> str:
+        """Have a model of MLflow predict the test rows of a run, in a process of its own within limits.
+
+        The predictions are written to `path`, in NumPy's format; the answer is the digest of the rows. Raises
+        `CannotPredict`, in words, and `Unavailable` when nothing can tell now.
         """
         ...
 

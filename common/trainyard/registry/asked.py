@@ -1,10 +1,10 @@
 """A promotion that somebody asks for after the run has ended: the run's own rule, and what the run found.
 
-No model is loaded here. A holder that the run has not judged can be compared only where its own run was tested on
-the very same rows; otherwise `ChampionChanged` says so, and nothing moves.
+No model is loaded here. A holder that the run has not judged is compared where its own run was tested on the very
+same rows, or where the caller has had it judged since; otherwise `Unjudged` names it, and nothing moves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -19,14 +19,31 @@ from trainyard.registry.mlflow_registry import conflicts, promote, registered
 from trainyard.registry.notes import write_note
 from trainyard.registry.promotion import Decision, Judgement, decide, rejected
 from trainyard.registry.recorded import candidate_of, recorded
+from trainyard.registry.turn import Turns
 
 
-def promote_when_asked(
-    client: MlflowClient, *, name: str, version: str, word: Promotion, locks: Path
+class Unjudged(ChampionChanged):
+    """Nobody has judged the version that holds the alias."""
+
+    def __init__(self, detail: str, holder: str) -> None:
+        super().__init__(detail)
+        self.holder = holder
+
+
+def promote_when_asked(  # noqa: PLR0913 - what a decision is made of, each by name
+    client: MlflowClient,
+    *,
+    name: str,
+    version: str,
+    word: Promotion,
+    locks: Path,
+    judged: Mapping[str, Judgement] | None = None,
+    turns: Turns | None = None,
 ) -> Registered:
     """Decide about the version of a run that was judged, and note it on the version.
 
-    Raises `CannotPromote`, `ChampionChanged`, and `RegistryConflict` where MLflow refuses.
+    `judged` has what was found since about other holders than the run's, by their version. Raises `CannotPromote`,
+    `Unjudged`, and `RegistryConflict` where MLflow refuses.
     """
     with conflicts(f"reading version {version} of {name!r}"):
         own = client.get_model_version(name, version)
@@ -40,26 +57,29 @@ def promote_when_asked(
         version=version,
         rule=case.rule.model_copy(update={"when": When.NOW}),
         locks=locks,
-        judge=_remembering(client, own, case),
+        judge=_remembering(client, own, case, judged or {}),
         word=word,
+        turns=turns,
     )
     return registered(client, name=name, version=version, decision=decision)
 
 
 def _remembering(
-    client: MlflowClient, own: ModelVersion, case: Judged
+    client: MlflowClient, own: ModelVersion, case: Judged, judged: Mapping[str, Judgement]
 ) -> Callable[[ModelVersion], Judgement]:
-    """A judge that knows the holder whom the run has judged, and others by what their runs have recorded."""
+    """A judge that knows the holders who were judged, and others by what their runs have recorded."""
     by_records = recorded(client, own, case.rule.metric)
 
     def judge(holder: ModelVersion) -> Judgement:
         if case.judgement and case.judgement.holder == str(holder.version):
             return case.judgement
+        if str(holder.version) in judged:
+            return judged[str(holder.version)]
         found = by_records(holder)
         more = [name for name in ("confidence", "max_drift") if getattr(case.rule, name)]
         why = found.incomparable or (f"the rule asks for {' and '.join(more)}" if more else None)
         if why:
-            raise ChampionChanged(_changed(own, holder, case, why))
+            raise Unjudged(_changed(own, holder, case, why), str(holder.version))
         return found
 
     return judge

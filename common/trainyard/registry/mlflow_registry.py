@@ -6,6 +6,7 @@ Only `MlflowClient`. An MLflow that is away raises as MLflow does, for the calle
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -14,9 +15,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from trainyard.contract import Promote, Promotion, Register, Registered, When
-from trainyard.errors import RegistryConflict
+from trainyard.errors import CannotPromote, RegistryConflict
 from trainyard.registry.aliases import holder_of, move, move_back
-from trainyard.registry.judged import Judged, keep
+from trainyard.registry.judged import Judged, keep, kept
 from trainyard.registry.lock import model_lock
 from trainyard.registry.notes import noted, write_note
 from trainyard.registry.promotion import (
@@ -28,6 +29,7 @@ from trainyard.registry.promotion import (
     decide,
 )
 from trainyard.registry.recorded import candidate_of, recorded
+from trainyard.registry.turn import AnotherHolder, Turn, Turns
 from trainyard.tracking.availability import is_away
 
 Judge = Callable[[ModelVersion], Judgement]
@@ -43,6 +45,7 @@ def register_run(  # noqa: PLR0913 - what a registration is made of, each by nam
     locks: Path,
     tags: Mapping[str, str],
     judge: Judge | None = None,
+    turns: Turns | None = None,
 ) -> Registered:
     """Register the run's model, give it its alias, promote it; again with the same run changes nothing.
 
@@ -52,9 +55,19 @@ def register_run(  # noqa: PLR0913 - what a registration is made of, each by nam
     with model_lock(name, locks):
         version = register(client, name=name, model_uri=model_uri, run_id=run_id, tags=tags)
     if request.alias and not (rule and rule.alias == request.alias):
-        set_alias(client, name=name, alias=request.alias, version=version, locks=locks)
+        (turns or partial(taken, client, locks=locks))(
+            Turn(name=name, version=version, alias=request.alias)
+        )
     decision = (
-        promote(client, name=name, version=version, rule=rule, locks=locks, judge=judge)
+        promote(
+            client,
+            name=name,
+            version=version,
+            rule=rule,
+            locks=locks,
+            judge=judge,
+            turns=turns,
+        )
         if rule
         else None
     )
@@ -118,6 +131,7 @@ def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
     locks: Path,
     judge: Judge | None = None,
     word: Promotion | None = None,
+    turns: Turns | None = None,
 ) -> Decision:
     """Move `rule.alias` to the version if it beats the holder on the test rows of its own run.
 
@@ -125,41 +139,82 @@ def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
     one registered model take turns, and a holder that was replaced while it was judged is no longer the one to beat:
     the new one is judged. The decision is written on the version either way, after the alias has moved: a note
     never claims what did not happen. A rule that waits to be asked moves nothing; `word` is of whoever has asked.
+    `turns` takes the turn in the place of this process, where another decides for all.
     """
     doing = f"promoting version {version} of {name!r}"
     with conflicts(doing):
         asking = client.get_model_version(name, version)
-        candidate = candidate_of(client, asking, rule.metric)
         judge = judge or recorded(client, asking, rule.metric)
     while True:
         with conflicts(doing):
             holder = holder_of(client, name, rule.alias)
         known = _number(holder)
         judgement = judge(holder) if holder is not None and known != version else None
-        with model_lock(name, locks), conflicts(doing):
-            now = holder_of(client, name, rule.alias)
-            if now is not None and _number(now) == version and (before := noted(now, rule)):
-                return before
-            if _number(now) != known:
-                continue
-            case = Judged(rule, judgement)
-            return _settled(client, name, candidate, known, case, word)
+        try:
+            return (turns or partial(taken, client, locks=locks))(
+                Turn(
+                    name=name,
+                    version=version,
+                    rule=rule,
+                    holder=known,
+                    judgement=judgement,
+                    word=word,
+                )
+            )
+        except AnotherHolder:
+            continue
 
 
-def _settled(  # noqa: PLR0913, PLR0917 - what a decision is made of
-    client: MlflowClient,
-    name: str,
-    candidate: Candidate,
-    holder: str | None,
-    case: Judged,
-    word: Promotion | None,
-) -> Decision:
-    """Decide, move and note. The caller holds the model's lock, and `holder` has the alias."""
-    rule = case.rule
+def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
+    """Take the turn, under the registered model's lock in `locks`: decide, move and note.
+
+    Raises `AnotherHolder` where another version has the alias by now. A version that took the alias by this rule already
+    is told what was decided then.
+    """
+    name, version, rule = turn.name, turn.version, turn.rule
+    if rule is None:
+        set_alias(client, name=name, alias=turn.alias, version=version, locks=locks)
+        return Decision(promoted=True, text=f"version {version} was given {turn.alias!r}")
+    with model_lock(name, locks), conflicts(f"promoting version {version} of {name!r}"):
+        now = holder_of(client, name, rule.alias)
+        if now is not None and _number(now) == version and (before := noted(now, rule)):
+            return before
+        if _number(now) != turn.holder:
+            raise AnotherHolder
+        own = client.get_model_version(name, version)
+        candidate = candidate_of(client, own, rule.metric)
+        if turn.holder == version and (moved := _moved(own, rule, candidate)):
+            decision = approved(moved[1], turn.word)
+            write_note(client, name, candidate, moved[0], decision)
+            return decision
+        return _settled(client, candidate, turn, Judged(rule, turn.judgement))
+
+
+def _moved(
+    own: ModelVersion, rule: Promote, candidate: Candidate
+) -> tuple[Judged, Decision] | None:
+    """What gave the alias to a version that has it and no note: whoever decided died after the move.
+
+    The case was kept before the move. None where it is not there, or would not have moved the alias: somebody else has.
+    """
+    try:
+        case = kept(own)
+    except CannotPromote:
+        return None
+    if (case.rule.alias, case.rule.metric) != (rule.alias, rule.metric):
+        return None
+    before = case.judgement.holder if case.judgement else None
+    decision = decide(rule, candidate, before, case.judgement)
+    return (case, decision) if decision.promoted else None
+
+
+def _settled(client: MlflowClient, candidate: Candidate, turn: Turn, case: Judged) -> Decision:
+    """Decide, move and note. The caller holds the model's lock, and `turn.holder` has the alias."""
+    name, rule, holder = turn.name, case.rule, turn.holder
     decision = decide(rule, candidate, holder, case.judgement)
     if holder != candidate.version:
         keep(client, name, candidate.version, case)
-        decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, word)
+        decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, turn.word)
     if decision.promoted:
         move(client, name, rule.alias, candidate.version)
     write_note(client, name, candidate, case, decision)

@@ -15,6 +15,9 @@ from trainyard.contract import (
     RunRequest,
     RunStatus,
 )
+from trainyard.peers.predictions import Question
+from trainyard.registry.promotion import Decision
+from trainyard.registry.turn import Turn
 
 
 class Runs(Protocol):
@@ -124,6 +127,21 @@ class Runs(Protocol):
         The run stays as it ended. Asked again, a version that was promoted stays so, and one that was not is
         decided again. Raises `CannotPromote` for a run that is not FINISHED, registered nothing or was not judged,
         and `ChampionChanged` where the alias has another holder than the run was judged against.
+        """
+        ...
+
+    async def decide(self, turn: Turn) -> Decision:
+        """Decide about a version of another service, in turn with all others, where this service decides for all.
+
+        Raises `CannotPromote` where another service does, or MLflow refuses, and `ChampionChanged` where another version
+        holds the alias than the one that was judged.
+        """
+        ...
+
+    async def predict(self, question: Question, path: Path) -> str:
+        """Have a model predict the test rows of another service's run into the file `path`; the digest of the rows.
+
+        Goes on for a while where the caller is cancelled. Raises `CannotPredict`, in words, and `Unavailable`.
         """
         ...
 

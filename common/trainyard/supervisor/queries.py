@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
+from pydantic import ValidationError
 
-from trainyard.contract import Run, RunPage, RunStatus
+from trainyard.contract import Run, RunPage, RunRequest, RunStatus
 from trainyard.errors import Invalid, UnknownRun
 from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.records import Submission
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.known_runs import KnownRuns
 from trainyard.tracking.runs import Tracking
@@ -85,6 +87,21 @@ class Queries:
             return await self._blocking.mlflow(lambda: self._tracking.log_text(run_id))
         except MlflowException as error:
             raise UnknownRun(f"run {run_id!r} left no log") from error
+
+    async def request(self, run_id: str) -> RunRequest | None:
+        """What was asked for: from the run's folder, or, once that was removed, as MLflow has it; None where both are gone.
+
+        MLflow's lacks what gave access to data at an address with a query or a password.
+        """
+        folder = RunFolder(self._runs_dir / run_id)
+        found = await self._blocking.run(folder.submission)
+        if found is None:
+            text = await self._blocking.mlflow(lambda: self._tracking.submission_json(run_id))
+            try:
+                found = Submission.model_validate_json(text) if text else None
+            except ValidationError:
+                return None
+        return found.request if found else None
 
     def _newest(self, run: Run) -> Run:
         live = self._known.get(run.run_id)

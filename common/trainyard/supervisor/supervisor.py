@@ -21,6 +21,9 @@ from trainyard.contract import (
 )
 from trainyard.errors import Unavailable
 from trainyard.launcher.protocol import Launcher
+from trainyard.peers.predictions import Question
+from trainyard.registry.promotion import Decision
+from trainyard.registry.turn import Turn
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import State, Submission
 from trainyard.service import Service
@@ -30,7 +33,7 @@ from trainyard.supervisor.attempt import save
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import Close, HandBack, StopReason, ended_by
 from trainyard.supervisor.ending import Ending
-from trainyard.supervisor.from_settings import fork_launcher, job_of, tracking_of
+from trainyard.supervisor.from_settings import fork_launcher, job_of, peers_of, tracking_of
 from trainyard.supervisor.instance_lock import InstanceLock, instance_uids
 from trainyard.supervisor.known_runs import KnownRuns
 from trainyard.supervisor.live_run import LiveRun
@@ -80,7 +83,13 @@ class Supervisor:
         self._submissions = self._make_submissions()
         self._queries = Queries(self._known, self._tracking, self._blocking, self._runs_dir)
         self._promotions = Promotions(
-            self._blocking, tracking_uri=settings.tracking_uri, locks=settings.locks
+            self._blocking,
+            tracking_uri=settings.tracking_uri,
+            locks=settings.locks,
+            peers=peers_of(settings, self._instance),
+            judge=lambda case: self._launcher.judge(case, settings.data_access),
+            request_of=self._queries.request,
+            spawn=self._spawn,
         )
         self._recovered = False
         self._stopping = False
@@ -228,6 +237,14 @@ class Supervisor:
     async def promote(self, run_id: str, word: Promotion) -> Registered:
         """The run's version, and what became of it now. Raises `CannotPromote` and `ChampionChanged`."""
         return await self._promotions.promote(await self.get(run_id), word)
+
+    async def decide(self, turn: Turn) -> Decision:
+        """The decision about another service's version. Raises `CannotPromote` and `ChampionChanged`."""
+        return await self._promotions.decide(turn)
+
+    async def predict(self, question: Question, path: Path) -> str:
+        """Another service's rows, predicted into the file `path`; their digest. Raises `CannotPredict` and `Unavailable`."""
+        return await self._launcher.predict(question, self._settings.data_access, path)
 
     def log_path(self, run_id: str) -> Path | None:
         """The local training.log, if there is one."""

@@ -25,6 +25,7 @@ from mlflow.store.entities.paged_list import PagedList
 from trainyard.contract import Links, Run, RunKind, RunPage, RunStatus, ScoreRequest
 from trainyard.errors import Invalid
 from trainyard.registry.model_uris import resolved
+from trainyard.tracking.availability import is_away
 from trainyard.tracking.kept import OUTCOME, Kept
 
 INSTANCE = "trainyard.instance"
@@ -205,6 +206,17 @@ class Tracking:
             return Path(self._client.download_artifacts(run_id, "training.log", folder)).read_text(
                 errors="replace"
             )
+
+    def submission_json(self, run_id: str) -> str | None:
+        """The run's `request.json`, as it was published; None where there is none any more."""
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = self._client.download_artifacts(run_id, "request.json", folder)
+            except MlflowException as error:
+                if is_away(error):
+                    raise
+                return None
+            return Path(path).read_text()
 
     def resolved(self, request: ScoreRequest) -> ScoreRequest:
         """The request with the one model that its `model_uri` means now. Raises `Invalid` where MLflow has no such model."""

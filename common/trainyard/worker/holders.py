@@ -22,6 +22,10 @@ PAUSES_SECONDS = (1.0, 4.0)
 T = TypeVar("T")
 
 
+class NotHere(CannotScore):
+    """A library that the model needs is not in this service; another may have it."""
+
+
 class Holders:
     """Asks MLflow, patiently while it is away. What an MLflow that answers does not have is `CannotScore`, or None."""
 
@@ -54,11 +58,10 @@ class Holders:
         except (CannotScore, TrackingUnavailable):
             raise
         except ModuleNotFoundError as error:
-            raise CannotScore(
-                f"this service does not have {error.name!r}, which it needs"
-            ) from error
+            raise NotHere(f"this service does not have {error.name!r}, which it needs") from error
         except Exception as error:  # whatever its code or its files raise
-            raise CannotScore(f"it does not load ({type(error).__name__}: {error})") from error
+            kind = NotHere if _lacks_a_module(error) else CannotScore
+            raise kind(f"it does not load ({type(error).__name__}: {error})") from error
 
     def run(self, version: ModelVersion) -> Run | None:
         """The run that made it; None where that is gone."""
@@ -91,3 +94,10 @@ class Holders:
             if self._answers():
                 raise CannotScore(error.detail) from error
             raise
+
+
+def _lacks_a_module(error: BaseException | None) -> bool:
+    """Whether an import failed below: MLflow wraps what code raises that comes with a model."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -1,9 +1,9 @@
 """The holder of an alias, judged on the test rows of the run that may replace it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy.typing as npt
 from mlflow.entities.model_registry import ModelVersion
@@ -18,7 +18,7 @@ from trainyard.worker.champion import CannotScore, columns_needed, predictions
 from trainyard.worker.drift_report import write_drift
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
-from trainyard.worker.mlflow_logging import RunLog
+from trainyard.worker.holders import Holders, NotHere
 
 Array = npt.NDArray[Any]
 MOST_BREAKS = 5
@@ -34,6 +34,26 @@ class Tested:
     metrics: dict[str, float]
 
 
+class JudgingLog(Protocol):
+    """Where a judging writes what it finds: a run's log, or nowhere."""
+
+    def say(self, message: str, /) -> object:
+        """Tell people."""
+        ...
+
+    def champion(self, version: str, metrics: Mapping[str, float]) -> None:
+        """What the holder reached, and which version that is."""
+        ...
+
+    def drift(self, max_psi: float) -> None:
+        """How far the column that moved most has moved."""
+        ...
+
+    def holders(self) -> Holders:
+        """What asks MLflow about other runs' models."""
+        ...
+
+
 class Judging:
     """Scores whoever holds the alias, each version once, and logs it beside the run's own metrics."""
 
@@ -44,8 +64,9 @@ class Judging:
         *,
         tested: Tested,
         rows: HeldOutRows,
-        log: RunLog,
+        log: JudgingLog,
         artifacts: Path,
+        elsewhere: Callable[[ModelVersion, Data, str], Array],
     ) -> None:
         self._name = name
         self._rule = rule
@@ -53,6 +74,7 @@ class Judging:
         self._rows = rows
         self._log = log
         self._artifacts = artifacts
+        self._elsewhere = elsewhere
         self._holders = log.holders()
         self._judged: dict[str, Judgement] = {}
         self.metrics: dict[str, float] = {}
@@ -99,9 +121,13 @@ class Judging:
     def _scored(self, holder: ModelVersion) -> tuple[dict[str, float], Array]:
         """The holder's test metrics and predictions. Raises `CannotScore`."""
         data = self._tested.data
-        model = self._holders.model(holder)
-        x = self._rows.x(columns_needed(model.metadata))
-        predicted = predictions(model, x, data.task, data.classes)
+        try:
+            model = self._holders.model(holder)
+        except NotHere as error:
+            predicted = self._elsewhere(holder, data, str(error))
+        else:
+            x = self._rows.x(columns_needed(model.metadata))
+            predicted = predictions(model, x, data.task, data.classes)
         return evaluate(data.task, predicted, data.test, data.classes, "test"), predicted
 
     def _interval(self, predicted: Array, value: float) -> Interval | None:

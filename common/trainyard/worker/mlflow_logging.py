@@ -25,6 +25,9 @@ from mlflow.exceptions import MlflowException
 from trainyard.contract import Register, Registered, Split
 from trainyard.errors import TrackingUnavailable
 from trainyard.launcher.messages import Job
+from trainyard.peers.calling import PeerAway
+from trainyard.peers.services import Peers
+from trainyard.peers.turns import TurnsAmongServices
 from trainyard.registry import mlflow_registry as registry
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, TEST_ROWS_TAG
 from trainyard.rundir.records import Submission
@@ -50,6 +53,8 @@ class Mlflow:
     git_commit: str
     locks: Path
     """The folder of the registered models' locks."""
+    peers: Peers
+    """The other services."""
 
 
 def server_of(job: Job) -> Mlflow:
@@ -60,6 +65,7 @@ def server_of(job: Job) -> Mlflow:
         service=job.service,
         git_commit=job.git_commit,
         locks=job.locks,
+        peers=job.peers,
     )
 
 
@@ -175,18 +181,28 @@ class RunLog:
         self.flush()
         self._store.read_through()
         tags = {"trainyard.run_id": self._run_id, "trainyard.service": self._mlflow.service}
-        return self._patiently(
-            lambda: registry.register_run(
-                self._client,
-                run_id=self._run_id,
-                model_uri=model_uri,
-                request=request,
-                locks=self._mlflow.locks,
-                tags=tags,
-                judge=judge,
-            ),
-            f"MLflow answers, but does not register {request.name!r}",
+        turns = TurnsAmongServices(
+            self._client,
+            self._mlflow.peers,
+            self._mlflow.locks,
+            patience_seconds=self._mlflow.patience_seconds,
         )
+        try:
+            return self._patiently(
+                lambda: registry.register_run(
+                    self._client,
+                    run_id=self._run_id,
+                    model_uri=model_uri,
+                    request=request,
+                    locks=self._mlflow.locks,
+                    tags=tags,
+                    judge=judge,
+                    turns=turns,
+                ),
+                f"MLflow answers, but does not register {request.name!r}",
+            )
+        except PeerAway as error:
+            raise TrackingUnavailable(error.detail) from error
 
     def _measured(self, metrics: Mapping[str, float], *tags: RunTag) -> None:
         """Log what is measured once, after the training."""

@@ -16,6 +16,7 @@ from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.judging import Judging, Tested
 from trainyard.worker.mlflow_logging import RunLog, run_log, server_of
+from trainyard.worker.peer_predictions import Elsewhere
 from trainyard.worker.plots import History, write_plots
 from trainyard.worker.reporting import Progress, training
 from trainyard.worker.system_metrics import SystemMetrics
@@ -119,6 +120,7 @@ def _judging(job: Job, folder: RunFolder, tested: Tested, log: RunLog) -> Judgin
         rows=HeldOutRows(request, tested.data, job.access),
         log=log,
         artifacts=folder.artifacts,
+        elsewhere=Elsewhere(job.peers, request),
     )
 
 
