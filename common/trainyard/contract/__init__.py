@@ -7,6 +7,7 @@ from trainyard.contract.catalogue import DatasetInfo, ModelInfo
 from trainyard.contract.data import (
     BuiltinData,
     CategoryColumn,
+    CsvOptions,
     DataSpec,
     FileData,
     ImageData,
@@ -52,6 +53,7 @@ __all__ = [
     "BuiltinData",
     "CategoryColumn",
     "Column",
+    "CsvOptions",
     "DataSpec",
     "DatasetInfo",
     "FieldError",

@@ -12,7 +12,15 @@ from trainyard.datasets.builtin import BUILTINS
 from trainyard.datasets.sources.walking import TooManyEntries, walk
 
 MOST_LISTED = 1000
-TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
+TABLES = (
+    *(
+        f"{each}{packed}"
+        for each in (".csv", ".tsv", ".txt")
+        for packed in ("", ".gz", ".bz2", ".zst")
+    ),
+    ".parquet",
+    ".pq",
+)
 
 
 def listing(access: DataAccess) -> list[DatasetInfo]:
