@@ -15,6 +15,14 @@ from trainyard.contract.data import (
     ScoredData,
     ScoredFileData,
 )
+from trainyard.contract.names import (
+    WRITTEN_BY_US,
+    Alias,
+    ModelAsked,
+    ModelName,
+    Name,
+    TagName,
+)
 from trainyard.contract.problems import FieldError, Problem
 from trainyard.contract.promotion import Promote, Promotion, Register, Registered
 from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
@@ -23,13 +31,8 @@ from trainyard.contract.split import Split
 from trainyard.contract.training import TrainRequest
 from trainyard.contract.wire import (
     MOST_COLUMNS,
-    NAME_PATTERN,
-    WRITTEN_BY_US,
-    Alias,
     Column,
     Fraction,
-    Name,
-    TagName,
     Wire,
 )
 from trainyard.contract.words import (
@@ -47,7 +50,6 @@ from trainyard.contract.words import (
 __all__ = [
     "MODEL_URI_PATTERN",
     "MOST_COLUMNS",
-    "NAME_PATTERN",
     "WRITTEN_BY_US",
     "Alias",
     "BuiltinData",
@@ -61,7 +63,9 @@ __all__ = [
     "Fraction",
     "ImageData",
     "Links",
+    "ModelAsked",
     "ModelInfo",
+    "ModelName",
     "Name",
     "NumberColumn",
     "OnExisting",

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from trainyard.contract.wire import MOST_COLUMNS, Column, Name, Wire
+from trainyard.contract.names import Name
+from trainyard.contract.wire import MOST_COLUMNS, Column, Wire
 
 
 class BuiltinData(Wire):

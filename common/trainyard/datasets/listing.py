@@ -12,12 +12,10 @@ from trainyard.datasets.builtin import BUILTINS
 from trainyard.datasets.sources.walking import TooManyEntries, walk
 
 MOST_LISTED = 1000
+PACKED = ("", ".gz", ".bz2", ".zst")
 TABLES = (
-    *(
-        f"{each}{packed}"
-        for each in (".csv", ".tsv", ".txt")
-        for packed in ("", ".gz", ".bz2", ".zst")
-    ),
+    *(f".csv{packed}" for packed in PACKED),
+    *(f".tsv{packed}" for packed in PACKED),
     ".parquet",
     ".pq",
 )

@@ -9,7 +9,13 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """UTF-32 first: its mark begins as that of UTF-16 does."""
-WESTERN = frozenset([*map(chr, range(160, 256)), *"€‚„…‘’“”–—", *"™ŒœŠšŸŽž‹›•†‰"])
+WESTERN = frozenset(
+    bytes([*range(0xA0, 0x100), *b"\x80\x82\x84\x85\x86\x87\x89"]).decode("cp1252")
+) | frozenset(
+    bytes([*range(0x8A, 0x8D), 0x8E, *range(0x91, 0x98), *range(0x99, 0x9D), 0x9E, 0x9F]).decode(
+        "cp1252"
+    )
+)
 """Beyond ASCII, what texts of western Europe have."""
 MOSTLY = 0.9
 MOST_TOGETHER = 0.4
