@@ -43,9 +43,11 @@ class _Trial:
     """Of the lines from the header on, in rows with as many values as most."""
 
     @property
-    def rank(self) -> tuple[float, int]:
+    def rank(self) -> tuple[float, int, int]:
+        """A line that is left out may be the header of another way to write the file."""
         width = len(self.rows[0].values) if self.rows else 0
-        return (round(self.share, 3) if width > 1 else 0.0, width)
+        share = round(self.share, 3) if width > 1 else 0.0
+        return (share, -self.dialect.skip_rows, width)
 
 
 def dialect_of(text: str, asked: Dialect, stated: frozenset[str]) -> Dialect:
