@@ -93,6 +93,11 @@ def test_what_was_found_is_a_warning_unless_the_request_says_it(root):
     assert not any("not plain CSV" in each for each in loaded(root, "plain.csv").warnings)
 
 
+def test_a_logged_model_is_told_of_decimal_commas_in_the_file(root):
+    write(root, written(";", ","))
+    assert loaded(root).notations["a"]["decimal"] == ","
+
+
 def test_quotes_that_a_backslash_escapes_are_part_of_the_text(root):
     rows = "".join(f'"he said \\"hi\\", then {i % 3}",{i},{i % 2}\n' for i in range(60))
     write(root, "note,a,y\n" + rows)
@@ -166,12 +171,13 @@ def test_values_with_other_delimiters_in_them_mislead_nobody(delimiter, line):
         ("delimiter", "\n", "one ASCII character"),
         ("encoding", "utf-99", "no encoding of text"),
         ("encoding", "hex", "no encoding of text"),
+        ("quote", ";", "signs of their own"),
         ("skip_rows", -1, "greater than or equal to 0"),
     ],
 )
 def test_options_that_cannot_be_are_refused(field, value, complaint):
     with pytest.raises(ValidationError, match=complaint):
-        FileData(source="file", uri="t.csv", target="y", csv={field: value})
+        FileData(source="file", uri="t.csv", target="y", csv={"delimiter": ";", field: value})
 
 
 NAMED = {"model": "m", "data": {"source": "builtin", "name": "iris"}}

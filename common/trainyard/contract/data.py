@@ -1,8 +1,15 @@
 """Where rows and images come from, and how columns are to be read."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from trainyard.contract.names import Name
 from trainyard.contract.wire import MOST_COLUMNS, Column, Wire
@@ -92,6 +99,16 @@ class CsvOptions(Wire):
     header: bool | None = Field(
         None, description="`false`: no line has names, and the columns are called '0', '1', '2', …"
     )
+
+    @model_validator(mode="after")
+    def _tell_apart(self) -> Self:
+        signs = [each for each in (self.delimiter, self.quote, self.escape) if each]
+        if len(set(signs)) < len(signs):
+            message = (
+                "delimiter, quote and escape are signs of their own; take another for one of them"
+            )
+            raise ValueError(message)
+        return self
 
 
 class FileData(Wire):

@@ -33,6 +33,7 @@ class Origin:
     test_rows: int = 0
     written: Mapping[str, Any] = field(default_factory=dict)
     """How the file is written, for the profile."""
+    decimal: str = "."
     warnings: tuple[str, ...] = ()
 
 
@@ -61,7 +62,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     parts = partition.parts
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
-    features = gathered(columns, selection, y, parts, digest.update)
+    features = gathered(columns, selection, y, parts, digest.update, decimal=origin.decimal)
     said = warned.bounded(
         [*origin.warnings, *warned.of_columns(selection, target.notation), *features.warnings]
     )

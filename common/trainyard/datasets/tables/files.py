@@ -68,6 +68,7 @@ def _origin(spec: FileData, layout: Layout | None, test_rows: int) -> Origin:
     return replace(
         origin,
         written={"csv": layout.dialect.described()},
+        decimal=layout.dialect.decimal,
         warnings=() if said is None else (said,),
     )
 
