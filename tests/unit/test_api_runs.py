@@ -251,7 +251,7 @@ async def test_pages_are_filtered_and_lead_to_the_next(client, runs):
         "limit=x",
         "status=DONE",
         "model=%00",
-        "experiment='",
+        "experiment=%0A",
         "cursor=x",
         "statsu=1",
     ],

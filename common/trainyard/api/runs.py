@@ -11,7 +11,7 @@ from trainyard.api.body import read_promotion, read_score_request, read_train_re
 from trainyard.api.dependencies import Context, RunId, TheContext, TheSupervisor
 from trainyard.api.prefer import LONGEST_WAIT_SECONDS, preferred_wait
 from trainyard.api.problems import Responses, documented
-from trainyard.contract import Name, Registered, Run, RunPage, RunRequest, RunStatus
+from trainyard.contract import ModelAsked, Name, Registered, Run, RunPage, RunRequest, RunStatus
 from trainyard.errors import NotEnded
 
 router = APIRouter(tags=["runs"])
@@ -49,7 +49,7 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     status: RunStatus | None = None
-    model: Name | None = None
+    model: ModelAsked | None = None
     experiment: Name | None = None
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, max_length=2000)

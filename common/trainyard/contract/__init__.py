@@ -7,12 +7,21 @@ from trainyard.contract.catalogue import DatasetInfo, ModelInfo
 from trainyard.contract.data import (
     BuiltinData,
     CategoryColumn,
+    CsvOptions,
     DataSpec,
     FileData,
     ImageData,
     NumberColumn,
     ScoredData,
     ScoredFileData,
+)
+from trainyard.contract.names import (
+    WRITTEN_BY_US,
+    Alias,
+    ModelAsked,
+    ModelName,
+    Name,
+    TagName,
 )
 from trainyard.contract.problems import FieldError, Problem
 from trainyard.contract.promotion import Promote, Promotion, Register, Registered
@@ -22,13 +31,8 @@ from trainyard.contract.split import Split
 from trainyard.contract.training import TrainRequest
 from trainyard.contract.wire import (
     MOST_COLUMNS,
-    NAME_PATTERN,
-    WRITTEN_BY_US,
-    Alias,
     Column,
     Fraction,
-    Name,
-    TagName,
     Wire,
 )
 from trainyard.contract.words import (
@@ -46,12 +50,12 @@ from trainyard.contract.words import (
 __all__ = [
     "MODEL_URI_PATTERN",
     "MOST_COLUMNS",
-    "NAME_PATTERN",
     "WRITTEN_BY_US",
     "Alias",
     "BuiltinData",
     "CategoryColumn",
     "Column",
+    "CsvOptions",
     "DataSpec",
     "DatasetInfo",
     "FieldError",
@@ -59,7 +63,9 @@ __all__ = [
     "Fraction",
     "ImageData",
     "Links",
+    "ModelAsked",
     "ModelInfo",
+    "ModelName",
     "Name",
     "NumberColumn",
     "OnExisting",

@@ -1,10 +1,18 @@
 """Where rows and images come from, and how columns are to be read."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from trainyard.contract.wire import MOST_COLUMNS, Column, Name, Wire
+from trainyard.contract.names import Name
+from trainyard.contract.wire import MOST_COLUMNS, Column, Wire
 
 
 class BuiltinData(Wire):
@@ -44,8 +52,67 @@ class CategoryColumn(Wire):
     type: Literal["category"]
 
 
+def _an_encoding(name: str) -> str:
+    """One that Python reads text in."""
+    try:
+        "".encode(name)
+    except (LookupError, UnicodeError, ValueError) as error:
+        message = f"{name!r} is no encoding of text; take one such as 'utf-8', 'cp1252' or 'utf-16'"
+        raise ValueError(message) from error
+    return name
+
+
+def _one_sign(sign: str) -> str:
+    """What pyarrow takes for a delimiter or a quote."""
+    if len(sign) != 1 or not sign.isascii() or sign in "\r\n\0":
+        message = f"{sign!r} is not one ASCII character within a line, such as ';'"
+        raise ValueError(message)
+    return sign
+
+
+def _one_sign_or_none(sign: str) -> str:
+    return _one_sign(sign) if sign else sign
+
+
+Sign = Annotated[str, StringConstraints(max_length=10), AfterValidator(_one_sign)]
+SignOrNone = Annotated[str, StringConstraints(max_length=10), AfterValidator(_one_sign_or_none)]
+
+
+class CsvOptions(Wire):
+    """How a CSV is written; what is left out is found from the file's first rows."""
+
+    delimiter: Sign | None = Field(None, examples=[";"])
+    encoding: (
+        Annotated[str, StringConstraints(max_length=50), AfterValidator(_an_encoding)] | None
+    ) = Field(None, examples=["cp1252"])
+    decimal: Literal[".", ","] | None = None
+    quote: SignOrNone | None = Field(
+        None, description="What stands around text; empty where nothing does"
+    )
+    escape: SignOrNone | None = Field(
+        None,
+        description="What stands before a quote within quotes; empty where such a quote is doubled",
+    )
+    skip_rows: int | None = Field(
+        None, ge=0, le=10_000, description="Lines before the header that are no part of the table"
+    )
+    header: bool | None = Field(
+        None, description="`false`: no line has names, and the columns are called '0', '1', '2', …"
+    )
+
+    @model_validator(mode="after")
+    def _tell_apart(self) -> Self:
+        signs = [each for each in (self.delimiter, self.quote, self.escape) if each]
+        if len(set(signs)) < len(signs):
+            message = (
+                "delimiter, quote and escape are signs of their own; take another for one of them"
+            )
+            raise ValueError(message)
+        return self
+
+
 class FileData(Wire):
-    """A table: CSV, gzipped CSV, one Parquet file or a partitioned Parquet folder."""
+    """A table: CSV, packed or not, one Parquet file or a partitioned Parquet folder."""
 
     source: Literal["file"]
     uri: str = Field(
@@ -56,6 +123,11 @@ class FileData(Wire):
     )
     target: Column
     format: Literal["csv", "parquet"] | None = None
+    csv: CsvOptions | None = Field(
+        None,
+        examples=[{"delimiter": ";", "decimal": ",", "encoding": "cp1252"}],
+        description="How a CSV is written, where that is not to be found out from its first rows",
+    )
     features: list[Column] | None = Field(
         None,
         min_length=1,

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from trainyard.contract.wire import Alias, Name, Wire
+from trainyard.contract.names import Alias, ModelName
+from trainyard.contract.wire import Wire
 from trainyard.contract.words import OnIncomparable, When
 
 
@@ -28,7 +29,7 @@ class Promote(Wire):
 
     alias: Alias = "champion"
     metric: Annotated[
-        str, StringConstraints(pattern=r"^[a-z0-9_]{1,250}$"), AfterValidator(_of_the_test_rows)
+        str, StringConstraints(min_length=1, max_length=250), AfterValidator(_of_the_test_rows)
     ] = Field(examples=["test_roc_auc"])
     greater_is_better: bool | None = Field(
         None,
@@ -69,7 +70,7 @@ class Promote(Wire):
 class Register(Wire):
     """Register the model as a new version, and optionally give it an alias or promote it."""
 
-    name: Name = Field(examples=["bank-xgb"])
+    name: ModelName = Field(examples=["bank-xgb"])
     alias: Alias | None = None
     promote: Promote | None = None
 

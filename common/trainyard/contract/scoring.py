@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from trainyard.contract.data import ScoredData
+from trainyard.contract.names import Name, TagName
 from trainyard.contract.split import Split
 from trainyard.contract.training import TrainRequest
-from trainyard.contract.wire import MOST_COLUMNS, Column, Name, TagName, Wire
+from trainyard.contract.wire import MOST_COLUMNS, Column, Wire
 from trainyard.contract.words import OnExisting, RunKind
 
 MODEL_URI_PATTERN = re.compile(

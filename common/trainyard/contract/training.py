@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from trainyard.contract.data import DataSpec
+from trainyard.contract.names import Name, TagName
 from trainyard.contract.promotion import Register
 from trainyard.contract.split import Split
-from trainyard.contract.wire import Name, TagName, Wire
+from trainyard.contract.wire import Wire
 from trainyard.contract.words import OnExisting, OnOutOfMemory, RunKind
 
 

@@ -12,7 +12,13 @@ from trainyard.datasets.builtin import BUILTINS
 from trainyard.datasets.sources.walking import TooManyEntries, walk
 
 MOST_LISTED = 1000
-TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
+PACKED = ("", ".gz", ".bz2", ".zst")
+TABLES = (
+    *(f".csv{packed}" for packed in PACKED),
+    *(f".tsv{packed}" for packed in PACKED),
+    ".parquet",
+    ".pq",
+)
 
 
 def listing(access: DataAccess) -> list[DatasetInfo]:

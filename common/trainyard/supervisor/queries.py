@@ -58,12 +58,12 @@ class Queries:
         cursor: str | None,
     ) -> RunPage:
         """Runs, newest first. Raises `Invalid` for a cursor that was never given out."""
-        if "'" in f"{model}{experiment}":
-            return RunPage(runs=[])
+        if any("'" in each and '"' in each for each in (model or "", experiment or "")):
+            return RunPage(runs=[])  # MLflow's filters have no way to write both
         conditions = [
             f"attributes.status = '{status}'" if status else "",
-            f"tags.`trainyard.model` = '{model}'" if model else "",
-            f"tags.`trainyard.experiment` = '{experiment}'" if experiment else "",
+            f"tags.`trainyard.model` = {_quoted(model)}" if model else "",
+            f"tags.`trainyard.experiment` = {_quoted(experiment)}" if experiment else "",
         ]
         condition = " and ".join(filter(None, conditions))
         try:
@@ -106,3 +106,8 @@ class Queries:
     def _newest(self, run: Run) -> Run:
         live = self._known.get(run.run_id)
         return live.run if live else run
+
+
+def _quoted(value: str) -> str:
+    """As MLflow's filters have it, for a value that does not have both kinds of quotes."""
+    return f'"{value}"' if "'" in value else f"'{value}'"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,10 @@ class Origin:
     name: str
     source: str
     test_rows: int = 0
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """How the file is written, for the profile."""
+    decimal: str = "."
+    warnings: tuple[str, ...] = ()
 
 
 def columns_of(table: pa.Table) -> Columns:
@@ -58,8 +62,10 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     parts = partition.parts
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
-    features = gathered(columns, selection, y, parts, digest.update)
-    said = warned.bounded([*warned.of_columns(selection, target.notation), *features.warnings])
+    features = gathered(columns, selection, y, parts, digest.update, decimal=origin.decimal)
+    said = warned.bounded(
+        [*origin.warnings, *warned.of_columns(selection, target.notation), *features.warnings]
+    )
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
     divided = {} if key is None else {"split": splitting.profile(key, split, partition)}
@@ -76,7 +82,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         classes=classes,
         notations=features.notations,
         warnings=said,
-        profile=profile(y, classes, **described) | divided,
+        profile=profile(y, classes, **described) | divided | dict(origin.written),
     )
 
 

@@ -52,7 +52,7 @@ def check_usable(name: str, kind: pa.DataType, pointer: str) -> None:
         )
     if pt.is_binary(kind) or pt.is_large_binary(kind):
         raise InvalidData(
-            f"the column {name!r} holds bytes that are not UTF-8 text; save the table in UTF-8, or drop the column",
+            f"the column {name!r} holds bytes that are not UTF-8 text; save the table in UTF-8, say the encoding of a CSV in data.csv, or drop the column",
             pointer,
         )
     raise InvalidData(

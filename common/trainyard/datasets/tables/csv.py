@@ -1,19 +1,29 @@
-"""CSV, plain or gzipped, by pyarrow: commas, one header line, UTF-8, as many values a row as the header has."""
+"""CSV by pyarrow, in whatever dialect and encoding its first bytes are in; plain, or packed by gzip, bzip2 or zstd."""
 
-from collections.abc import Iterator
+import codecs
+import io
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
+from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
+from trainyard.datasets.tables.dialects.encodings import encoding_of
+from trainyard.datasets.tables.dialects.finding import dialect_of
 from trainyard.errors import InvalidData
 
 BLOCK_BYTES = 1 << 22
 START_BYTES = (1 << 20, 1 << 22, 1 << 24)
 """Read at submit: the first that holds a header and a row."""
-GZIP_MAGIC = b"\x1f\x8b"
+PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+"""What a packed file begins with, and pyarrow's name for the way it is packed."""
+UTF8 = "utf-8"
 # What pandas.read_csv takes for missing, so that a plain script sees the same table.
 MISSING = (
     "",
@@ -38,86 +48,165 @@ MISSING = (
 )
 
 
-def first_rows(location: Location | WebFile) -> tuple[pa.Table, bool]:
-    """The rows at the start of the file, and whether these are all. Raises `InvalidData`.
+@dataclass(frozen=True)
+class Start:
+    """The first rows of a CSV, whether these are all, and how the file is written."""
+
+    rows: pa.Table
+    complete: bool
+    layout: Layout
+
+
+def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) -> Start:
+    """The rows at the start of the file, read as `asked` says, and for the rest as its first bytes tell. Raises `InvalidData`.
 
     A megabyte is read, or more where the header and one row are longer. A column without a name is called
-    `Unnamed: 0` after its position, as pandas does.
+    `Unnamed: 0` after its position, as pandas does, and left out where it has no value either.
     """
     from pyarrow import csv
 
+    stated = {} if asked is None else asked.model_dump(exclude_none=True)
     data, complete = _start(location)
     if not data.strip():
         raise InvalidData(
             f"{location.uri!r} is empty; a header line and rows are needed", location.pointer
         )
-    # The streaming reader ends each block at a row's end, so with half the bytes as block size the first
-    # block of a file that was cut holds only whole rows.
-    options = csv.ReadOptions(
-        block_size=len(data) + 1 if complete else len(data) // 2, use_threads=False
-    )
     with _parsed(location):
-        reader = csv.open_csv(pa.BufferReader(data), options, _parsing(), _converting(None))
+        encoding = stated.get("encoding") or encoding_of(data)
+        if encoding != UTF8:
+            data = codecs.getincrementaldecoder(encoding)().decode(data, final=complete).encode()
+        text = data.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+        dialect = dialect_of(text, Dialect(**stated | {"encoding": encoding}), frozenset(stated))
+        # The streaming reader ends each block at a row's end, so with half the bytes as block size the first
+        # block of a file that was cut holds only whole rows.
+        block = len(data) + 1 if complete else len(data) // 2
+        named = _head(data, dialect, block)
+        layout = _laid_out(named, dialect, stated)
+        options = csv.ReadOptions(block_size=block, use_threads=False, **_header(layout))
+        reader = csv.open_csv(
+            pa.BufferReader(data), options, _parsing(dialect), _converting(layout, None)
+        )
         batch = next(iter(reader), None)
         table = reader.schema.empty_table() if batch is None else pa.Table.from_batches([batch])
-        return table.rename_columns(_named(table.column_names)), complete
+    empty = tuple(
+        name
+        for name, own in zip(layout.names, _without_name(named, dialect), strict=True)
+        if own and table[name].null_count == len(table)
+    )
+    layout = replace(layout, nameless=empty)
+    return Start(table.drop_columns(list(empty)), complete, layout)
 
 
-def every_row(location: Location, names: list[str], wanted: list[str]) -> pa.Table:
-    """The columns `wanted` of all rows, where `first_rows` found the columns `names`. Raises `InvalidData`.
+def every_row(location: Location, layout: Layout, wanted: list[str]) -> pa.Table:
+    """The columns `wanted` of all rows of a file that `first_rows` found to be so laid out. Raises `InvalidData`.
 
     Read block by block with the types of the first, which takes half the memory of reading it as a whole;
     where a later block does not fit these types (1, 2, … and then 2.5), read again as a whole.
     """
-    compression = "gzip" if location.head(2)[0] == GZIP_MAGIC else None
     with _parsed(location):
         for read in (_in_blocks, _as_a_whole):
-            with location.filesystem.open_input_stream(
-                location.path, compression=compression
-            ) as stream:
-                table = read(stream, names, wanted)
+            with _opened(location) as stream:
+                table = read(stream, layout, wanted)
             if table is not None:
-                return table
+                return table.select(wanted)
     return None
 
 
-def in_batches(location: Location, names: list[str], wanted: list[str]) -> Iterator[pa.RecordBatch]:
+def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterator[pa.RecordBatch]:
     """The columns `wanted` of all rows, block by block with the types of the first block.
 
     Raises `InvalidData` where the types of the first block do not hold for a later one.
     """
     from pyarrow import csv
 
-    compression = "gzip" if location.head(2)[0] == GZIP_MAGIC else None
     with (
         _parsed(location),
-        location.filesystem.open_input_stream(location.path, compression=compression) as stream,
-        csv.open_csv(stream, _reading(names), _parsing(), _converting(wanted)) as reader,
+        _opened(location) as stream,
+        csv.open_csv(
+            stream, _reading(layout), _parsing(layout.dialect), _converting(layout, wanted)
+        ) as reader,
     ):
-        yield from reader
+        for batch in reader:
+            yield batch.select(wanted)
 
 
-def _in_blocks(stream: Any, names: list[str], wanted: list[str]) -> pa.Table | None:
+def _opened(location: Location) -> Any:
+    """The file's bytes, unpacked."""
+    codec = _codec(location.head(4)[0])
+    return location.filesystem.open_input_stream(location.path, compression=codec)
+
+
+def _codec(start: bytes) -> str | None:
+    return next((codec for magic, codec in PACKED.items() if start.startswith(magic)), None)
+
+
+def _in_blocks(stream: Any, layout: Layout, wanted: list[str]) -> pa.Table | None:
     """The table, or None where the first block's types do not hold, or a row is malformed."""
     from pyarrow import csv
 
     try:
-        with csv.open_csv(stream, _reading(names), _parsing(), _converting(wanted)) as reader:
+        with csv.open_csv(
+            stream, _reading(layout), _parsing(layout.dialect), _converting(layout, wanted)
+        ) as reader:
             return reader.read_all()
     except pa.ArrowInvalid:
         return None
 
 
-def _as_a_whole(stream: Any, names: list[str], wanted: list[str]) -> pa.Table:
+def _as_a_whole(stream: Any, layout: Layout, wanted: list[str]) -> pa.Table:
     from pyarrow import csv
 
-    return csv.read_csv(stream, _reading(names), _parsing(), _converting(wanted))
+    return csv.read_csv(
+        stream, _reading(layout), _parsing(layout.dialect), _converting(layout, wanted)
+    )
 
 
-def _reading(names: list[str]) -> Any:
+def _reading(layout: Layout) -> Any:
     from pyarrow import csv
 
-    return csv.ReadOptions(block_size=BLOCK_BYTES, column_names=names, skip_rows_after_names=1)
+    return csv.ReadOptions(
+        block_size=BLOCK_BYTES, encoding=layout.dialect.encoding, **_header(layout)
+    )
+
+
+def _header(layout: Layout) -> dict[str, Any]:
+    """Which lines are none of the table, and its names."""
+    dialect = layout.dialect
+    skipped = {"skip_rows": dialect.skip_rows, "column_names": list(layout.names)}
+    if dialect.extra:  # whose header has another number of values than pyarrow looks for
+        return skipped | {"skip_rows": dialect.skip_rows + 1}
+    return skipped | {"skip_rows_after_names": int(dialect.header)}
+
+
+def _head(data: bytes, dialect: Dialect, block: int) -> list[str]:
+    """The header as it is; the positions where there is none."""
+    from pyarrow import csv
+
+    if dialect.extra:
+        lines = io.StringIO(data.decode(errors="replace").removeprefix("\ufeff"), newline="")
+        line = next(islice(lines, dialect.skip_rows, None)).rstrip("\r\n")
+        data = line.encode()
+    options = csv.ReadOptions(
+        block_size=block,
+        use_threads=False,
+        skip_rows=0 if dialect.extra else dialect.skip_rows,
+        autogenerate_column_names=not dialect.header,
+    )
+    everything = csv.ConvertOptions()
+    reader = csv.open_csv(pa.BufferReader(data + b"\n"), options, _parsing(dialect), everything)
+    names = list(reader.schema.names)
+    return names if dialect.header else [str(at) for at in range(len(names))]
+
+
+def _laid_out(header: list[str], dialect: Dialect, stated: Mapping[str, Any]) -> Layout:
+    names = [*[""] * (dialect.extra < 0), *header, *[""] * (dialect.extra > 0)]
+    return Layout(dialect, tuple(_named(names)), stated=stated)
+
+
+def _without_name(header: list[str], dialect: Dialect) -> list[bool]:
+    """Of each column of the file."""
+    before, after = [True] * (dialect.extra < 0), [True] * (dialect.extra > 0)
+    return [*before, *(not name for name in header), *after]
 
 
 def _named(header: list[str]) -> list[str]:
@@ -134,8 +223,8 @@ def _start(location: Location | WebFile) -> tuple[bytes, bool]:
     """The first bytes, unpacked, with a header and a row in their first half; and whether these are all."""
     for limit in START_BYTES:
         data, complete = location.head(limit)
-        if data.startswith(GZIP_MAGIC):
-            data, complete = _unpacked(location, data, limit, complete=complete)
+        if codec := _codec(data):
+            data, complete = _unpacked(location, data, limit, codec, complete=complete)
         half = len(data) // 2
         if complete or max(data.count(b"\n", 0, half), data.count(b"\r", 0, half)) >= 2:
             return data, complete
@@ -146,15 +235,15 @@ def _start(location: Location | WebFile) -> tuple[bytes, bool]:
 
 
 def _unpacked(
-    location: Location | WebFile, data: bytes, limit: int, *, complete: bool
+    location: Location | WebFile, data: bytes, limit: int, codec: str, *, complete: bool
 ) -> tuple[bytes, bool]:
-    """At most `limit` bytes unpacked from gzip, however many `data` would unpack to."""
+    """At most `limit` bytes unpacked, however many `data` would unpack to."""
     # Bytes that were cut unpack to at least half as many before the cut is met.
     limit = limit + 1 if complete else len(data) // 2
     parts: list[bytes] = []
     with (
         readable(location.uri, location.pointer),
-        pa.CompressedInputStream(pa.BufferReader(data), "gzip") as stream,
+        pa.CompressedInputStream(pa.BufferReader(data), codec) as stream,
     ):
         while limit > 0 and (part := stream.read(limit)):
             parts.append(part)
@@ -162,17 +251,27 @@ def _unpacked(
     return b"".join(parts), complete and limit > 0
 
 
-def _parsing() -> Any:
+def _parsing(dialect: Dialect) -> Any:
     from pyarrow import csv
 
-    return csv.ParseOptions(newlines_in_values=True)
+    return csv.ParseOptions(
+        delimiter=dialect.delimiter,
+        quote_char=dialect.quote or False,
+        escape_char=dialect.escape or False,
+        newlines_in_values=True,
+    )
 
 
-def _converting(wanted: list[str] | None) -> Any:
+def _converting(layout: Layout, wanted: list[str] | None) -> Any:
+    """A nameless column without values is read too, and refused where a later row has a value in it."""
     from pyarrow import csv
 
     return csv.ConvertOptions(
-        null_values=list(MISSING), strings_can_be_null=True, include_columns=wanted
+        null_values=list(MISSING),
+        strings_can_be_null=True,
+        decimal_point=layout.dialect.decimal,
+        include_columns=None if wanted is None else [*wanted, *layout.nameless],
+        column_types=dict.fromkeys(layout.nameless, pa.null()),
     )
 
 
@@ -181,8 +280,8 @@ def _parsed(location: Location | WebFile) -> Iterator[None]:
     with readable(location.uri, location.pointer):
         try:
             yield
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        except (pa.ArrowInvalid, UnicodeError) as error:
             raise InvalidData(
-                f"{location.uri!r} is not CSV with a header line, commas, UTF-8 and as many values in each row as in the header: {error}",
+                f"{location.uri!r} is not CSV with a header line and as many values in each row as in the header; mend the file, or say in data.csv how it is written: {error}",
                 location.pointer,
             ) from error

@@ -1,6 +1,6 @@
 """Tables in files, read in full: CSV, gzipped CSV, Parquet, and folders of Parquet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
 from trainyard.datasets.tables import csv, parquet
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
+from trainyard.datasets.tables.dialects.dialect import Layout
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import index_columns
@@ -43,9 +44,9 @@ def load_file(spec: FileData, split: Split, *, task: Task, access: DataAccess) -
 def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Table:
     """Read the columns that the spec asks for, and what rows are divided by. Raises `InvalidData`."""
     with opened(spec.uri, access) as location:
-        schema = _schema(location, spec)
+        schema, layout = _schema(location, spec)
         selection = select(schema.names, spec, index_columns(schema), key=split.column)
-        columns = _columns(location, spec, schema, selection)
+        columns = _columns(location, layout, schema, selection)
     own = _key_column(columns, selection)
     tested, test_rows = None, 0
     if spec.test_uri is not None:
@@ -55,8 +56,21 @@ def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Tab
         tested = _key_column(test, of_tests)
         columns = {name: joined(column, test.pop(name), name) for name, column in columns.items()}
     key = None if own is None else key_of(split, own, tested, test_rows)
-    origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows)
+    origin = _origin(spec, layout, test_rows)
     return Table(columns, selection, origin, key)
+
+
+def _origin(spec: FileData, layout: Layout | None, test_rows: int) -> Origin:
+    origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows)
+    if layout is None:
+        return origin
+    said = layout.sentence(origin.source)
+    return replace(
+        origin,
+        written={"csv": layout.dialect.described()},
+        decimal=layout.dialect.decimal,
+        warnings=() if said is None else (said,),
+    )
 
 
 def _key_column(columns: Columns, selection: Selection) -> pa.ChunkedArray | None:
@@ -74,26 +88,27 @@ def _test_columns(
 ) -> Columns:
     """The columns of the separate table for the test metrics."""
     with opened(uri, access, "/data/test_uri") as location:
-        schema = _schema(location, spec)
+        schema, layout = _schema(location, spec)
         check_has(schema.names, selection)
-        columns = _columns(location, spec, schema, selection)
+        columns = _columns(location, layout, schema, selection)
     check_target(columns[selection.target], selection.target, task, "/data/test_uri")
     return columns
 
 
-def _schema(location: Location, spec: FileData) -> pa.Schema:
-    """All columns; the types of a CSV's are those of its first rows."""
+def _schema(location: Location, spec: FileData) -> tuple[pa.Schema, Layout | None]:
+    """All columns; the types of a CSV's are those of its first rows. And how a CSV is written."""
     if format_of(location, spec) == "parquet":
-        return parquet.schema(location, all_files=True)
-    return csv.first_rows(location)[0].schema
+        return parquet.schema(location, all_files=True), None
+    start = csv.first_rows(location, spec.csv)
+    return start.rows.schema, start.layout
 
 
 def _columns(
-    location: Location, spec: FileData, schema: pa.Schema, selection: Selection
+    location: Location, layout: Layout | None, schema: pa.Schema, selection: Selection
 ) -> Columns:
-    if format_of(location, spec) == "parquet":
+    if layout is None:
         table = parquet.every_row(location, schema, selection.columns)
     else:
-        table = csv.every_row(location, schema.names, selection.columns)
+        table = csv.every_row(location, layout, selection.columns)
     check_has_rows(table.num_rows, location)
     return columns_of(table)

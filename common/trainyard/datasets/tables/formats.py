@@ -8,6 +8,8 @@ from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables.parquet import ENDINGS
 from trainyard.errors import InvalidData
 
+DELIMITED = (".csv", ".tsv", ".txt")
+"""Whatever they say, the delimiter is found from the first rows. Each may be packed: .gz, .bz2, .zst."""
 Format = Literal["csv", "parquet"]
 
 
@@ -24,10 +26,10 @@ def format_of(location: Location | WebFile, spec: FileData) -> Format:
     path = location.path.lower()
     if path.endswith(ENDINGS):
         return "parquet"
-    if path.endswith((".csv", ".csv.gz")):
+    if path.removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst").endswith(DELIMITED):
         return "csv"
     raise InvalidData(
-        f"{location.uri!r} does not end in .csv, .csv.gz or .parquet; say which it is",
+        f"{location.uri!r} does not end in .csv, .csv.gz, .tsv, .txt or .parquet; say which it is",
         "/data/format",
     )
 

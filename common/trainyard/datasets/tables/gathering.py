@@ -7,12 +7,14 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.types as pt
 
 from trainyard.datasets.sketches import Sketch
 from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables import suspicions
 from trainyard.datasets.tables.doubles import Doubles
 from trainyard.datasets.tables.features import Feature, feature, parts_of
+from trainyard.datasets.tables.recognition.notation import DECIMAL_COMMA
 from trainyard.datasets.tables.recognition.reading import Reading, as_stated, recognised
 from trainyard.datasets.tables.selection import Selection
 
@@ -38,14 +40,19 @@ class Features:
         }
 
 
-def gathered(
+def gathered(  # noqa: PLR0913 - a table, and what it is for
     columns: Columns,
     selection: Selection,
     y: npt.NDArray[Any],
     parts: Mapping[str, Rows],
     digest: Callable[[Any], None],
+    *,
+    decimal: str = ".",
 ) -> Features:
-    """All features of a table whose targets are `y`, one by one: `columns` are used up, and `digest` is given all values on the way."""
+    """All features of a table whose targets are `y`, one by one: `columns` are used up, and `digest` is given all values on the way.
+
+    `decimal` is the mark in the file: a logged model that is given its text reads it as it was read here.
+    """
     frames: dict[str, dict[str, Any]] = {part: {} for part in parts}
     sketches: dict[str, Sketch] = {}
     notations: dict[str, dict[str, Any]] = {}
@@ -53,7 +60,7 @@ def gathered(
     giveaways = suspicions.Giveaways(y, parts)
     doubles = Doubles({part: len(rows) for part, rows in parts.items()})
     for name in selection.features:
-        read = _read(name, columns.pop(name), selection)
+        read = _read(name, columns.pop(name), selection, decimal)
         said += read.warnings
         if (notation := read.as_json()) is not None:
             notations[name] = notation
@@ -68,11 +75,13 @@ def gathered(
     return Features(made, sketches, notations, [*said, *filter(None, [twice])])
 
 
-def _read(name: str, column: pa.ChunkedArray, selection: Selection) -> Reading:
+def _read(name: str, column: pa.ChunkedArray, selection: Selection, decimal: str) -> Reading:
     if name in selection.categorical:
         return Reading(column)
     if name in selection.numbers:
         return as_stated(name, column, selection.numbers[name])
+    if decimal == "," and pt.is_floating(column.type):
+        return Reading(column, DECIMAL_COMMA)
     return recognised(name, column)
 
 

@@ -14,7 +14,7 @@ def column_names(uri: str, spec: FileData, access: DataAccess, pointer: str) -> 
     with little_memory(uri, pointer):
         location = locate(uri, access, pointer)
         if format_of(location, spec) == "csv":
-            return list(csv.first_rows(location)[0].column_names)
+            return list(csv.first_rows(location, spec.csv).rows.column_names)
         if isinstance(location, WebFile):
             parquet.check_web(location)
             return None

@@ -81,7 +81,8 @@ def _head(
 ) -> Head | None:
     """The head of a table, its schema given to `selected`; None where a look costs the whole file."""
     if format_of(location, spec) == "csv":
-        rows, complete = csv.first_rows(location)
+        start = csv.first_rows(location, spec.csv)
+        rows, complete = start.rows, start.complete
         schema, selection = rows.schema, selected(rows.schema)
     elif isinstance(location, WebFile):
         parquet.check_web(location)

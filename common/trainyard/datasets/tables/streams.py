@@ -9,6 +9,7 @@ from trainyard.contract import FileData
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables import csv, parquet
 from trainyard.datasets.tables.columns import plain
+from trainyard.datasets.tables.dialects.dialect import Layout
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.joining import common_type, joined
 from trainyard.errors import InvalidData
@@ -36,8 +37,10 @@ def stream_of(
 
     Of the columns `whole` those are read that are there, and none where there are more than `most_whole` rows.
     """
-    opened = _parquet if format_of(location, spec) == "parquet" else _csv
-    found = opened(location, names, whole, most_whole)
+    if format_of(location, spec) == "parquet":
+        found = _parquet(location, names, whole, most_whole)
+    else:
+        found = _csv(location, csv.first_rows(location, spec.csv), names, whole, most_whole)
     check_has_rows(found.rows, location)
     return found
 
@@ -101,36 +104,38 @@ def _parquet(location: Location, names: list[str], whole: list[str], most_whole:
     )
 
 
-def _csv(location: Location, names: list[str], whole: list[str], most_whole: int) -> Stream:
+def _csv(
+    location: Location, start: csv.Start, names: list[str], whole: list[str], most_whole: int
+) -> Stream:
     """A CSV is read once more beforehand: for its number of rows, and to see whether its types hold to the end.
 
     Where they do not (1, 2, … and megabytes later 2.5) it is read as a whole, as for a training.
     """
-    header = csv.first_rows(location)[0].schema
+    header, layout = start.rows.schema, start.layout
     _check_known(header.names, names, location.pointer)
     there = [name for name in whole if name in header.names]
     wanted = list(dict.fromkeys([*names, *there]))
     try:
-        rows, kept, schema = _looked_through(location, header.names, wanted, there, most_whole)
+        rows, kept, schema = _looked_through(location, layout, wanted, there, most_whole)
     except InvalidData:
-        table = csv.every_row(location, header.names, wanted)
+        table = csv.every_row(location, layout, wanted)
         within = there if table.num_rows <= most_whole else []
         return stream_in_memory(table, names=names, whole=within)
     return Stream(
         rows,
         kept,
         pa.schema([schema.field(name) for name in names]),
-        lambda: csv.in_batches(location, header.names, names),
+        lambda: csv.in_batches(location, layout, names),
     )
 
 
 def _looked_through(
-    location: Location, header: list[str], wanted: list[str], whole: list[str], most_whole: int
+    location: Location, layout: Layout, wanted: list[str], whole: list[str], most_whole: int
 ) -> tuple[int, pa.Table, pa.Schema]:
     """The number of rows, the columns `whole`, and the types of all `wanted`."""
     kept: list[pa.RecordBatch] = []
     rows, schema = 0, pa.schema([(name, pa.null()) for name in wanted])
-    for batch in csv.in_batches(location, header, wanted):
+    for batch in csv.in_batches(location, layout, wanted):
         rows, schema = rows + batch.num_rows, batch.schema
         kept = [*kept, batch.select(whole)] if rows <= most_whole else []
     return rows, pa.Table.from_batches(kept) if kept and whole else pa.table({}), schema

@@ -1,0 +1,1 @@
+"""How a CSV is written, found out from its first bytes."""
