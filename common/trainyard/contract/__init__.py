@@ -18,6 +18,16 @@ from trainyard.contract.problems import FieldError, Problem
 from trainyard.contract.promotion import Promote, Promotion, Register, Registered
 from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
 from trainyard.contract.scoring import MODEL_URI_PATTERN, RunRequest, ScoreRequest
+from trainyard.contract.search import (
+    Dimension,
+    Direction,
+    OnCancel,
+    PrunerName,
+    SamplerName,
+    Search,
+    Searched,
+    Space,
+)
 from trainyard.contract.split import Split
 from trainyard.contract.training import TrainRequest
 from trainyard.contract.wire import (
@@ -54,6 +64,8 @@ __all__ = [
     "Column",
     "DataSpec",
     "DatasetInfo",
+    "Dimension",
+    "Direction",
     "FieldError",
     "FileData",
     "Fraction",
@@ -62,6 +74,7 @@ __all__ = [
     "ModelInfo",
     "Name",
     "NumberColumn",
+    "OnCancel",
     "OnExisting",
     "OnIncomparable",
     "OnOutOfMemory",
@@ -70,6 +83,7 @@ __all__ = [
     "Progress",
     "Promote",
     "Promotion",
+    "PrunerName",
     "Reason",
     "Register",
     "Registered",
@@ -78,9 +92,13 @@ __all__ = [
     "RunPage",
     "RunRequest",
     "RunStatus",
+    "SamplerName",
     "ScoreRequest",
     "ScoredData",
     "ScoredFileData",
+    "Search",
+    "Searched",
+    "Space",
     "Split",
     "TagName",
     "Task",

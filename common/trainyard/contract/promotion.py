@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from trainyard.contract.directions import more_is_better
 from trainyard.contract.wire import Alias, Name, Wire
 from trainyard.contract.words import OnIncomparable, When
 
@@ -63,7 +64,7 @@ class Promote(Wire):
         """What the rule says, or else what the metric's name does, by scikit-learn's convention."""
         if self.greater_is_better is not None:
             return self.greater_is_better
-        return not self.metric.endswith(("_loss", "_error", "_deviance"))
+        return more_is_better(self.metric)
 
 
 class Register(Wire):

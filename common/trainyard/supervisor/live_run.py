@@ -125,6 +125,7 @@ class LiveRun:
                 "metrics": {**self._run.metrics, **outcome.metrics},
                 "model_uri": outcome.model_uri,
                 "registered": outcome.registered,
+                "searched": outcome.searched,
                 "warnings": outcome.warnings or self._run.warnings,
                 "ended_at": outcome.ended_at,
                 "transitions": _bounded([*self._run.transitions, step]),

@@ -235,6 +235,7 @@ class Tracking:
             metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
             model_uri=kept.model_uri,
             registered=kept.registered,
+            searched=kept.searched,
             warnings=kept.warnings,
             submitted_at=kept.submitted_at or _time(info.start_time),
             started_at=kept.started_at,
