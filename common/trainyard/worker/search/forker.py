@@ -105,7 +105,8 @@ class _Forking:
         gc.collect()
         gc.freeze()
         while True:
-            ready, _, _ = select.select([wake, self._connection], [], [])
+            waits: list[Any] = [wake, self._connection]
+            ready, _, _ = select.select(waits, [], [])
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()

@@ -1,6 +1,6 @@
 """What a search calls best, and what its trials are pruned by."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from trainyard.contract import Direction, FieldError, Search, Task, TrainRequest
 from trainyard.contract.directions import more_is_better
@@ -58,11 +58,6 @@ def comparable(name: str, value: float, direction: Direction) -> float:
     """The value of a round's metric, turned round where its direction is not the search's."""
     same = more_is_better(name) is (direction is Direction.MAXIMIZE)
     return value if same else -value
-
-
-def value_of(metric: str, metrics: Mapping[str, float]) -> float | None:
-    """The value that a trial reached; None where it is undefined for these rows."""
-    return metrics.get(metric)
 
 
 def _has_validation_rows(request: TrainRequest) -> bool:

@@ -1,13 +1,14 @@
 """The space of a search: which values each param may take, whether the model takes them, and how one point is drawn."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from trainyard.contract import Dimension, FieldError, SamplerName, Space, TrainRequest
+from trainyard.contract import Dimension, FieldError, SamplerName, Search, Space, TrainRequest
 from trainyard.field_errors import bad_fields, shown
 from trainyard.suggestions import suggestion
 from trainyard.trainer import Trainer
@@ -39,9 +40,16 @@ def space_of(request: TrainRequest, trainer: Trainer) -> Dimensions:
     asked: Space | None = search.space if search else None
     if asked is None:
         own: Mapping[str, Any] = getattr(trainer, "search_space", {})
-        asked = {name: Dimension.model_validate(each) if isinstance(each, dict) else each for name, each in own.items() if name not in request.params}
+        asked = {
+            name: Dimension.model_validate(each) if isinstance(each, dict) else each
+            for name, each in own.items()
+            if name not in request.params
+        }
     return _in_order(
-        {name: Dimension(choices=each) if isinstance(each, list) else each for name, each in asked.items()}
+        {
+            name: Dimension(choices=each) if isinstance(each, list) else each
+            for name, each in asked.items()
+        }
     )
 
 
@@ -54,12 +62,29 @@ def wrong_space(request: TrainRequest, trainer: Trainer) -> list[FieldError]:
         return [_error(POINTER, f"is required: {request.model!r} has no space of its own")]
     space = space_of(request, trainer)
     if not space:
-        return [_error(POINTER, "nothing is left to search: params fixes all of the model's own space")]
-    errors = [error for name, each in space.items() for error in _wrong_dimension(name, each, space, request, trainer)]
+        return [
+            _error(POINTER, "nothing is left to search: params fixes all of the model's own space")
+        ]
+    errors = [
+        error
+        for name, each in space.items()
+        for error in _wrong_dimension(name, each, space, request, trainer)
+    ]
     errors += _wrong_grid(search.sampler, space)
     for index, params in enumerate(search.warm_start):
         errors += _wrong_start(f"/search/warm_start/{index}", params, space)
     return errors
+
+
+def wrong_sampler(search: Search) -> list[FieldError]:
+    """A sampler that needs what is not installed here."""
+    needed = {SamplerName.GP: "torch", SamplerName.CMAES: "cmaes"}.get(search.sampler)
+    if needed is None or find_spec(needed) is not None:
+        return []
+    detail = (
+        f"{search.sampler.value!r} needs {needed}, which this service does not have; take 'tpe'"
+    )
+    return [_error("/search/sampler", detail)]
 
 
 def drawn(space: Dimensions, trial: Suggests, types: Mapping[str, type]) -> Params:
@@ -134,7 +159,10 @@ def _wrong_dimension(
         yield _error(at, f"{request.model!r} has no such param; {suggestion(name, fields)}")
         return
     if name in request.params:
-        yield _error(at, f"params says {shown(request.params[name])} for it already; take it out of one of the two")
+        yield _error(
+            at,
+            f"params says {shown(request.params[name])} for it already; take it out of one of the two",
+        )
         return
     yield from _wrong_condition(at, dimension, space)
     if dimension.choices is not None:
@@ -157,7 +185,7 @@ def _wrong_dimension(
 
 def _is_object(request: TrainRequest, name: str) -> bool:
     space = request.search.space if request.search else None
-    return bool(space) and isinstance(space.get(name), Dimension)
+    return space is not None and isinstance(space.get(name), Dimension)
 
 
 def _refused(
@@ -185,7 +213,9 @@ def _wrong_condition(at: str, dimension: Dimension, space: Dimensions) -> Iterat
             yield _error(place, "has a range; only a param with choices can be a condition")
         elif any(value not in (space[other].choices or ()) for value in values):
             wrong = next(value for value in values if value not in (space[other].choices or ()))
-            yield _error(place, f"{shown(wrong)} is none of its choices, {shown(space[other].choices)}")
+            yield _error(
+                place, f"{shown(wrong)} is none of its choices, {shown(space[other].choices)}"
+            )
 
 
 def _wrong_grid(sampler: SamplerName, space: Dimensions) -> Iterator[FieldError]:
@@ -196,14 +226,20 @@ def _wrong_grid(sampler: SamplerName, space: Dimensions) -> Iterator[FieldError]
         if each.when:
             yield _error(f"{POINTER}/{name}/when", "has no meaning on a grid; take another sampler")
             continue
-        kind = int if isinstance(each.low, int) and isinstance(each.high, int) and each.step is None else float
+        kind = (
+            int
+            if isinstance(each.low, int) and isinstance(each.high, int) and each.step is None
+            else float
+        )
         values = _values(each, kind)
         if values is None:
             yield _error(f"{POINTER}/{name}", "a grid needs choices, a step, or integers")
             continue
         points *= len(values)
     if points > MOST_GRID_POINTS:
-        yield _error(POINTER, f"the grid has {points:,} points; at most {MOST_GRID_POINTS:,} are possible")
+        yield _error(
+            POINTER, f"the grid has {points:,} points; at most {MOST_GRID_POINTS:,} are possible"
+        )
 
 
 def _wrong_start(at: str, params: Params, space: Dimensions) -> Iterator[FieldError]:
@@ -214,7 +250,9 @@ def _wrong_start(at: str, params: Params, space: Dimensions) -> Iterator[FieldEr
         each = space[name]
         if each.choices is not None:
             if not any(_same(value, choice) for choice in each.choices):
-                yield _error(f"{at}/{name}", f"{shown(value)} is none of its choices, {shown(each.choices)}")
+                yield _error(
+                    f"{at}/{name}", f"{shown(value)} is none of its choices, {shown(each.choices)}"
+                )
         elif not isinstance(value, int | float) or isinstance(value, bool):
             yield _error(f"{at}/{name}", f"{shown(value)} is no number")
         elif each.low is not None and each.high is not None and not each.low <= value <= each.high:
@@ -233,7 +271,7 @@ def _values(dimension: Dimension, kind: type) -> list[Any] | None:
 
 
 def _number_of(name: str, params: type[BaseModel]) -> type | None:
-    """int or float where the param may be one; None where it may not."""
+    """Int or float where the param may be one; None where it may not."""
     about = params.model_json_schema()["properties"].get(name, {})
     kinds = {each.get("type") for each in (about, *about.get("anyOf", ()))}
     return float if "number" in kinds else int if "integer" in kinds else None
@@ -242,9 +280,8 @@ def _number_of(name: str, params: type[BaseModel]) -> type | None:
 def _in_order(space: dict[str, Dimension]) -> Dimensions:
     """Each param after those that its `when` names; those in a circle keep their place, and are never drawn."""
     ordered: dict[str, Dimension] = {}
-    visit: Callable[[str, tuple[str, ...]], None]
 
-    def visit(name: str, above: tuple[str, ...]) -> None:  # type: ignore[no-redef]
+    def visit(name: str, above: tuple[str, ...]) -> None:
         if name in ordered or name in above:
             return
         for other in space[name].when or {}:

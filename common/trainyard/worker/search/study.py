@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.samplers import (
@@ -38,7 +37,7 @@ NOT_COUNTED = frozenset({LOST, STOPPED})
 class Study:
     """The trials that there are, and what to try next."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a study is made of
         self,
         folder: Path,
         search: Search,
@@ -79,18 +78,12 @@ class Study:
     @property
     def ended(self) -> list[FrozenTrial]:
         """Trials that ended and count, in order."""
-        return [
-            each
-            for each in self.all_ended
-            if each.user_attrs.get(END) not in NOT_COUNTED
-        ]
+        return [each for each in self.all_ended if each.user_attrs.get(END) not in NOT_COUNTED]
 
     @property
     def all_ended(self) -> list[FrozenTrial]:
         """Trials that ended, also those that were lost."""
-        return [
-            each for each in self._study.get_trials(deepcopy=False) if each.state.is_finished()
-        ]
+        return [each for each in self._study.get_trials(deepcopy=False) if each.state.is_finished()]
 
     @property
     def best(self) -> FrozenTrial | None:

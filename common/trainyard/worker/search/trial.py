@@ -93,7 +93,9 @@ class Trials:
                 halvings=self.halvings,
             )
             with threadpool_limits(self.threads):
-                fitted = self.trainer.train(self._checked(params), _without_test(self.data), training)
+                fitted = self.trainer.train(
+                    self._checked(params), _without_test(self.data), training
+                )
                 answers.send_rounds()
                 return {"metrics": self._measured(fitted)}
 
@@ -184,7 +186,9 @@ def _without_test(data: Data) -> Data:
     """The data as trials see it: there are no test rows in it."""
     import dataclasses
 
-    nothing = Part(data.test.x[:0], data.test.y[:0], None if data.test.weight is None else data.test.weight[:0])
+    nothing = Part(
+        data.test.x[:0], data.test.y[:0], None if data.test.weight is None else data.test.weight[:0]
+    )
     return dataclasses.replace(data, test=nothing)
 
 

@@ -4,7 +4,6 @@ import os
 import select
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,9 +31,9 @@ class _Running:
     connection: socket.socket
     record: TrialRecord
     heard: bytearray = field(default_factory=bytearray)
+    hung_up: bool = False
     pruned: bool = False
     finished: dict[str, Any] = field(default_factory=dict)
-    rounds_by: str | None = None
 
 
 class TrialsUnderWay:
@@ -84,8 +83,9 @@ class TrialsUnderWay:
             self._running[trial.number] = _Running(trial, connection, record)
 
     def _hear(self, wake: int) -> None:
-        connections = {each.connection: each for each in self._running.values()}
-        ready, _, _ = select.select([wake, self._forker, *connections], [], [], LOOK_SECONDS)
+        connections = {each.connection: each for each in self._running.values() if not each.hung_up}
+        waits: list[Any] = [wake, self._forker, *connections]
+        ready, _, _ = select.select(waits, [], [], LOOK_SECONDS)
         for one in ready:
             if one in connections:
                 self._read(connections[one])
@@ -109,8 +109,7 @@ class TrialsUnderWay:
         running.heard = bytearray(rest)
         for line in lines:
             self._take(running, message_of(line))
-        if not said:  # it has hung up, and is gone soon
-            time.sleep(0)
+        running.hung_up = not said
         return bool(said)
 
     def _take(self, running: _Running, message: dict[str, Any]) -> None:
