@@ -140,7 +140,8 @@ def test_a_killed_process_is_followed_by_one_that_goes_on_with_the_trials_there_
     assert run["searched"]["trials"] == len(counted) == 8
     assert all(each["status"] in {"FINISHED", "KILLED"} for each in trials)
     lost = [each["params"] for each in trials if trial_end(each).startswith("lost")]
-    assert all(params in [each["params"] for each in counted] for params in lost)
+    assert len(lost) <= 1
+    assert all(params in [each["params"] for each in counted] for params in lost), trials
 
 
 def test_a_service_that_stops_hands_the_search_to_the_next(shared_yard: Yard) -> None:
@@ -171,8 +172,8 @@ def test_cancelling_may_train_the_best_so_far(shared_yard: Yard) -> None:
 
 
 def test_a_failing_trial_fails_itself_and_ten_at_first_fail_the_search(shared_yard: Yard) -> None:
-    # exact needs a max_depth above 0: the choice of 0 fails its trials, and no others.
-    space = {"tree_method": ["exact"], "max_depth": [0, 3]}
+    # Without max_leaves, lossguide needs a max_depth above 0: the choice of 0 fails its trials, and no others.
+    space = {"grow_policy": ["lossguide"], "max_depth": [0, 3]}
     run = finished(shared_yard, searching(space=space, sampler="grid", trials=2, pruner="none"))
     assert (run["searched"]["completed"], run["searched"]["failed"]) == (1, 1)
     failed = next(each for each in nested(shared_yard, run) if each["status"] == "FAILED")

@@ -82,8 +82,12 @@ class Study:
 
     @property
     def all_ended(self) -> list[FrozenTrial]:
-        """Trials that ended, also those that were lost."""
-        return [each for each in self._study.get_trials(deepcopy=False) if each.state.is_finished()]
+        """Trials that ended, also those that were lost; not those that were lost before they had their params."""
+        return [
+            each
+            for each in self._study.get_trials(deepcopy=False)
+            if each.state.is_finished() and PARAMS in each.user_attrs
+        ]
 
     @property
     def best(self) -> FrozenTrial | None:
@@ -148,7 +152,8 @@ class Study:
         storage = self._study._storage  # noqa: SLF001 - there is no other way to end another process's trial with a note
         storage.set_trial_user_attr(trial._trial_id, END, LOST)  # noqa: SLF001
         storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
-        if params := trial.system_attrs.get("fixed_params") or trial.params:
+        whole = trial.params if PARAMS in trial.user_attrs else None
+        if params := trial.system_attrs.get("fixed_params") or whole:
             self._study.enqueue_trial(params)
 
     def _enqueue(self, params: Params) -> None:
