@@ -131,7 +131,11 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Trainer(Protocol):
-    """A model that can be trained."""
+    """A model that can be trained.
+
+    It may have a `search_space` too: what a search tries that is told no space, in the words of a request's
+    `search.space`.
+    """
 
     name: str
     task: Task

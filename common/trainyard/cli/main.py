@@ -59,6 +59,17 @@ def train(  # noqa: PLR0913 - one option each
         list[str] | None,
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="A param; again for another"),
     ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LOW..HIGH",
+            help="Search this param: NAME=3..10, NAME=0.01..0.3:log, NAME=one,other; again for another",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Search with so many trials; the model's own space by default"),
+    ] = None,
     register: Annotated[
         str | None, typer.Option(metavar="NAME", help="Register the model under this name")
     ] = None,
@@ -70,7 +81,14 @@ def train(  # noqa: PLR0913 - one option each
 ) -> None:
     """Submit a training, follow it with a bar, and show its metrics and links."""
     wanted = request_of(
-        request, model=model, data=data, target=target, params=param or [], register=register
+        request,
+        model=model,
+        data=data,
+        target=target,
+        params=param or [],
+        register=register,
+        search=search or [],
+        trials=trials,
     )
     with TrainyardClient(url, token=token) as client:
         see_through(client, client.submit, wanted, key=key, detach=detach, as_json=as_json)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ def request_of(  # noqa: PLR0913 - one option each
     target: str | None,
     params: list[str],
     register: str | None,
+    search: Sequence[str] = (),
+    trials: int | None = None,
 ) -> dict[str, Any]:
     """The request of the file, with what the options say in its place. The service validates it."""
     if source is None and not (model and data):
@@ -36,7 +39,47 @@ def request_of(  # noqa: PLR0913 - one option each
         body["params"] = _part(body, "params") | dict(_param(each) for each in params)
     if register:
         body["register"] = _part(body, "register") | {"name": register}
+    if search or trials:
+        body["search"] = searched(_part(body, "search"), search, trials)
     return body
+
+
+def searched(
+    asked: dict[str, Any], dimensions: Sequence[str], trials: int | None
+) -> dict[str, Any]:
+    """The search of the file, with what the options say in its place."""
+    if dimensions:
+        asked = asked | {"space": _part(asked, "space") | dict(map(_dimension, dimensions))}
+    return asked | {"trials": trials} if trials else asked
+
+
+def _dimension(text: str) -> tuple[str, Any]:
+    """`name=low..high`, `name=low..high:log`, or `name=one,other`."""
+    name, found, values = text.partition("=")
+    if not (found and name and values):
+        raise typer.BadParameter(
+            f"--search {text}: should be NAME=LOW..HIGH, NAME=LOW..HIGH:log, or NAME=ONE,OTHER"
+        )
+    span, _, scale = values.partition(":")
+    low, dots, high = span.partition("..")
+    if not dots:
+        return name, [_value(each) for each in values.split(",")]
+    ends = _value(low), _value(high)
+    if scale not in {"", "log"} or not all(
+        isinstance(each, int | float) and not isinstance(each, bool) for each in ends
+    ):
+        raise typer.BadParameter(
+            f"--search {text}: should be two numbers, as in {name}=3..10 or {name}=0.01..0.3:log"
+        )
+    return name, {"low": ends[0], "high": ends[1]} | ({"log": True} if scale else {})
+
+
+def _value(text: str) -> Any:
+    """JSON where it can be, else text."""
+    try:
+        return json.loads(text, parse_constant=lambda _: text)
+    except ValueError:
+        return text
 
 
 def read_request(source: str) -> dict[str, Any]:
@@ -83,10 +126,7 @@ def _param(text: str) -> tuple[str, Any]:
     name, found, value = text.partition("=")
     if not (found and name):
         raise typer.BadParameter(f"-p {text}: should be NAME=VALUE, such as max_depth=6")
-    try:
-        return name, json.loads(value, parse_constant=lambda _: value)
-    except ValueError:
-        return name, value
+    return name, _value(value)
 
 
 def _text(source: str) -> bytes:

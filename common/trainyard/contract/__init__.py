@@ -27,6 +27,16 @@ from trainyard.contract.problems import FieldError, Problem
 from trainyard.contract.promotion import Promote, Promotion, Register, Registered
 from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
 from trainyard.contract.scoring import MODEL_URI_PATTERN, RunRequest, ScoreRequest
+from trainyard.contract.search import (
+    Dimension,
+    Direction,
+    OnCancel,
+    PrunerName,
+    SamplerName,
+    Search,
+    Searched,
+    Space,
+)
 from trainyard.contract.split import Split
 from trainyard.contract.training import TrainRequest
 from trainyard.contract.wire import (
@@ -58,6 +68,8 @@ __all__ = [
     "CsvOptions",
     "DataSpec",
     "DatasetInfo",
+    "Dimension",
+    "Direction",
     "FieldError",
     "FileData",
     "Fraction",
@@ -68,6 +80,7 @@ __all__ = [
     "ModelName",
     "Name",
     "NumberColumn",
+    "OnCancel",
     "OnExisting",
     "OnIncomparable",
     "OnOutOfMemory",
@@ -76,6 +89,7 @@ __all__ = [
     "Progress",
     "Promote",
     "Promotion",
+    "PrunerName",
     "Reason",
     "Register",
     "Registered",
@@ -84,9 +98,13 @@ __all__ = [
     "RunPage",
     "RunRequest",
     "RunStatus",
+    "SamplerName",
     "ScoreRequest",
     "ScoredData",
     "ScoredFileData",
+    "Search",
+    "Searched",
+    "Space",
     "Split",
     "TagName",
     "Task",

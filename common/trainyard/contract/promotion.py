@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from trainyard.contract.directions import more_is_better
 from trainyard.contract.names import Alias, ModelName
 from trainyard.contract.wire import Wire
 from trainyard.contract.words import OnIncomparable, When
@@ -64,7 +65,7 @@ class Promote(Wire):
         """What the rule says, or else what the metric's name does, by scikit-learn's convention."""
         if self.greater_is_better is not None:
             return self.greater_is_better
-        return not self.metric.endswith(("_loss", "_error", "_deviance"))
+        return more_is_better(self.metric)
 
 
 class Register(Wire):

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from trainyard.contract.promotion import Registered
+from trainyard.contract.search import Searched
 from trainyard.contract.wire import Wire
 from trainyard.contract.words import Phase, Reason, RunKind, RunStatus
 
@@ -59,6 +60,9 @@ class Run(Wire):
     metrics: dict[str, float] = Field(default_factory=dict)
     model_uri: str | None = None
     registered: Registered | None = None
+    searched: Searched | None = Field(
+        None, description="What the search found, of a run that searched and finished"
+    )
     warnings: list[str] = Field(
         default_factory=list,
         description="What a person should read about the data, a sentence each",

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from trainyard.contract.data import DataSpec
 from trainyard.contract.names import Name, TagName
 from trainyard.contract.promotion import Register
+from trainyard.contract.search import Search
 from trainyard.contract.split import Split
 from trainyard.contract.wire import Wire
 from trainyard.contract.words import OnExisting, OnOutOfMemory, RunKind
@@ -30,6 +31,10 @@ class TrainRequest(Wire):
     max_attempts: int = Field(1, ge=1, le=10)
     on_existing: OnExisting = OnExisting.RERUN_FAILED
     on_out_of_memory: OnOutOfMemory = OnOutOfMemory.FAIL
+    search: Search | None = Field(
+        None,
+        description="Find the params by training many times; `params` are then those that stay",
+    )
 
     @property
     def kind(self) -> RunKind:

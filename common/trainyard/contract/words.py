@@ -23,6 +23,7 @@ class Phase(StrEnum):
 
     STARTING = "starting"
     LOADING_DATA = "loading_data"
+    SEARCHING = "searching"
     TRAINING = "training"
     EVALUATING = "evaluating"
     LOGGING_MODEL = "logging_model"

@@ -20,6 +20,8 @@ from trainyard.trainer import Trainer
 from trainyard.worker.champion import CannotScore
 from trainyard.worker.evaluation import METRICS
 from trainyard.worker.scoring_look import ModelUnavailable, described, inspect_scored
+from trainyard.worker.search.metric import wrong_metric
+from trainyard.worker.search.space import wrong_sampler, wrong_space
 
 LONGEST_TEXT = 500
 PARAMS, DATA, MODEL = "/params", "/data", "/model_uri"
@@ -68,7 +70,12 @@ def looked_at(
             split=request.split,
         ),
     )
-    errors = (*params.errors, *data, *_wrong_metric(request, trainer))
+    errors = (
+        *params.errors,
+        *data,
+        *_wrong_metric(request, trainer),
+        *_wrong_search(request, trainer),
+    )
     return Checked(number=order.number, errors=errors, more=params.more)
 
 
@@ -129,6 +136,20 @@ def _wrong_metric(request: TrainRequest, trainer: Trainer) -> list[FieldError]:
     hint = suggestion(metric, known, otherwise="its metrics are")
     detail = f"{request.model!r} never reports {metric!r}; {hint}"
     return [FieldError(pointer="/register/promote/metric", detail=detail)]
+
+
+def _wrong_search(request: TrainRequest, trainer: Trainer) -> list[FieldError]:
+    if request.search is None:
+        return []
+    try:
+        return [
+            *wrong_space(request, trainer),
+            *wrong_metric(request, trainer.task),
+            *wrong_sampler(request.search),
+        ]
+    except Exception as error:  # noqa: BLE001 - a team's own space may be anything
+        said = f"the space of {request.model!r} itself cannot be read: {_said(error)}"
+        return [FieldError(pointer="/search/space", detail=said)]
 
 
 def _too_large(pointer: str, order: Check) -> FieldError:

@@ -23,6 +23,7 @@ AHEAD = (
     "sklearn.metrics",
     "sklearn.model_selection",
     "trainyard.worker.scoring_run",
+    "trainyard.worker.search.searching",
     "trainyard.worker.training_run",
 )
 

@@ -1,6 +1,7 @@
 """The hyperparameters of `mlp` and `cnn`, the same words in every framework."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -69,3 +70,20 @@ class CnnParams(NetworkParams):
     augment: bool = Field(
         False, description="Shift each training image by up to two pixels, a whole batch at a time"
     )
+
+
+MLP_SPACE: Mapping[str, Any] = {
+    "learning_rate": {"low": 0.0003, "high": 0.03, "log": True},
+    "hidden_units": [[64], [128, 64], [256, 128], [512, 256]],
+    "dropout": {"low": 0.0, "high": 0.5},
+    "weight_decay": {"low": 0.000001, "high": 0.01, "log": True},
+    "batch_size": [64, 128, 256, 512],
+}
+CNN_SPACE: Mapping[str, Any] = {
+    "learning_rate": {"low": 0.001, "high": 0.03, "log": True},
+    "conv_channels": [[16, 32], [16, 32, 64], [32, 64], [32, 64, 128]],
+    "dropout": {"low": 0.0, "high": 0.5},
+    "weight_decay": {"low": 0.000001, "high": 0.01, "log": True},
+    "batch_size": [64, 128, 256],
+}
+"""What a search tries where it is not told a space."""

@@ -5,6 +5,7 @@
     training.log    what the run printed
     metrics.jsonl   what each round measured
     checkpoints/    where training resumes
+    search/         the study of a run that searches, and what its trials measured
     artifacts/      what goes to MLflow as it is
     tmp/            the run's temporary files
     outcome.json    how the run ended
@@ -60,6 +61,16 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The trainer's checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def search(self) -> Path:
+        """The study and the trials of a run that searches."""
+        return self.path / "search"
+
+    @property
+    def end_of_search(self) -> Path:
+        """There once the search is to end and its best to be trained, whatever trials are left."""
+        return self.path / "end_of_search"
 
     @property
     def artifacts(self) -> Path:
@@ -158,7 +169,8 @@ class RunFolder:
             (self.path / "closed").touch()
         finally:
             self.metrics.unlink(missing_ok=True)
-            for folder in (self.checkpoints, self.artifacts, self.temporary):
+            self.end_of_search.unlink(missing_ok=True)
+            for folder in (self.checkpoints, self.search, self.artifacts, self.temporary):
                 shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
                 self.temporary_link.unlink()

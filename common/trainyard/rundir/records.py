@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from trainyard.contract import Reason, Registered, RunRequest, RunStatus, Transition, Wire
+from trainyard.contract import Reason, Registered, RunRequest, RunStatus, Searched, Transition, Wire
 
 
 class Submission(Wire):
@@ -54,6 +54,7 @@ class Outcome(Wire):
     metrics: dict[str, float] = Field(default_factory=dict)
     model_uri: str | None = None
     registered: Registered | None = None
+    searched: Searched | None = None
     warnings: list[str] = Field(default_factory=list)
     """What people should read about the data, where the run came so far that it read it."""
     ended_at: datetime

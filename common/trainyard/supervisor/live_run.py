@@ -5,7 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from trainyard.contract import Links, Phase, Progress, Run, RunStatus, Transition
+from trainyard.contract import (
+    Links,
+    OnCancel,
+    Phase,
+    Progress,
+    Run,
+    RunStatus,
+    TrainRequest,
+    Transition,
+)
 from trainyard.launcher.messages import Noted, PhaseEntered, Progressed, Warned
 from trainyard.launcher.protocol import Listener
 from trainyard.rundir.folder import RunFolder
@@ -58,6 +67,17 @@ class LiveRun:
     def seconds_left(self) -> float:
         """Seconds until `timeout_seconds` is used up, by all the run's processes together."""
         return max(0.0, self.submission.request.timeout_seconds - self.state.seconds_trained)
+
+    @property
+    def may_train_its_best(self) -> bool:
+        """Whether cancelling ends its search alone."""
+        request = self.submission.request
+        if not isinstance(request, TrainRequest) or request.search is None:
+            return False
+        wanted = request.search.on_cancel is OnCancel.TRAIN_BEST
+        return (
+            wanted and self._run.phase is Phase.SEARCHING and not self.folder.end_of_search.exists()
+        )
 
     # The run's life, in order
 
@@ -125,6 +145,7 @@ class LiveRun:
                 "metrics": {**self._run.metrics, **outcome.metrics},
                 "model_uri": outcome.model_uri,
                 "registered": outcome.registered,
+                "searched": outcome.searched,
                 "warnings": outcome.warnings or self._run.warnings,
                 "ended_at": outcome.ended_at,
                 "transitions": _bounded([*self._run.transitions, step]),

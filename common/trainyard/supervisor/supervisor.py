@@ -199,6 +199,9 @@ class Supervisor:
             return await self.get(run_id), False
         if live.run.status.ended:
             return live.run, False
+        if live.may_train_its_best:
+            await self._blocking.run(live.folder.end_of_search.touch)
+            return live.run, True
         live.ask_to_stop(StopReason.CANCELLED)
         if self._slots.take_out(live):
             await self._ending.end(live, ended_by(Reason.CANCELLED, "cancelled while it waited"))

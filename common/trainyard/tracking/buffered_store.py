@@ -24,7 +24,7 @@ from trainyard.tracking.batches import Entry, apart, calls, described
 from trainyard.tracking.overflow_queue import OverflowQueue
 
 KEPT_METRIC = re.compile(
-    r"(train|validation|scored|(champion_)?test)_[A-Za-z]\w*$|drift_max_psi$|system/|(best|stopped)_iteration$",
+    r"((best_)?(train|validation)|scored|(champion_)?test)_[A-Za-z]\w*$|drift_max_psi$|system/|(best|stopped)_iteration$",
     re.ASCII,
 )
 BATCH = 500

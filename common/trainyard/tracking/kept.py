@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, ValidationError
 
-from trainyard.contract import Progress, Reason, Registered, Run, Transition
+from trainyard.contract import Progress, Reason, Registered, Run, Searched, Transition
 
 OUTCOME = "trainyard.outcome"
 WARNINGS_ROOM = 1500
@@ -22,6 +22,7 @@ class Kept(BaseModel):
     message: str | None = None
     model_uri: str | None = None
     registered: Registered | None = None
+    searched: Searched | None = None
     warnings: list[str] = Field(default_factory=list)
     attempt: int = 1
     version: int = 0

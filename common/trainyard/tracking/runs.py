@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.entities.paged_list import PagedList
 
-from trainyard.contract import Links, Run, RunKind, RunPage, RunStatus, ScoreRequest
+from trainyard.contract import Links, Phase, Run, RunKind, RunPage, RunStatus, ScoreRequest
 from trainyard.errors import Invalid
 from trainyard.registry.model_uris import resolved
 from trainyard.tracking.availability import is_away
@@ -114,6 +114,15 @@ class Tracking:
         self._client.log_batch(run.run_id, tags=tags)
         ended = int(run.ended_at.timestamp() * 1000) if run.ended_at else None
         self._client.set_terminated(run.run_id, str(run.status), ended)
+        if any(step.phase is Phase.SEARCHING for step in run.transitions):
+            self._end_trials(run)
+
+    def _end_trials(self, run: Run) -> None:
+        """A trial whose process was killed while MLflow was told of it."""
+        condition = f"tags.`mlflow.parentRunId` = '{run.run_id}' and attributes.status = 'RUNNING'"
+        for each in self._client.search_runs([run.experiment_id], condition, max_results=1000):
+            self._client.set_tag(each.info.run_id, "trainyard.trial_end", "ended with its run")
+            self._client.set_terminated(each.info.run_id, str(RunStatus.KILLED))
 
     def upload(self, run_id: str, file: Path) -> None:
         """Store a file as an artifact of the run."""
@@ -247,6 +256,7 @@ class Tracking:
             metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
             model_uri=kept.model_uri,
             registered=kept.registered,
+            searched=kept.searched,
             warnings=kept.warnings,
             submitted_at=kept.submitted_at or _time(info.start_time),
             started_at=kept.started_at,

@@ -8,19 +8,18 @@ import tempfile
 import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
-from errno import ENOSPC
 from pathlib import Path
 from typing import NoReturn
 
 from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import Reason
-from trainyard.errors import DiskFull, OutOfMemory, RunError
 from trainyard.launcher.messages import Job, Line
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal
 from trainyard.rundir.records import Outcome
 from trainyard.trainer import Interrupted, Trainer
+from trainyard.worker.failures import classified
 from trainyard.worker.line import RunLine, Unreachable
 from trainyard.worker.log_limit import keep_below
 from trainyard.worker.reporting import Progress
@@ -93,25 +92,6 @@ def _fail(folder: RunFolder, error: BaseException) -> None:
                 ended_at=datetime.now(UTC),
             )
         )
-
-
-def classified(error: BaseException) -> RunError:
-    """The error as one of the run's reasons, told by type, never by text."""
-    if isinstance(error, RunError):
-        return error
-    if isinstance(error, MemoryError):
-        return OutOfMemory()
-    if isinstance(error, OSError) and error.errno == ENOSPC:
-        return DiskFull()
-    return RunError(f"{type(error).__name__}: {_text(error)}")
-
-
-def _text(error: BaseException) -> str:
-    """What the error says, as far as it can be said: it may come from anybody's code."""
-    try:
-        return str(error).encode("utf-8", "backslashreplace").decode()
-    except Exception:  # noqa: BLE001 - its own text is broken
-        return "it cannot say what it is"
 
 
 def _take_the_log(folder: RunFolder) -> None:

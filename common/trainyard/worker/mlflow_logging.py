@@ -36,6 +36,7 @@ from trainyard.trainer import Data, Fitted, Trainer
 from trainyard.worker.holders import Holders
 from trainyard.worker.logged_dataset import dataset_input
 from trainyard.worker.patience import ArtifactStoreFailed, Patience
+from trainyard.worker.search.mirror import Mirror
 
 LEAVING_SECONDS = 5.0
 """How long a run that breaks off waits for MLflow to take what it has reported."""
@@ -104,6 +105,14 @@ class RunLog:
         self._begun(params, tags)
         self._client.log_inputs(self._run_id, [dataset_input(data)])
 
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Log the params that are not None."""
+        self._client.log_batch(self._run_id, params=_as_params(params))
+
+    def mirror(self, kept: Path) -> Mirror:
+        """What makes nested runs of the trials that are kept in this folder."""
+        return Mirror(self._submission, self._client, kept)
+
     def scored(self, params: Mapping[str, Any]) -> None:
         """Log the params of a scoring that are not None, and what the run was made from."""
         self._begun(params, {})
@@ -118,7 +127,7 @@ class RunLog:
         }
         self._client.log_batch(
             self._run_id,
-            params=[Param(name, str(value)) for name, value in params.items() if value is not None],
+            params=_as_params(params),
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
@@ -248,6 +257,10 @@ class RunLog:
         return finished
 
 
+def _as_params(params: Mapping[str, Any]) -> list[Param]:
+    return [Param(name, str(value)) for name, value in params.items() if value is not None]
+
+
 @contextmanager
 def run_log(
     submission: Submission, server: Mlflow, *, say: Callable[[str], object], overflow: Path
@@ -259,6 +272,7 @@ def run_log(
     # One more try, for a kept connection that was closed; all other patience is ours.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # of each trial that ends
     for chatty in CHATTY_LOGGERS:
         logging.getLogger(chatty).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(server.uri)

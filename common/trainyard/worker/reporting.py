@@ -58,7 +58,7 @@ class Progress:
         save: Callable[[], object] | None = None,
     ) -> None:
         """After a round or epoch: see `Training.report`. Metrics may be whatever `float` takes, such as numpy's."""
-        measured = Measured(int(done), int(time.time() * 1000), _finite(metrics, f"{unit} {done}"))
+        measured = Measured(int(done), int(time.time() * 1000), finite(metrics, f"{unit} {done}"))
         if measured.metrics:
             self._journal.write(measured)
         if save:
@@ -69,6 +69,30 @@ class Progress:
         self._tell(measured, int(total), str(unit))
         if self.stopping and (save or not self._asks_when_to_save):
             raise Interrupted
+
+    def searched(
+        self, *, done: int, total: int, at: int, metrics: Mapping[str, float], eta_seconds: float
+    ) -> None:
+        """So many trials have ended, the last one `at` these milliseconds since 1970; `metrics` are the best so far.
+
+        They are no part of the run's journal: the study has them.
+        """
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric
+
+        if metrics:
+            found = [Metric(name, value, at, done) for name, value in metrics.items()]
+            MlflowClient().log_batch(self._run_id, found)
+        self._line.send(
+            Progressed(
+                sequence=self._next(),
+                done=done,
+                total=total,
+                unit="trials",
+                eta_seconds=round(eta_seconds, 1),
+                metrics=dict(metrics),
+            )
+        )
 
     def trained(self) -> None:
         """The training is over. What earlier processes measured goes to MLflow even where this one had no round left to train."""
@@ -152,7 +176,7 @@ class Progress:
 
     def _asked_to_stop(self, *_: object) -> None:
         self.stopping = True
-        if self.phase not in {Phase.TRAINING, Phase.REGISTERING}:
+        if self.phase not in {Phase.SEARCHING, Phase.TRAINING, Phase.REGISTERING}:
             raise Interrupted
 
 
@@ -176,7 +200,7 @@ def _sayable(message: object) -> str:
     return str(message).encode("utf-8", "backslashreplace").decode()
 
 
-def _finite(metrics: Mapping[str, Any], when: str) -> dict[str, float]:
+def finite(metrics: Mapping[str, Any], when: str) -> dict[str, float]:
     """The metrics as plain numbers. Raises `Diverged` for one that is no number any more."""
     numbers = {str(name): float(value) for name, value in metrics.items()}
     for name, value in numbers.items():

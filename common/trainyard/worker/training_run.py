@@ -3,6 +3,7 @@
 import json
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from trainyard.datasets.loading import load
 from trainyard.launcher.messages import Job
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
-from trainyard.trainer import Data, Fitted, Trainer
+from trainyard.trainer import Data, Fitted, Params, Trainer
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.judging import Judging, Tested
@@ -19,6 +20,7 @@ from trainyard.worker.mlflow_logging import RunLog, run_log, server_of
 from trainyard.worker.peer_predictions import Elsewhere
 from trainyard.worker.plots import History, write_plots
 from trainyard.worker.reporting import Progress, training
+from trainyard.worker.search.searching import search
 from trainyard.worker.system_metrics import SystemMetrics
 
 
@@ -31,8 +33,20 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         _seed_global_generators(request.seed)
         data = _load(job, request, trainer)
         warnings = progress.warn(data.warnings)
-        params = trainer.params.model_validate_json(json.dumps(request.params))
-        log.inputs(trainer=trainer, params=params.model_dump(), data=data, split=request.split)
+        chosen, searched, mirror = request.params, None, None
+        log.inputs(
+            trainer=trainer,
+            params={} if request.search else _params(trainer, chosen).model_dump(),
+            data=data,
+            split=request.split,
+        )
+        if request.search:
+            progress.enter(Phase.SEARCHING)
+            mirror = log.mirror(folder.search)
+            best = search(job, folder, trainer, data, progress, mirror)
+            searched, chosen = best, {**chosen, **best.best_params}
+            log.params(_params(trainer, chosen).model_dump())
+        params = _params(trainer, chosen)
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
@@ -48,6 +62,8 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
 
         progress.enter(Phase.LOGGING_MODEL)
         log.flush()
+        if mirror:
+            mirror.finish(job.patience_seconds)
         log.files(folder.artifacts)
         model_uri = log.model(fitted, data)
         system_metrics.finish()
@@ -59,7 +75,8 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
             registered = log.registered(request.register_, model_uri, judging)
         log.flush()
     metrics = tested.metrics | (judging.metrics if judging else {})
-    return _finished(progress.history, metrics, model_uri, registered, warnings)
+    outcome = _finished(progress.history, metrics, model_uri, registered, warnings)
+    return outcome.model_copy(update={"searched": searched})
 
 
 def _asked(job: Job) -> TrainRequest:
@@ -67,6 +84,10 @@ def _asked(job: Job) -> TrainRequest:
     if not isinstance(request, TrainRequest):
         raise TypeError(f"run {job.submission.run_id} does not train but {request.kind}s")
     return request
+
+
+def _params(trainer: Trainer, params: dict[str, Any]) -> Params:
+    return trainer.params.model_validate_json(json.dumps(params))
 
 
 def _seed_global_generators(seed: int) -> None:

@@ -3,8 +3,8 @@
 Defaults are the library's: https://lightgbm.readthedocs.io/en/v4.6.0/Parameters.html.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import lightgbm
@@ -19,6 +19,16 @@ from trainyard_boosting._fitting import NOT_FOR_ESTIMATOR, check, monotone, samp
 from trainyard_boosting._predictor import BoostedTrees, pinned
 from trainyard_boosting._rounds import Rounds
 from trainyard_boosting._tables import Table
+
+SEARCH_SPACE: Mapping[str, Any] = {
+    "learning_rate": {"low": 0.01, "high": 0.3, "log": True},
+    "n_estimators": {"low": 50, "high": 500, "step": 50},
+    "num_leaves": {"low": 4, "high": 256, "log": True},
+    "min_child_samples": {"low": 5, "high": 100, "log": True},
+    "colsample_bytree": {"low": 0.4, "high": 1.0},
+    "reg_lambda": {"low": 0.001, "high": 30.0, "log": True},
+}
+"""What a search tries where it is not told a space."""
 
 
 class LightGBMParams(Params):
@@ -116,6 +126,7 @@ class LightGBM:
     example: dict[str, Any]
     framework: str = "lightgbm"
     data: tuple[DataKind, ...] = ("table",)
+    search_space: Mapping[str, Any] = field(default_factory=lambda: SEARCH_SPACE)
 
     @property
     def requirements(self) -> tuple[str, ...]:

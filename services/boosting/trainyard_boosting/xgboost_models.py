@@ -3,8 +3,8 @@
 Defaults are the library's: https://xgboost.readthedocs.io/en/release_3.2.0/parameter.html.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import mlflow.xgboost
@@ -22,6 +22,16 @@ from trainyard_boosting._tables import Table
 
 PARTS = {"validation_0": "train", "validation_1": "validation"}
 """XGBoost's names for the first and second evaluation set."""
+SEARCH_SPACE: Mapping[str, Any] = {
+    "learning_rate": {"low": 0.01, "high": 0.3, "log": True},
+    "n_estimators": {"low": 50, "high": 500, "step": 50},
+    "max_depth": {"low": 2, "high": 10},
+    "min_child_weight": {"low": 0.1, "high": 20.0, "log": True},
+    "subsample": {"low": 0.5, "high": 1.0},
+    "colsample_bytree": {"low": 0.4, "high": 1.0},
+    "reg_lambda": {"low": 0.001, "high": 30.0, "log": True},
+}
+"""What a search tries where it is not told a space."""
 
 
 class XGBoostParams(Params):
@@ -128,6 +138,7 @@ class XGBoost:
     example: dict[str, Any]
     framework: str = installed("xgboost-cpu", "xgboost")
     data: tuple[DataKind, ...] = ("table",)
+    search_space: Mapping[str, Any] = field(default_factory=lambda: SEARCH_SPACE)
 
     @property
     def requirements(self) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """A convolutional network that classifies images: `cnn`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from trainyard.contract import Task
 from trainyard.networks.fitness import check_batch
-from trainyard.networks.params import CnnParams
+from trainyard.networks.params import CNN_SPACE, CnnParams
 from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_pytorch._batches import shifted
@@ -26,6 +27,7 @@ class Cnn:
     task: Task = Task.CLASSIFICATION
     data: tuple[DataKind, ...] = ("images",)
     params: type[CnnParams] = CnnParams
+    search_space: Mapping[str, Any] = field(default_factory=lambda: CNN_SPACE)
     framework: str = "torch"
 
     def autolog(self) -> None:

@@ -1,13 +1,14 @@
 """A convolutional network that classifies images: `cnn`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import mlflow.tensorflow
 from trainyard.contract import Task
 from trainyard.networks.fitness import check_batch
-from trainyard.networks.params import CnnParams
+from trainyard.networks.params import CNN_SPACE, CnnParams
 from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_tensorflow._device import INSTALLED
@@ -27,6 +28,7 @@ class Cnn:
     task: Task = Task.CLASSIFICATION
     data: tuple[DataKind, ...] = ("images",)
     params: type[CnnParams] = CnnParams
+    search_space: Mapping[str, Any] = field(default_factory=lambda: CNN_SPACE)
     framework: str = INSTALLED
 
     def autolog(self) -> None:

@@ -1,13 +1,14 @@
 """Multilayer perceptrons: `mlp` classifies images and tables, `mlp_regressor` predicts numbers from tables."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import mlflow.tensorflow
 from trainyard.contract import Task
 from trainyard.networks.fitness import check_batch
-from trainyard.networks.params import MlpParams
+from trainyard.networks.params import MLP_SPACE, MlpParams
 from trainyard.networks.tables import TableEncoding
 from trainyard.trainer import Data, DataKind, Training
 
@@ -28,6 +29,7 @@ class Mlp:
     description: str
     example: dict[str, Any]
     params: type[MlpParams] = MlpParams
+    search_space: Mapping[str, Any] = field(default_factory=lambda: MLP_SPACE)
     framework: str = INSTALLED
 
     def autolog(self) -> None:

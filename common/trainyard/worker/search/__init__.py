@@ -1,0 +1,12 @@
+"""The search of a run: its params are found by training many times before it trains.
+
+space       which values there are, and whether the model takes them
+study       Optuna's study, in the run's folder
+metric      what is best, and what trials are pruned by
+trial       one trial, in a process of its own
+forker      the process that has the data and forks trials
+trials      the trials under way: started, heard, pruned, ended
+mirror      trials as nested runs in MLflow
+findings    the table and the pictures
+searching   all of it, from the request to the best params
+"""

@@ -1,0 +1,198 @@
+"""The search of a run, from its request to the best params."""
+
+import time
+from collections.abc import Iterable
+
+from trainyard.contract import Direction, Reason, Search, Searched, TrainRequest
+from trainyard.errors import RunError
+from trainyard.launcher.messages import Job
+from trainyard.rundir.folder import RunFolder
+from trainyard.trainer import Data, Interrupted, Trainer
+from trainyard.worker.reporting import Progress
+from trainyard.worker.search import findings
+from trainyard.worker.search.forker import Forker
+from trainyard.worker.search.metric import direction_of, metric_of
+from trainyard.worker.search.mirror import Mirror
+from trainyard.worker.search.record import TrialRecord, now
+from trainyard.worker.search.space import space_of, types_of
+from trainyard.worker.search.study import END, PARAMS, Study
+from trainyard.worker.search.trial import Trials
+from trainyard.worker.search.trials import TrialsUnderWay
+
+FIRST_FAILURES = 10
+"""When so many trials have failed and no other has ended, the search fails."""
+LEAVING_SECONDS = 2.0
+
+
+def search(  # noqa: PLR0913, PLR0917 - the run's parts
+    job: Job, folder: RunFolder, trainer: Trainer, data: Data, progress: Progress, mirror: Mirror
+) -> Searched:
+    """The best params of the space, and how they were found. Raises `Interrupted`, and `RunError` where all trials fail."""
+    request = job.submission.request
+    if not isinstance(request, TrainRequest) or request.search is None:
+        raise TypeError("the run does not search")
+    folder.search.mkdir(exist_ok=True)
+    under_way = _Searching(job, folder, trainer, request, request.search, progress, mirror)
+    return under_way.run(data)
+
+
+class _Searching:
+    def __init__(  # noqa: PLR0913, PLR0917 - the run's parts
+        self,
+        job: Job,
+        folder: RunFolder,
+        trainer: Trainer,
+        request: TrainRequest,
+        asked: Search,
+        progress: Progress,
+        mirror: Mirror,
+    ) -> None:
+        self._job, self._folder, self._trainer = job, folder, trainer
+        self._request, self._search = request, asked
+        self._progress, self._mirror = progress, mirror
+        self._metric = metric_of(asked, trainer.task)
+        self._direction = direction_of(asked, trainer.task)
+        space = space_of(request, trainer)
+        self._study = Study(
+            folder.search,
+            asked,
+            space=space,
+            types=types_of(space, trainer.params),
+            direction=self._direction,
+            seed=request.seed,
+        )
+        self._began = time.monotonic()
+        self._ended_before = len(self._study.ended)
+        self._seconds_before = self._study.seconds
+
+    def run(self, data: Data) -> Searched:
+        """Search, and leave what was found in the run's artifacts."""
+        self._take_up()
+        try:
+            if not self._over() and len(self._study.ended) < self._search.trials:
+                self._run_trials(data)
+        except Interrupted:
+            self._leave(pictures=False)
+            self._mirror.flush(LEAVING_SECONDS)
+            raise
+        self._judge()
+        return self._leave(pictures=True)
+
+    def _run_trials(self, data: Data) -> None:
+        search = self._search
+        trials = Trials(
+            trainer=self._trainer,
+            data=data,
+            params=self._request.params,
+            metric=self._metric,
+            seed=self._request.seed,
+            threads=max(1, self._job.threads // search.parallel),
+            folder=self._folder.search,
+            halvings=self._job.halvings,
+        )
+        forker = Forker(trials.run)
+        try:
+            TrialsUnderWay(
+                self._study,
+                forker,
+                metric=self._metric,
+                direction=self._direction,
+                folder=self._folder.search,
+                parallel=search.parallel,
+                wanted=search.trials,
+                ended=self._one_ended,
+            ).run(is_over=self._over, is_stopping=lambda: self._progress.stopping)
+        finally:
+            forker.close()
+
+    def _take_up(self) -> None:
+        """What an earlier process left: trials that MLflow may not have, and the best so far."""
+        for each in self._study.all_ended:
+            record = TrialRecord.read(self._folder.search, each.number)
+            if record is None or record.end != each.user_attrs.get(END):
+                at = int(each.datetime_start.timestamp() * 1000) if each.datetime_start else now()
+                params = each.user_attrs.get(PARAMS, {})
+                end = each.user_attrs.get(END, "lost")
+                TrialRecord(
+                    number=each.number, params=params, end=end, began=at, ended=now()
+                ).write(self._folder.search)
+            self._mirror.add(each.number)
+
+    def _over(self) -> bool:
+        """Whether the search ends with what it has found."""
+        seconds = self._seconds_before + time.monotonic() - self._began
+        if self._search.timeout_seconds is not None and seconds >= self._search.timeout_seconds:
+            return True
+        return self._folder.end_of_search.exists() or self._hopeless()
+
+    def _hopeless(self) -> bool:
+        ended = self._study.ended
+        return len(ended) >= FIRST_FAILURES and _all_failed(
+            each.user_attrs.get(END) for each in ended
+        )
+
+    def _one_ended(self, record: TrialRecord) -> None:
+        self._mirror.add(record.number)
+        seconds = time.monotonic() - self._began
+        self._study.searched_for(self._seconds_before + seconds)
+        done = len(self._study.ended)
+        left = max(0, self._search.trials - done)
+        eta = seconds / max(1, done - self._ended_before) * left
+        best = self._study.best
+        metrics = {} if best is None or best.value is None else {f"best_{self._metric}": best.value}
+        self._progress.searched(
+            done=done, total=self._search.trials, at=record.ended, metrics=metrics, eta_seconds=eta
+        )
+
+    def _judge(self) -> None:
+        """Raise a `RunError` where there is no best trial."""
+        if self._study.best is not None:
+            return
+        failed = [each for each in self._study.ended if each.user_attrs.get(END) == "failed"]
+        if not failed:
+            raise RunError("the search was over before a trial had been trained to its end")
+        why = str(failed[-1].user_attrs.get("why", ""))
+        raise _as_raised(why, f"all of the {len(failed)} trials failed, the last one so: {why}")
+
+    def _leave(self, *, pictures: bool) -> Searched:
+        """The findings, in the run's artifacts."""
+        to = self._folder.artifacts / "search"
+        to.mkdir(parents=True, exist_ok=True)
+        kept = self._folder.search
+        records = [TrialRecord.read(kept, each.number) for each in self._study.all_ended]
+        findings.write_table(to, [each for each in records if each])
+        found = self._searched()
+        if found.best_trial >= 0:
+            findings.write_best(to, found)
+        if pictures:
+            findings.write_pictures(to, self._study.optuna, self._metric)
+        return found
+
+    def _searched(self) -> Searched:
+        best, ended = self._study.best, self._study.ended
+        ends = [each.user_attrs.get(END) for each in ended]
+        return Searched(
+            metric=self._metric,
+            direction=Direction(self._direction),
+            best_trial=-1 if best is None else best.number,
+            best_value=0.0 if best is None or best.value is None else best.value,
+            best_params={} if best is None else best.user_attrs.get(PARAMS, {}),
+            trials=len(ended),
+            completed=ends.count("completed"),
+            pruned=ends.count("pruned"),
+            failed=ends.count("failed"),
+        )
+
+
+def _all_failed(ends: Iterable[object]) -> bool:
+    return all(each == "failed" for each in ends)
+
+
+def _as_raised(why: str, detail: str) -> RunError:
+    """The failure of a search, with the reason of its last trial's."""
+    found = why.partition(":")[0]
+    kinds = {kind.reason: kind for kind in RunError.__subclasses__()}
+    try:
+        return kinds[Reason(found)](detail)
+    except (KeyError, ValueError):
+        return RunError(detail)

@@ -1,0 +1,201 @@
+"""One trial, in a process of its own: train with its params, tell how it goes, and leave.
+
+It speaks to the search in lines of JSON over its own connection. After some of its rounds it waits for a byte that
+says whether to go on. It knows nothing of MLflow, of Optuna, or of the test rows.
+"""
+
+import json
+import math
+import os
+import random
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, SupportsFloat
+
+import numpy as np
+from pydantic import ValidationError
+from pydantic_core import to_json
+from threadpoolctl import threadpool_limits
+
+from trainyard.contract import FieldError
+from trainyard.errors import InvalidParams
+from trainyard.field_errors import bad_fields
+from trainyard.trainer import Data, Interrupted, Part, Trainer, Training
+from trainyard.worker.evaluation import evaluate
+from trainyard.worker.failures import classified
+from trainyard.worker.reporting import finite
+from trainyard.worker.search.record import now
+
+GO_ON, PRUNE = b"1", b"0"
+MOST_QUESTIONS = 32
+"""How often a trial asks whether to go on: each question waits for its answer."""
+MOST_ROUNDS = 1_000
+"""Of which metrics are told."""
+
+
+class Pruned(Interrupted):
+    """The trial fell behind the others."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What all trials of a search have in common."""
+
+    trainer: Trainer
+    data: Data
+    params: Mapping[str, Any]
+    """The request's, which no trial changes."""
+    metric: str
+    seed: int
+    threads: int
+    folder: Path
+    """For the checkpoints of trials."""
+    halvings: int = 0
+
+    def run(self, number: int, params: Mapping[str, Any], connection: socket.socket) -> NoReturn:
+        """Be one trial, and end the process."""
+        try:
+            _settle()
+            answers = _Answers(connection)
+            try:
+                answers.tell(self._trained(number, params, answers))
+            except Pruned:
+                pass
+            except BaseException as error:  # noqa: BLE001 - whatever a trial raises is how it ended
+                failure = classified(error)
+                if failure.reason.retryable:
+                    traceback.print_exception(error)
+                answers.tell({"failed": failure.reason.value, "why": failure.detail[:1000]})
+            sys.stdout.flush()
+        finally:
+            os._exit(0)
+
+    def _trained(
+        self, number: int, params: Mapping[str, Any], answers: "_Answers"
+    ) -> dict[str, Any]:
+        random.seed(self.seed)
+        np.random.seed(self.seed)  # noqa: NPY002 - it is the global one that is meant
+        with tempfile.TemporaryDirectory(prefix=f"trial-{number}-", dir=self.folder) as folder:
+            checkpoints = Path(folder)
+            training = Training(
+                seed=self.seed,
+                threads=self.threads,
+                checkpoints=checkpoints,
+                report=answers.report,
+                checkpoint_due=lambda: False,
+                note=lambda message: print(f"trial {number}: {message}"),  # noqa: T201 - it is the run's log
+                halvings=self.halvings,
+            )
+            with threadpool_limits(self.threads):
+                fitted = self.trainer.train(
+                    self._checked(params), _without_test(self.data), training
+                )
+                answers.send_rounds()
+                return {"metrics": self._measured(fitted)}
+
+    def _checked(self, params: Mapping[str, Any]) -> Any:
+        """The params as the model takes them. Raises `InvalidParams`."""
+        whole = {**self.params, **params}
+        try:
+            return self.trainer.params.model_validate_json(to_json(whole))
+        except ValidationError as error:
+            found: tuple[FieldError, ...] = bad_fields(error, self.trainer.params, whole).errors
+            said = "; ".join(f"{each.pointer or 'params'}: {each.detail}" for each in found[:3])
+            raise InvalidParams(said) from error
+
+    def _measured(self, fitted: Any) -> dict[str, float]:
+        """The metrics of the rows that the search goes by."""
+        prefix = self.metric.partition("_")[0]
+        part: Part | None = self.data.train if prefix == "train" else self.data.validation
+        if part is None:
+            return {}
+        predicted = fitted.predict(part.x)
+        return evaluate(self.trainer.task, predicted, part, self.data.classes, prefix)
+
+
+class _Answers:
+    """The trial's end of its connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._rounds: list[tuple[int, int, dict[str, float]]] = []
+        self._about: tuple[int, str] = (0, "rounds")
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Say something, whether or not somebody hears it."""
+        with suppress(OSError):
+            self._connection.sendall(to_json(message, inf_nan_mode="null") + b"\n")
+
+    def report(
+        self,
+        *,
+        done: int,
+        total: int,
+        unit: str,
+        metrics: Mapping[str, SupportsFloat],
+        save: Callable[[], object] | None = None,
+    ) -> None:
+        """As `Training.report`. Raises `Pruned`, and `Diverged` for what is no number."""
+        del save
+        done, total = int(done), int(total)
+        measured = finite(metrics, f"{unit} {done}")
+        if not measured:
+            return
+        self._about = (total, str(unit))
+        if done % math.ceil(max(1, total) / MOST_ROUNDS) == 0 or done >= total:
+            self._rounds.append((done, now(), measured))
+        if done % math.ceil(max(1, total) / MOST_QUESTIONS) == 0 and done < total:
+            self.send_rounds()
+            self._ask(done, measured)
+
+    def send_rounds(self) -> None:
+        """Tell what was measured since the last time."""
+        if self._rounds:
+            total, unit = self._about
+            self.tell({"rounds": self._rounds, "total": total, "unit": unit})
+            self._rounds = []
+
+    def _ask(self, step: int, metrics: Mapping[str, float]) -> None:
+        self.tell({"step": step, "of": metrics})
+        answer = self._connection.recv(1)
+        if not answer:
+            os._exit(1)  # the search is gone
+        if answer == PRUNE:
+            raise Pruned
+
+
+def _settle() -> None:
+    """Output goes to the log by ways of its own; when memory runs out, this process goes first."""
+    sys.stdout, sys.stderr = (
+        os.fdopen(
+            number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+        )
+        for number in (1, 2)
+    )
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800")
+
+
+def _without_test(data: Data) -> Data:
+    """The data as trials see it: there are no test rows in it."""
+    import dataclasses
+
+    nothing = Part(
+        data.test.x[:0], data.test.y[:0], None if data.test.weight is None else data.test.weight[:0]
+    )
+    return dataclasses.replace(data, test=nothing)
+
+
+def message_of(line: bytes) -> dict[str, Any]:
+    """What a trial said; nothing for a line that was torn."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

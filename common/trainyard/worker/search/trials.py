@@ -1,0 +1,193 @@
+"""The trials under way: started while there is room, heard, pruned, and ended."""
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import Trial
+
+from trainyard.contract import Direction
+from trainyard.rundir.metric_journal import Measured
+from trainyard.trainer import Interrupted
+from trainyard.worker.search.forker import Forker
+from trainyard.worker.search.metric import comparable, pruned_by
+from trainyard.worker.search.record import TrialRecord, now
+from trainyard.worker.search.study import Study
+from trainyard.worker.search.trial import GO_ON, PRUNE, message_of
+
+LOOK_SECONDS = 0.5
+"""How soon a wish to end the search is noticed."""
+
+
+@dataclass
+class _Running:
+    trial: Trial
+    connection: socket.socket
+    record: TrialRecord
+    heard: bytearray = field(default_factory=bytearray)
+    hung_up: bool = False
+    pruned: bool = False
+    finished: dict[str, Any] = field(default_factory=dict)
+
+
+class TrialsUnderWay:
+    """Keeps `parallel` trials running until `wanted` have ended."""
+
+    def __init__(  # noqa: PLR0913 - what a search is made of
+        self,
+        study: Study,
+        forker: Forker,
+        *,
+        metric: str,
+        direction: Direction,
+        folder: Path,
+        parallel: int,
+        wanted: int,
+        ended: Callable[[TrialRecord], None],
+    ) -> None:
+        self._study, self._forker = study, forker
+        self._metric, self._direction = metric, direction
+        self._folder = folder
+        self._parallel, self._wanted = parallel, wanted
+        self._ended = ended
+        self._running: dict[int, _Running] = {}
+
+    def run(self, *, is_over: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
+        """Run them. `is_over` ends the search with what it found; when `is_stopping` this raises `Interrupted`."""
+        with _woken_by_signals() as wake:
+            while not is_stopping() and not is_over():
+                self._start()
+                if not self._running:
+                    return
+                self._hear(wake)
+            interrupted = is_stopping()
+            self._stop(interrupted=interrupted)
+        if interrupted:
+            raise Interrupted
+
+    def _start(self) -> None:
+        while (
+            len(self._running) < self._parallel
+            and len(self._study.ended) + len(self._running) < self._wanted
+            and not self._study.exhausted
+        ):
+            trial, params = self._study.ask()
+            connection = self._forker.start(trial.number, params)
+            record = TrialRecord(number=trial.number, params=params, began=now())
+            self._running[trial.number] = _Running(trial, connection, record)
+
+    def _hear(self, wake: int) -> None:
+        connections = {each.connection: each for each in self._running.values() if not each.hung_up}
+        waits: list[Any] = [wake, self._forker, *connections]
+        ready, _, _ = select.select(waits, [], [], LOOK_SECONDS)
+        for one in ready:
+            if one in connections:
+                self._read(connections[one])
+        if wake in ready:
+            os.read(wake, 4096)
+        if self._forker in ready:
+            gone = self._forker.heard()
+            if gone.number in self._running:
+                self._close(self._running.pop(gone.number), gone.code)
+
+    def _read(self, running: _Running) -> bool:
+        """Take in what a trial says; False once there is nothing more."""
+        try:
+            said = running.connection.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            said = b""
+        running.heard += said
+        *lines, rest = bytes(running.heard).split(b"\n")
+        running.heard = bytearray(rest)
+        for line in lines:
+            self._take(running, message_of(line))
+        running.hung_up = not said
+        return bool(said)
+
+    def _take(self, running: _Running, message: dict[str, Any]) -> None:
+        if "rounds" in message:
+            running.record.rounds += [Measured(*each) for each in message["rounds"]]
+            running.record.total, running.record.unit = message["total"], message["unit"]
+        elif "step" in message:
+            running.pruned = self._falls_behind(running.trial, message["step"], message["of"])
+            with suppress(OSError):
+                running.connection.sendall(PRUNE if running.pruned else GO_ON)
+        elif message:
+            running.finished = message
+
+    def _falls_behind(self, trial: Trial, step: int, metrics: dict[str, float]) -> bool:
+        name = pruned_by(self._metric, metrics)
+        if name is None:
+            return False
+        trial.report(comparable(name, metrics[name], self._direction), step)
+        return trial.should_prune()
+
+    def _close(self, running: _Running, code: int) -> None:
+        while self._read(running):
+            pass
+        running.connection.close()
+        record, trial, found = running.record, running.trial, running.finished
+        metrics = found.get("metrics", {})
+        record.value, record.metrics, record.ended = metrics.get(self._metric), metrics, now()
+        if running.pruned:
+            record.end = "pruned"
+        elif record.value is not None:
+            record.end = "completed"
+        else:
+            record.end, record.why = "failed", _why(found, metrics, self._metric, code)
+        record.write(self._folder)
+        match record.end:
+            case "pruned":
+                self._study.pruned(trial)
+            case "completed":
+                self._study.completed(trial, record.value or 0.0)
+            case _:
+                self._study.failed(trial, record.why)
+        self._ended(record)
+
+    def _stop(self, *, interrupted: bool) -> None:
+        """End the trials that there are. Those of a run that is interrupted are tried again, should it go on."""
+        for number, running in self._running.items():
+            self._forker.kill(number)
+            running.connection.close()
+            record = running.record
+            record.end, record.ended = ("lost" if interrupted else "stopped"), now()
+            record.write(self._folder)
+            if interrupted:
+                self._study.lost(running.trial)
+            else:
+                self._study.stopped(running.trial)
+            self._ended(record)
+        self._running.clear()
+
+
+def _why(found: dict[str, Any], metrics: dict[str, float], metric: str, code: int) -> str:
+    if "failed" in found:
+        return f"{found['failed']}: {found['why']}"
+    if metrics:
+        return f"{metric} is undefined for these rows"
+    if code < 0:
+        return f"killed_by_signal: its process was ended by {signal.Signals(-code).name}"
+    return f"crashed: its process ended with exit code {code}"
+
+
+@contextmanager
+def _woken_by_signals() -> Iterator[int]:
+    """A pipe that can be read from once a signal came."""
+    wake, poke = os.pipe()
+    os.set_blocking(poke, False)
+    before = signal.set_wakeup_fd(poke, warn_on_full_buffer=False)
+    try:
+        yield wake
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(wake)
+        os.close(poke)

@@ -1,0 +1,229 @@
+"""A search: its trials, its winner, and what is left when something dies."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from servers import Yard, until
+
+SPACE = {
+    "max_depth": {"low": 1, "high": 6},
+    "learning_rate": {"low": 0.01, "high": 0.5, "log": True},
+}
+REQUEST: dict[str, Any] = {
+    "model": "xgboost_classifier",
+    "params": {"n_estimators": 30},
+    "data": {"source": "builtin", "name": "breast_cancer"},
+    "split": {"validation_size": 0.2},
+    "search": {"space": SPACE, "trials": 12},
+}
+
+
+def searching(**search: Any) -> dict[str, Any]:
+    """The request, with this changed in its search."""
+    return {**REQUEST, "search": {**REQUEST["search"], **search}}
+
+
+def slow(trials: int = 8, **search: Any) -> dict[str, Any]:
+    """A search whose trials take a while."""
+    asked = searching(trials=trials, pruner="none", **search)
+    return {
+        **asked,
+        "params": {"n_estimators": 150, "max_bin": 512},
+        "data": {"source": "builtin", "name": "digits"},
+    }
+
+
+def nested(yard: Yard, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trials of a run in MLflow, by number."""
+    answer = httpx.post(
+        f"{yard.mlflow.url}/api/2.0/mlflow/runs/search",
+        json={
+            "experiment_ids": [run["experiment_id"]],
+            "filter": f"tags.`mlflow.parentRunId` = '{run['run_id']}'",
+            "max_results": 1000,
+        },
+        timeout=30,
+    )
+    found = [_flat(each) for each in answer.raise_for_status().json().get("runs", [])]
+    return sorted(found, key=lambda each: int(each["tags"]["trainyard.trial"]))
+
+
+def _flat(run: dict[str, Any]) -> dict[str, Any]:
+    data = run["data"]
+    return {
+        "status": run["info"]["status"],
+        **{
+            kind: {each["key"]: each["value"] for each in data.get(kind, [])}
+            for kind in ("tags", "params", "metrics")
+        },
+    }
+
+
+def trial_end(trial: dict[str, Any]) -> str:
+    return str(trial["tags"]["trainyard.trial_end"])
+
+
+def finished(yard: Yard, request: dict[str, Any]) -> dict[str, Any]:
+    run = yard.ended(yard.submit(request)["run_id"])
+    assert run["status"] == "FINISHED", run
+    return run
+
+
+def after_trials(yard: Yard, run_id: str, count: int) -> None:
+    """Wait until so many trials have ended, and the next one is under way."""
+
+    def there() -> bool:
+        run = yard.get(run_id)
+        assert not run["ended_at"], run
+        return run["phase"] == "searching" and (run["progress"] or {}).get("done", 0) >= count
+
+    until(there, f"{count} trials")
+
+
+def test_the_winner_is_trained_with_the_params_of_the_best_trial(shared_yard: Yard) -> None:
+    run = finished(shared_yard, REQUEST)
+    found = run["searched"]
+    trials = nested(shared_yard, run)
+    assert found["trials"] == len(trials) == 12
+    assert found["completed"] + found["pruned"] == 12
+    completed = [each for each in trials if trial_end(each) == "completed"]
+    best = min(completed, key=lambda each: each["metrics"]["validation_log_loss"])
+    assert int(best["tags"]["trainyard.trial"]) == found["best_trial"]
+    assert best["params"] == {name: str(value) for name, value in found["best_params"].items()}
+    assert run["metrics"]["best_validation_log_loss"] == pytest.approx(found["best_value"])
+    # The same params, seed and rows: the winner is what its trial was.
+    assert run["metrics"]["validation_log_loss"] == pytest.approx(found["best_value"], rel=1e-6)
+    assert run["metrics"]["test_roc_auc"] > 0.9
+    phases = [step["phase"] for step in run["transitions"] if step["phase"]]
+    assert phases.index("loading_data") < phases.index("searching") < phases.index("training")
+
+
+def test_trials_that_fall_behind_say_so_and_know_nothing_of_the_test_rows(
+    shared_yard: Yard,
+) -> None:
+    run = finished(shared_yard, searching(trials=20, sampler="random"))
+    trials = nested(shared_yard, run)
+    pruned = [each for each in trials if trial_end(each).startswith("pruned after ")]
+    assert run["searched"]["pruned"] == len(pruned) > 0
+    assert {each["status"] for each in pruned} == {"KILLED"}
+    assert {each["status"] for each in trials if each not in pruned} == {"FINISHED"}
+    assert not [name for each in trials for name in each["metrics"] if name.startswith("test_")]
+
+
+def test_the_models_own_space_is_enough(shared_yard: Yard) -> None:
+    run = finished(shared_yard, {**REQUEST, "search": {"trials": 3, "parallel": 2}})
+    assert set(run["searched"]["best_params"]) == {
+        "learning_rate",
+        "max_depth",
+        "min_child_weight",
+        "subsample",
+        "colsample_bytree",
+        "reg_lambda",
+    }
+
+
+def test_a_killed_process_is_followed_by_one_that_goes_on_with_the_trials_there_are(
+    shared_yard: Yard,
+) -> None:
+    run_id = shared_yard.submit({**slow(), "max_attempts": 3})["run_id"]
+    after_trials(shared_yard, run_id, 3)
+    os.kill(shared_yard.pid(run_id), signal.SIGKILL)
+    run = shared_yard.ended(run_id)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 2)
+    trials = nested(shared_yard, run)
+    counted = [each for each in trials if not trial_end(each).startswith("lost")]
+    assert run["searched"]["trials"] == len(counted) == 8
+    assert all(each["status"] in {"FINISHED", "KILLED"} for each in trials)
+    lost = [each["params"] for each in trials if trial_end(each).startswith("lost")]
+    assert len(lost) <= 1
+    assert all(params in [each["params"] for each in counted] for params in lost), trials
+
+
+def test_a_service_that_stops_hands_the_search_to_the_next(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(slow())["run_id"]
+    after_trials(shared_yard, run_id, 2)
+    shared_yard.service.kill(signal.SIGTERM)
+    shared_yard.service.start()
+    run = shared_yard.ended(run_id)
+    assert (run["status"], run["searched"]["trials"]) == ("FINISHED", 8)
+
+
+def test_a_cancelled_search_ends_at_once_and_keeps_its_trials(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(slow(trials=200))["run_id"]
+    after_trials(shared_yard, run_id, 2)
+    run = shared_yard.cancel(run_id)
+    assert (run["status"], run["reason"]) == ("KILLED", "cancelled")
+    trials = nested(shared_yard, run)
+    assert len(trials) >= 2
+    assert all(each["status"] != "RUNNING" for each in trials)
+
+
+def test_cancelling_may_train_the_best_so_far(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(slow(trials=200, on_cancel="train_best"))["run_id"]
+    after_trials(shared_yard, run_id, 2)
+    run = shared_yard.cancel(run_id)
+    assert run["status"] == "FINISHED"
+    assert 2 <= run["searched"]["trials"] < 200
+
+
+def test_a_failing_trial_fails_itself_and_ten_at_first_fail_the_search(shared_yard: Yard) -> None:
+    # Without max_leaves, lossguide needs a max_depth above 0: the choice of 0 fails its trials, and no others.
+    space = {"grow_policy": ["lossguide"], "max_depth": [0, 3]}
+    run = finished(shared_yard, searching(space=space, sampler="grid", trials=2, pruner="none"))
+    assert (run["searched"]["completed"], run["searched"]["failed"]) == (1, 1)
+    failed = next(each for each in nested(shared_yard, run) if each["status"] == "FAILED")
+    assert trial_end(failed).startswith("failed: invalid_params")
+
+    hopeless = searching(space={**space, "max_depth": [0]}, sampler="random", trials=50)
+    run = shared_yard.ended(shared_yard.submit(hopeless)["run_id"])
+    assert (run["status"], run["reason"]) == ("FAILED", "invalid_params")
+    assert len(nested(shared_yard, run)) == 10
+
+
+def test_a_space_that_cannot_work_is_refused_with_every_field_named(shared_yard: Yard) -> None:
+    space = {
+        "max_dept": {"low": 1, "high": 3},
+        "max_depth": {"low": 1, "high": 100},
+        "learning_rate": {"low": 0.0, "high": 0.5},
+        "booster": ["gbtree", "gblinear"],
+        "n_estimators": {"low": 1, "high": 3},
+        "max_bin": {"low": 2.5, "high": 8},
+    }
+    answer = shared_yard.http.post("/train", json=searching(space=space, metric="validation_auc"))
+    assert answer.status_code == 422
+    errors = {each["pointer"]: each["detail"] for each in answer.json()["errors"]}
+    assert set(errors) == {
+        "/search/space/max_dept",
+        "/search/space/max_depth/high",
+        "/search/space/learning_rate/low",
+        "/search/space/booster/1",
+        "/search/space/n_estimators",
+        "/search/space/max_bin/low",
+        "/search/metric",
+    }
+    assert "max_depth" in errors["/search/space/max_dept"]
+    assert "64" in errors["/search/space/max_depth/high"]
+    assert "validation_roc_auc" in errors["/search/metric"]
+
+
+def test_the_search_is_in_the_artifacts(shared_yard: Yard) -> None:
+    run = finished(shared_yard, REQUEST)
+    answer = httpx.get(
+        f"{shared_yard.mlflow.url}/api/2.0/mlflow/artifacts/list",
+        params={"run_id": run["run_id"], "path": "search"},
+        timeout=30,
+    ).json()
+    assert {Path(each["path"]).name for each in answer["files"]} == {
+        "trials.csv",
+        "best_params.json",
+        "history.png",
+        "importances.png",
+        "parallel_coordinates.png",
+        "slices.png",
+    }
+    assert json.dumps(run["searched"])
