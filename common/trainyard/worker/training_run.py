@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from trainyard.contract import Phase, Registered, RunStatus, TrainRequest
 from trainyard.datasets.loading import load
 from trainyard.launcher.messages import Job
+from trainyard.raw_columns import feature_names
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
 from trainyard.trainer import Data, Fitted, Trainer
@@ -31,6 +33,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         _seed_global_generators(request.seed)
         data = _load(job, request, trainer)
         warnings = progress.warn(data.warnings)
+        _say_what_dates_become(data)
         params = trainer.params.model_validate_json(json.dumps(request.params))
         log.inputs(trainer=trainer, params=params.model_dump(), data=data, split=request.split)
 
@@ -80,6 +83,14 @@ def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
     return load(
         request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.access
     )
+
+
+def _say_what_dates_become(data: Data) -> None:
+    """In the log alone: it is no cause for worry."""
+    for name, about in data.dates.items():
+        zone = f", in the zone {about['zone']}" if about["zone"] else ""
+        made = ", ".join(feature_names(about))
+        sys.stdout.write(f"the dates of {name!r} become {made} (since {about['origin']}{zone})\n")
 
 
 def _evaluate(
