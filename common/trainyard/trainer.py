@@ -38,7 +38,8 @@ class Part:
     """Rows of one split.
 
     `x`: a frame of (n, columns) with the raw columns, strings and categories as pandas categoricals
-    whose categories are those of the training part; or images, uint8 of (n, height, width, channels).
+    whose categories are those of the training part, dates as datetime64[us] without a zone (what the clock on
+    the wall shows in the column's zone); or images, uint8 of (n, height, width, channels).
     `y`: int64 class indices of (n,), or float64 targets of (n,). `weight`: float64 of (n,), or None.
     """
 
@@ -71,6 +72,10 @@ class Data:
     """Columns of numbers that are text in the table: the `pattern` of one such number and what to take out of it
     (`ignored`), both regular expressions, its `decimal` mark, and the text that counts as `missing`. A logged model
     reads them likewise, so that it predicts from the raw column."""
+    dates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Columns of dates: the `zone` that a logged model reads them in, None where they have none; the `formats` of
+    those that are text, and the text that counts as `missing`; the `origin` of elapsed days, and the `parts` that vary
+    in the training rows. `trainyard.raw_columns.date_features` makes numbers of them."""
     warnings: tuple[str, ...] = ()
     """Sentences about the data that a person should read."""
 

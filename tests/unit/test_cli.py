@@ -310,7 +310,7 @@ async def test_each_bad_field_is_a_line(yard):
     done = await yard(
         "train",
         "-",
-        stdin='{"model": "m", "data": {"source": "builtin", "name": "[/]"}, "seed": -1}',
+        stdin='{"model": "m", "data": {"source": "builtin", "name": "[/]\\t"}, "seed": -1}',
     )
     assert [line.partition(":")[0] for line in done.err.splitlines()] == ["/data/name", "/seed"]
 

@@ -368,7 +368,7 @@ def test_a_target_that_does_not_fit_is_refused_at_submit(root, content, task, co
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("d,y\n" + "2026-01-01,0\n2026-01-02,1\n" * 20, "the column 'd' holds dates"),
+        ("d,y\n" + "10:30:00,0\n11:00:00,1\n" * 20, "the column 'd' holds times of day"),
         ("a,void,y\n" + "1,,0\n2,NA,1\n" * 20, "every value of the column 'void' is missing"),
     ],
 )

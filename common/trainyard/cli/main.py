@@ -38,6 +38,17 @@ app = typer.Typer(
 
 RunId = Annotated[str, typer.Argument(help="The run's id", show_default=False)]
 Alias = Annotated[str, typer.Option(help="The alias to move")]
+Search = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=LOW..HIGH",
+        help="Search this param: NAME=3..10, NAME=0.01..0.3:log, NAME=one,other; again for another",
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(min=1, help="Search with so many trials; the model's own space by default"),
+]
 
 
 @app.command(epilog=EXIT_CODES)
@@ -59,17 +70,8 @@ def train(  # noqa: PLR0913 - one option each
         list[str] | None,
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="A param; again for another"),
     ] = None,
-    search: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=LOW..HIGH",
-            help="Search this param: NAME=3..10, NAME=0.01..0.3:log, NAME=one,other; again for another",
-        ),
-    ] = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(min=1, help="Search with so many trials; the model's own space by default"),
-    ] = None,
+    search: Search = None,
+    trials: Trials = None,
     register: Annotated[
         str | None, typer.Option(metavar="NAME", help="Register the model under this name")
     ] = None,

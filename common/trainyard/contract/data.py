@@ -111,6 +111,19 @@ class CsvOptions(Wire):
         return self
 
 
+class DateColumn(Wire):
+    """A column of dates or times, and how they are written where they are text."""
+
+    type: Literal["date"]
+    day_first: bool | None = Field(
+        None,
+        description="Whether 02/03/2020 is the second of March; found out from the values by default, where they tell",
+    )
+
+
+StatedColumn = Annotated[NumberColumn | CategoryColumn | DateColumn, Field(discriminator="type")]
+
+
 class FileData(Wire):
     """A table: CSV, packed or not, one Parquet file or a partitioned Parquet folder."""
 
@@ -142,13 +155,20 @@ class FileData(Wire):
         max_length=MOST_COLUMNS,
         description="Columns to treat as categories although they hold numbers",
     )
-    columns: dict[Column, Annotated[NumberColumn | CategoryColumn, Field(discriminator="type")]] = (
-        Field(
-            default_factory=dict,
-            max_length=MOST_COLUMNS,
-            examples=[{"price": {"type": "number", "decimal": ","}}],
-            description="How columns are to be read, where that is not to be found out from their values",
-        )
+    columns: dict[Column, StatedColumn] = Field(
+        default_factory=dict,
+        max_length=MOST_COLUMNS,
+        examples=[
+            {
+                "price": {"type": "number", "decimal": ","},
+                "day": {"type": "date", "day_first": True},
+            }
+        ],
+        description="How columns are to be read, where that is not to be found out from their values",
+    )
+    dates: Literal["features", "ignore"] = Field(
+        "features",
+        description="Whether dates are trained on, as elapsed days and what comes round again, or left out",
     )
     weight: Column | None = Field(None, description="Column of sample weights, >= 0")
     test_uri: str | None = Field(
@@ -169,8 +189,8 @@ DataSpec = Annotated[BuiltinData | FileData | ImageData, Field(discriminator="so
 class ScoredFileData(FileData):
     """A table to score: as for a training, but it need not have a target.
 
-    The model says which columns it needs, so `features`, `drop`, `categorical` and
-    `columns` do not count.
+    The model says which columns it needs, so `features`, `drop`, `categorical`,
+    `columns` and `dates` do not count.
     """
 
     target: Column | None = Field(  # type: ignore[assignment]  # what a training must have, a scoring may

@@ -12,7 +12,8 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
-from trainyard.networks.tables import CategoryColumn, TableEncoding
+from trainyard import raw_columns
+from trainyard.networks.tables import AnyColumn, CategoryColumn, DateColumn, TableEncoding
 
 SCORING = Path(__file__).with_name("scoring.py")
 EXAMPLE_ROWS = 5
@@ -36,15 +37,10 @@ def image_model(example: npt.NDArray[np.uint8], classes: Sequence[Any]) -> dict[
 
 
 def table_example(encoding: TableEncoding, rows: pd.DataFrame) -> pd.DataFrame:
-    """The first rows as callers send them: strings and doubles."""
+    """The first rows as callers send them: strings, of dates too, and doubles."""
     rows = rows.head(EXAMPLE_ROWS).reset_index(drop=True)
     return pd.DataFrame(
-        {
-            column.name: rows[column.name].astype(object).where(rows[column.name].notna(), None)
-            if isinstance(column, CategoryColumn)
-            else rows[column.name].astype("float64")
-            for column in encoding.columns
-        }
+        {column.name: _as_sent(rows[column.name], column) for column in encoding.columns}
     )
 
 
@@ -53,17 +49,22 @@ def table_model(
 ) -> dict[str, Any]:
     """Arguments of `mlflow.pyfunc.log_model` for a network in a file: raw columns in, labels or values out.
 
-    Writes `preprocessing.json` beside the network; both become artifacts of the model, and `scoring.py` its code.
+    Writes `preprocessing.json` beside the network; both become artifacts of the model, with `raw_columns.py`, and
+    `scoring.py` becomes its code.
     """
     labels = None if classes is None else [_plain(label) for label in classes]
     preprocessing = network.with_name("preprocessing.json")
     encoding.write(preprocessing, classes=labels)
     inputs: list[Any] = [
-        ColSpec(AnyType(), column.name, required=False) for column in encoding.columns
+        ColSpec(AnyType(), column.name, required=not column.optional) for column in encoding.columns
     ]
     return {
         "python_model": str(SCORING),
-        "artifacts": {"network": str(network), "preprocessing": str(preprocessing)},
+        "artifacts": {
+            "network": str(network),
+            "preprocessing": str(preprocessing),
+            "raw_columns": raw_columns.__file__,
+        },
         "signature": ModelSignature(
             inputs=Schema(inputs),
             outputs=Schema([ColSpec(_output_type(labels))]),
@@ -86,6 +87,14 @@ def requirements(*framework: tuple[str, ...]) -> list[str]:
                 continue
             break
     return found
+
+
+def _as_sent(values: pd.Series, column: AnyColumn) -> pd.Series:
+    if isinstance(column, DateColumn):
+        return raw_columns.written(values, column.date)
+    if isinstance(column, CategoryColumn):
+        return values.astype(object).where(values.notna(), None)
+    return values.astype("float64")
 
 
 def _output_type(classes: list[Any] | None) -> DataType:

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trainyard.raw_columns import date_features, feature_names
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -28,6 +30,8 @@ class NumericColumn:
     kind: str = "number"
     notation: dict[str, Any] | None = None
     """How they are written where the table has them as text, as `Data.notations` says."""
+    optional: bool = False
+    """Whether training rows lacked it, so that rows without the column can be answered."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,30 @@ class CategoryColumn:
     name: str
     categories: list[str]
     kind: str = "category"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """Elapsed days, scaled as numbers are, then sine and cosine of each part; a missing date is all zeros."""
+
+    name: str
+    mean: float
+    scale: float
+    date: dict[str, Any]
+    """How it is written and what is made of it, as `Data.dates` says."""
+    kind: str = "date"
+    optional: bool = False
+
+
+AnyColumn = NumericColumn | CategoryColumn | DateColumn
 
 
 @dataclass(frozen=True)
 class TableEncoding:
     """What was learnt from the training rows; for regression also how to scale the target back."""
 
-    columns: list[NumericColumn | CategoryColumn]
+    columns: list[AnyColumn]
     target_mean: float = 0.0
     target_scale: float = 1.0
 
@@ -53,9 +74,10 @@ class TableEncoding:
         frame: pd.DataFrame,
         target: npt.NDArray[np.float64] | None = None,
         notations: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        dates: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> Self:
-        """From training rows, and for regression their targets of (n,); `notations` as in `Data`."""
-        columns = [_fitted(str(name), frame[name], notations) for name in frame.columns]
+        """From training rows, and for regression their targets of (n,); `notations` and `dates` as in `Data`."""
+        columns = [_fitted(str(name), frame[name], notations, dates) for name in frame.columns]
         if target is None:
             return cls(columns)
         return cls(columns, float(target.mean()), float(target.std()) or 1.0)
@@ -63,28 +85,16 @@ class TableEncoding:
     @property
     def width(self) -> int:
         """Numbers a row becomes."""
-        return sum(
-            len(column.categories) if isinstance(column, CategoryColumn) else 1
-            for column in self.columns
-        )
+        return sum(map(_width, self.columns))
 
     def encode(self, frame: pd.DataFrame) -> Floats:
         """float32 of (n, width)."""
         out = np.zeros((len(frame), self.width), dtype=np.float32)
         at = 0
         for column in self.columns:
-            if isinstance(column, CategoryColumn):
-                names = pd.Index(frame[column.name].astype(object).map(str))
-                codes = pd.Index(column.categories).get_indexer(names)
-                rows = np.flatnonzero(codes >= 0)
-                out[rows, at + codes[rows]] = 1.0
-                at += len(column.categories)
-            else:
-                values = pd.to_numeric(frame[column.name], errors="coerce").to_numpy(
-                    dtype=np.float64
-                )
-                out[:, at] = np.nan_to_num((values - column.mean) / column.scale)
-                at += 1
+            end = at + _width(column)
+            _encode(frame[column.name], column, out[:, at:end])
+            at = end
         return out
 
     def write(self, path: Path, **more: Any) -> None:
@@ -92,12 +102,48 @@ class TableEncoding:
         path.write_text(json.dumps({**asdict(self), **more}))
 
 
+def _width(column: AnyColumn) -> int:
+    """Numbers a value of the column becomes."""
+    if isinstance(column, CategoryColumn):
+        return len(column.categories)
+    return len(feature_names(column.date)) if isinstance(column, DateColumn) else 1
+
+
+def _encode(values: pd.Series, column: AnyColumn, out: Floats) -> None:
+    """Write the numbers of one column into `out`, zeros of (n, width)."""
+    if isinstance(column, CategoryColumn):
+        names = pd.Index(values.astype(object).map(str))
+        codes = pd.Index(column.categories).get_indexer(names)
+        rows = np.flatnonzero(codes >= 0)
+        out[rows, codes[rows]] = 1.0
+        return
+    if isinstance(column, DateColumn):
+        numbers = date_features(values.to_numpy(), column.date)
+    else:
+        found = pd.to_numeric(values, errors="coerce")
+        numbers = np.array(found, dtype=np.float64)[:, np.newaxis]
+    numbers[:, 0] = (numbers[:, 0] - column.mean) / column.scale
+    out[:] = np.nan_to_num(numbers)
+
+
 def _fitted(
-    name: str, values: pd.Series, notations: Mapping[str, Mapping[str, Any]]
-) -> NumericColumn | CategoryColumn:
+    name: str,
+    values: pd.Series,
+    notations: Mapping[str, Mapping[str, Any]],
+    dates: Mapping[str, Mapping[str, Any]],
+) -> AnyColumn:
+    optional = bool(values.isna().any())
     if isinstance(values.dtype, pd.CategoricalDtype):
-        return CategoryColumn(name, [str(each) for each in values.cat.categories])
+        names = [str(each) for each in values.cat.categories]
+        return CategoryColumn(name, names, optional=optional)
+    if name in dates:
+        elapsed = date_features(values.to_numpy(), dates[name])[:, 0]
+        return DateColumn(name, *_centre(elapsed), dict(dates[name]), optional=optional)
     numbers = values.to_numpy(dtype=np.float64)
     notation = dict(notations[name]) if name in notations else None
-    mean, deviation = float(np.nanmean(numbers)), float(np.nanstd(numbers))
-    return NumericColumn(name, mean, deviation or 1.0, notation=notation)
+    return NumericColumn(name, *_centre(numbers), notation=notation, optional=optional)
+
+
+def _centre(numbers: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and deviation of what is there; 1 in place of a deviation of 0."""
+    return float(np.nanmean(numbers)), float(np.nanstd(numbers)) or 1.0

@@ -2,14 +2,17 @@
 
 import json
 import random
+import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from trainyard.contract import Phase, Registered, RunStatus, TrainRequest
+from trainyard.contract import Phase, Registered, RunStatus, Searched, TrainRequest
 from trainyard.datasets.loading import load
 from trainyard.launcher.messages import Job
+from trainyard.raw_columns import feature_names
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
 from trainyard.trainer import Data, Fitted, Params, Trainer
@@ -20,6 +23,7 @@ from trainyard.worker.mlflow_logging import RunLog, run_log, server_of
 from trainyard.worker.peer_predictions import Elsewhere
 from trainyard.worker.plots import History, write_plots
 from trainyard.worker.reporting import Progress, training
+from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.searching import search
 from trainyard.worker.system_metrics import SystemMetrics
 
@@ -33,24 +37,12 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         _seed_global_generators(request.seed)
         data = _load(job, request, trainer)
         warnings = progress.warn(data.warnings)
-        chosen, searched, mirror = request.params, None, None
-        log.inputs(
-            trainer=trainer,
-            params={} if request.search else _params(trainer, chosen).model_dump(),
-            data=data,
-            split=request.split,
-        )
-        if request.search:
-            progress.enter(Phase.SEARCHING)
-            mirror = log.mirror(folder.search)
-            best = search(job, folder, trainer, data, progress, mirror)
-            searched, chosen = best, {**chosen, **best.best_params}
-            log.params(_params(trainer, chosen).model_dump())
-        params = _params(trainer, chosen)
+        _say_what_dates_become(data)
+        chosen = _chosen(job, folder, trainer, data, progress, log)
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
-        fitted = trainer.train(params, data, training(job, folder, request.seed, progress))
+        fitted = trainer.train(chosen.params, data, training(job, folder, request.seed, progress))
         progress.trained()
 
         progress.enter(Phase.EVALUATING)
@@ -62,8 +54,8 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
 
         progress.enter(Phase.LOGGING_MODEL)
         log.flush()
-        if mirror:
-            mirror.finish(job.patience_seconds)
+        if chosen.mirror:
+            chosen.mirror.finish(job.patience_seconds)
         log.files(folder.artifacts)
         model_uri = log.model(fitted, data)
         system_metrics.finish()
@@ -76,7 +68,39 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         log.flush()
     metrics = tested.metrics | (judging.metrics if judging else {})
     outcome = _finished(progress.history, metrics, model_uri, registered, warnings)
-    return outcome.model_copy(update={"searched": searched})
+    return outcome.model_copy(update={"searched": chosen.searched})
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The params of a run: those that were asked for, with what a search has found."""
+
+    params: Params
+    searched: Searched | None = None
+    mirror: Mirror | None = None
+    """What tells MLflow of the trials."""
+
+
+def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
+    job: Job, folder: RunFolder, trainer: Trainer, data: Data, progress: Progress, log: RunLog
+) -> Chosen:
+    """The params to train with, logged; searched for first where the request asks for that."""
+    request = _asked(job)
+
+    def log_inputs(params: dict[str, Any]) -> None:
+        log.inputs(trainer=trainer, params=params, data=data, split=request.split)
+
+    if not request.search:
+        params = _params(trainer, request.params)
+        log_inputs(params.model_dump())
+        return Chosen(params)
+    log_inputs({})
+    progress.enter(Phase.SEARCHING)
+    mirror = log.mirror(folder.search)
+    searched = search(job, folder, trainer, data, progress, mirror)
+    params = _params(trainer, {**request.params, **searched.best_params})
+    log.params(params.model_dump())
+    return Chosen(params, searched, mirror)
 
 
 def _asked(job: Job) -> TrainRequest:
@@ -101,6 +125,14 @@ def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
     return load(
         request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.access
     )
+
+
+def _say_what_dates_become(data: Data) -> None:
+    """In the log alone: it is no cause for worry."""
+    for name, about in data.dates.items():
+        zone = f", in the zone {about['zone']}" if about["zone"] else ""
+        made = ", ".join(feature_names(about))
+        sys.stdout.write(f"the dates of {name!r} become {made} (since {about['origin']}{zone})\n")
 
 
 def _evaluate(

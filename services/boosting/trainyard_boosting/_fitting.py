@@ -45,7 +45,10 @@ def sample_weights(data: Data, class_weight: ClassWeight) -> Weights | None:
 
 
 def monotone(table: Table, constraints: Mapping[str, int] | None) -> dict[str, int] | None:
-    """Constraints by the booster's own column names. Raises `InvalidParams` for a column that cannot have one."""
+    """Constraints by the booster's own column names, of a date for the days that passed.
+
+    Raises `InvalidParams` for a column that cannot have one.
+    """
     if not constraints:
         return None
     columns = {column.name: column for column in table.columns}
@@ -58,7 +61,7 @@ def monotone(table: Table, constraints: Mapping[str, int] | None) -> dict[str, i
             raise InvalidParams(
                 f"monotone_constraints names {name!r}, which holds categories; only numbers have an order"
             )
-    return {columns[name].safe_name: direction for name, direction in constraints.items()}
+    return {columns[name].safe_names[0]: direction for name, direction in constraints.items()}
 
 
 def _class_weights(data: Data, class_weight: ClassWeight) -> Weights | None:

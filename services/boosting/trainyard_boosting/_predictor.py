@@ -11,6 +11,7 @@ import mlflow.pyfunc
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from trainyard import raw_columns
 
 from trainyard_boosting._tables import Table
 
@@ -36,7 +37,7 @@ class BoostedTrees:
 
     def feature_importance(self) -> Mapping[str, float]:
         return {
-            column.name: float(self.importance.get(column.safe_name, 0.0))
+            column.name: sum(float(self.importance.get(each, 0.0)) for each in column.safe_names)
             for column in self.table.columns
         }
 
@@ -44,7 +45,7 @@ class BoostedTrees:
         return self.table.raw_example(x)
 
     def log_model(self, **arguments: Any) -> None:
-        """Log with `mlflow.pyfunc`: native booster, preprocessing.json, and `_scoring.py` as the code.
+        """Log with `mlflow.pyfunc`: native booster, preprocessing.json, raw_columns.py, and `_scoring.py` as the code.
 
         Signature and requirements are the model's own, whatever `arguments` hold.
         """
@@ -62,7 +63,11 @@ class BoostedTrees:
             self.table.write(preprocessing, framework=self.library)
             own = {
                 "python_model": str(SCORING),
-                "artifacts": {"booster": str(booster), "preprocessing": str(preprocessing)},
+                "artifacts": {
+                    "booster": str(booster),
+                    "preprocessing": str(preprocessing),
+                    "raw_columns": raw_columns.__file__,
+                },
                 "signature": self.table.signature(),
                 "pip_requirements": list(self.requirements),
             }

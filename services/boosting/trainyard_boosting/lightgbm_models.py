@@ -163,7 +163,7 @@ class LightGBM:
         directions = monotone(table, params.monotone_constraints)
         if directions:
             settings["monotone_constraints"] = [
-                directions.get(column.safe_name, 0) for column in table.columns
+                directions.get(name, 0) for column in table.columns for name in column.safe_names
             ]
         return self.estimator(
             **settings,

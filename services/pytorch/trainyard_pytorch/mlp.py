@@ -55,6 +55,7 @@ class Mlp:
             data.frame,
             data.train.y if self.task is Task.REGRESSION else None,
             data.notations,
+            data.dates,
         )
         target = (encoding.target_mean, encoding.target_scale)
         given = lesson(

@@ -16,11 +16,12 @@ from trainyard.datasets.profile import profile
 from trainyard.datasets.splitting import Key, Partition, Rows
 from trainyard.datasets.tables import warned
 from trainyard.datasets.tables.columns import numbers
-from trainyard.datasets.tables.gathering import Columns, gathered
+from trainyard.datasets.tables.gathering import Columns, Features, gathered
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.targets import check_target, labels, target_read
 from trainyard.datasets.tables.weights import check_parts, check_weights
 from trainyard.errors import InvalidData
+from trainyard.raw_columns import feature_names
 from trainyard.trainer import Data, Part
 
 
@@ -81,9 +82,22 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         target=selection.target,
         classes=classes,
         notations=features.notations,
+        dates=features.dates,
         warnings=said,
-        profile=profile(y, classes, **described) | divided | dict(origin.written),
+        profile=profile(y, classes, **described)
+        | divided
+        | dict(origin.written)
+        | _dates(features),
     )
+
+
+def _dates(features: Features) -> dict[str, Any]:
+    """What was made of each date, for the profile."""
+    made = {
+        name: {"features": feature_names(about), "since": about["origin"], "zone": about["zone"]}
+        for name, about in features.dates.items()
+    }
+    return {"dates": made} if made else {}
 
 
 def _weight(

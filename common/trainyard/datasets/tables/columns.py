@@ -40,14 +40,22 @@ def is_numeric(kind: pa.DataType) -> bool:
     return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
 
 
+def is_date(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type are dates or timestamps."""
+    return bool(pt.is_date(kind) or pt.is_timestamp(kind))
+
+
 def check_usable(name: str, kind: pa.DataType, pointer: str) -> None:
     """Raise `InvalidData` for a type no model here can train on."""
     kind = kind.value_type if pt.is_dictionary(kind) else kind
     if is_text(kind) or is_numeric(kind) or pt.is_boolean(kind) or pt.is_null(kind):
         return
-    if pt.is_temporal(kind):
+    if is_date(kind):
+        return
+    if pt.is_temporal(kind) or pt.is_interval(kind):
+        holds = "times of day" if pt.is_time(kind) else "durations"
         raise InvalidData(
-            f"the column {name!r} holds dates or times ({kind}); drop it, or turn it into numbers first",
+            f"the column {name!r} holds {holds} ({kind}); drop it, or write it as a number in the table, such as seconds",
             pointer,
         )
     if pt.is_binary(kind) or pt.is_large_binary(kind):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from trainyard.datasets.sketches import Sketch, category_sketch, number_sketch
+from trainyard.datasets.sketches import Sketch, category_sketch, column_sketch
 from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables.columns import (
     check_magnitude,
@@ -37,7 +37,7 @@ class Feature:
 
 
 def feature(name: str, column: pa.ChunkedArray, *, is_category: bool, pointer: str) -> Feature:
-    """Check a column. Raises `InvalidData` for dates and the like, nothing but missing values, and numbers beyond float32."""
+    """Check a column. Raises `InvalidData` for durations and the like, nothing but missing values, and numbers beyond float32."""
     check_usable(name, column.type, pointer)
     column = plain(column)
     if missing(column) == len(column):
@@ -58,7 +58,7 @@ def feature(name: str, column: pa.ChunkedArray, *, is_category: bool, pointer: s
 def parts_of(
     each: Feature, parts: Mapping[str, Rows], digest: Callable[[Any], None]
 ) -> tuple[dict[str, Any], Sketch]:
-    """The values at the rows of each part: (rows,) arrays, or categoricals of the categories in `train`.
+    """The values at the rows of each part: (rows,) arrays of numbers or dates, or categoricals of the categories in `train`.
 
     With them the sketch of all rows, in which a category counts whether or not a training row has it.
 
@@ -68,8 +68,9 @@ def parts_of(
     if not each.is_category:
         values = numbers(each.column)
         digest(str(values.dtype).encode())
-        digest(np.ascontiguousarray(values))
-        return {part: values[rows] for part, rows in parts.items()}, number_sketch([values])
+        plain_values = values.view(np.int64) if values.dtype.kind == "M" else values
+        digest(np.ascontiguousarray(plain_values))
+        return {part: values[rows] for part, rows in parts.items()}, column_sketch([values])
     found, labels = codes(each.column)
     digest(found)
     digest(repr(labels).encode("utf-8", "backslashreplace"))

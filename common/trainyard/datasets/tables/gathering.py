@@ -12,23 +12,32 @@ import pyarrow.types as pt
 from trainyard.datasets.sketches import Sketch
 from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables import suspicions
+from trainyard.datasets.tables.columns import is_date, plain
 from trainyard.datasets.tables.doubles import Doubles
 from trainyard.datasets.tables.features import Feature, feature, parts_of
 from trainyard.datasets.tables.recognition.notation import DECIMAL_COMMA
-from trainyard.datasets.tables.recognition.reading import Reading, as_stated, recognised
-from trainyard.datasets.tables.selection import Selection
+from trainyard.datasets.tables.recognition.reading import (
+    Reading,
+    as_stated,
+    dates_as_stated,
+    recognised,
+)
+from trainyard.datasets.tables.selection import Selection, stated_at
+from trainyard.errors import InvalidData
+from trainyard.raw_columns import features_of
 
 Columns = dict[str, pa.ChunkedArray]
 
 
 @dataclass(frozen=True)
 class Features:
-    """The features of each part, a sketch of each, how text was read as numbers, and what to say of them."""
+    """The features of each part, a sketch of each, how text and dates were read, and what to say of them."""
 
     frames: dict[str, pd.DataFrame]
     sketches: dict[str, Sketch]
     notations: dict[str, dict[str, Any]]
     warnings: list[str]
+    dates: dict[str, dict[str, Any]]
 
     def described(self, parts: Mapping[str, Rows]) -> dict[str, Any]:
         """What `profile` says of them, by its names."""
@@ -56,11 +65,17 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
     frames: dict[str, dict[str, Any]] = {part: {} for part in parts}
     sketches: dict[str, Sketch] = {}
     notations: dict[str, dict[str, Any]] = {}
+    dates: dict[str, dict[str, Any]] = {}
     said: list[str] = []
     giveaways = suspicions.Giveaways(y, parts)
     doubles = Doubles({part: len(rows) for part, rows in parts.items()})
     for name in selection.features:
         read = _read(name, columns.pop(name), selection, decimal)
+        if read.dates is not None and selection.ignores_dates and name not in selection.dates:
+            said.append(
+                f"the column {name!r} holds dates and is left out, as data.dates is 'ignore'"
+            )
+            continue
         said += read.warnings
         if (notation := read.as_json()) is not None:
             notations[name] = notation
@@ -68,16 +83,30 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
         each, sketches[name] = parts_of(one, parts, digest)
         said += filter(None, (suspicions.of_values(one), giveaways.said(name, each)))
         doubles.add(each)
+        if read.dates is not None:
+            dates[name] = read.dates.as_json() | features_of(each["train"])
         for part, values in each.items():
             frames[part][name] = values
+    if not frames["train"]:
+        raise InvalidData(
+            "no columns are left to train on: all features hold dates, and data.dates is 'ignore'",
+            "/data/dates",
+        )
     made = {part: pd.DataFrame(frames.pop(part), copy=False) for part in parts}
     twice = doubles.said({part: y[rows] for part, rows in parts.items()})
-    return Features(made, sketches, notations, [*said, *filter(None, [twice])])
+    return Features(made, sketches, notations, [*said, *filter(None, [twice])], dates)
 
 
 def _read(name: str, column: pa.ChunkedArray, selection: Selection, decimal: str) -> Reading:
     if name in selection.categorical:
+        if is_date(plain(column).type):
+            raise InvalidData(
+                f"the column {name!r} holds dates ({column.type}), which are no categories; take it out of categorical and columns, or write it as text in the table",
+                stated_at(name),
+            )
         return Reading(column)
+    if name in selection.dates:
+        return dates_as_stated(name, column, selection.dates[name])
     if name in selection.numbers:
         return as_stated(name, column, selection.numbers[name])
     if decimal == "," and pt.is_floating(column.type):

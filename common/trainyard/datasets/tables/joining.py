@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.types as pt
 
-from trainyard.datasets.tables.columns import check_usable, is_numeric, is_text, plain
+from trainyard.datasets.tables.columns import check_usable, is_date, is_numeric, is_text, plain
 from trainyard.errors import InvalidData
 
 
@@ -29,6 +29,9 @@ def common_type(kind: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         return kind
     if pt.is_null(kind) or is_text(kind):
         return other if pt.is_null(kind) else pa.large_string()
+    if is_date(kind) and is_date(other):
+        zone, others = getattr(kind, "tz", None), getattr(other, "tz", None)
+        return pa.timestamp("us", zone) if (zone is None) == (others is None) else None
     if not all(is_numeric(each) or pt.is_boolean(each) for each in (kind, other)):
         return None
     return pa.float64() if pt.is_floating(kind) or pt.is_floating(other) else pa.int64()

@@ -13,7 +13,8 @@ from trainyard.contract import FileData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.splitting import Key, Rows, partition
 from trainyard.datasets.tables.assemble import partition_of, target_of
-from trainyard.datasets.tables.columns import check_usable, is_text, numbers, plain
+from trainyard.datasets.tables.columns import check_usable, is_date, is_text, numbers, plain
+from trainyard.datasets.tables.dates import microseconds
 from trainyard.datasets.tables.files import read
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.weights import check_weights
@@ -101,16 +102,18 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame({name: _values(name, column) for name, column in columns}, copy=False)
 
 
-def _picked(name: str, columns: Columns, rows: Rows) -> npt.NDArray[Any]:
+def _picked(name: str, columns: Columns, rows: Rows) -> Any:
     column = columns.pop(name)
-    if is_text(column.type):
+    if is_text(column.type) or is_date(column.type):
         return _values(name, column.take(pa.array(rows)))
     return _values(name, column)[rows]
 
 
-def _values(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def _values(name: str, column: pa.ChunkedArray) -> Any:
     check_usable(name, column.type, "/data/features")
     column = plain(column)
+    if is_date(column.type):
+        return microseconds(column, name, "/data/features").to_pandas().array
     if is_text(column.type):
         values: npt.NDArray[Any] = column.to_numpy()
         return values

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from trainyard.contract import CategoryColumn, FileData, NumberColumn, Split
+from trainyard.contract import CategoryColumn, DateColumn, FileData, NumberColumn, Split
 from trainyard.errors import InvalidData
 from trainyard.suggestions import suggestion
 
@@ -29,6 +29,10 @@ class Selection:
     """The column that rows are divided by, where it is not chance; a feature only where the caller named it."""
     numbers: Mapping[str, NumberColumn] = field(default_factory=dict)
     """How the caller says that columns of text hold numbers."""
+    dates: Mapping[str, DateColumn] = field(default_factory=dict)
+    """How the caller says that columns hold dates."""
+    ignores_dates: bool = False
+    """Whether dates are left out, but for those in `dates`."""
 
     @property
     def labels(self) -> list[str]:
@@ -90,6 +94,8 @@ def select(
         numbers={
             name: each for name, each in spec.columns.items() if isinstance(each, NumberColumn)
         },
+        dates={name: each for name, each in spec.columns.items() if isinstance(each, DateColumn)},
+        ignores_dates=spec.dates == "ignore",
     )
 
 
@@ -105,9 +111,9 @@ def _check_stated(spec: FileData, known: Collection[str], refused: Mapping[str, 
         _check_known(name, known, stated_at(name))
         if name in refused:
             raise InvalidData(f"{name!r} is {refused[name]}; take it out here", stated_at(name))
-        if name in categories and isinstance(each, NumberColumn):
+        if name in categories and not isinstance(each, CategoryColumn):
             raise InvalidData(
-                f"{name!r} is a number here and in categorical too; take it out of one of them",
+                f"{name!r} is a {each.type} here and in categorical too; take it out of one of them",
                 stated_at(name),
             )
 

@@ -69,6 +69,9 @@ def _few(rows: int, most: int) -> npt.NDArray[np.int64]:
 
 def _numbers(values: Any, rows: npt.NDArray[np.int64]) -> Floats:
     codes = values.codes if isinstance(values, pd.Categorical) else values
+    if codes.dtype.kind == "M":
+        some = codes[rows]
+        return np.where(np.isnat(some), np.nan, some.astype(np.int64))
     return np.asarray(codes[rows], dtype=np.float64)
 
 

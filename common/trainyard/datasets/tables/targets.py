@@ -15,6 +15,7 @@ from trainyard.datasets.tables.columns import (
     check_usable,
     check_whole_numbers,
     codes,
+    is_date,
     is_text,
     missing,
     numbers,
@@ -35,6 +36,11 @@ def check_target(
     read = target_read(plain(column), name, task)
     column = read.column
     check_usable(name, column.type, pointer)
+    if is_date(column.type):
+        raise InvalidData(
+            f"the target {name!r} holds dates ({column.type}), and numbers or classes are needed; write what is to be predicted, such as days from a date in the same row, as a column of its own",
+            pointer,
+        )
     absent = missing(column)
     if absent:
         raise InvalidData(

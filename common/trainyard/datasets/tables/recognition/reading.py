@@ -1,4 +1,4 @@
-"""One column as it is to be trained on: text that holds numbers as numbers, with a sentence for whoever should know."""
+"""One column as it is to be trained on: text that holds numbers or dates as these, with a sentence for whoever should know."""
 
 import json
 from collections import Counter
@@ -10,19 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
-from trainyard.contract import NumberColumn
-from trainyard.datasets.tables.columns import is_text, plain
+from trainyard.contract import DateColumn, NumberColumn
+from trainyard.datasets.tables.columns import is_date, is_text, plain
 from trainyard.datasets.tables.recognition.choosing import ENOUGH, choose
 from trainyard.datasets.tables.recognition.converting import Converted, converted
-from trainyard.datasets.tables.recognition.dates import order_of
+from trainyard.datasets.tables.recognition.dates import Written, order_of
 from trainyard.datasets.tables.recognition.notation import Notation
+from trainyard.datasets.tables.recognition.reading_dates import (
+    MOST_MISSING,
+    ReadDates,
+    dates_as_they_are,
+    dates_in_text,
+)
 from trainyard.datasets.tables.selection import stated_at
 from trainyard.errors import InvalidData
 
 SAMPLE_ROWS = 2_000
 LONGEST_SHOWN = 40
-MOST_MISSING = 1_000
-"""Words, the most frequent, that a logged model is told of."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Reading:
     """Why text that looks like numbers was not read as numbers."""
     missing: tuple[str, ...] = ()
     """Text that was found to stand for a missing value."""
+    dates: ReadDates | None = None
+    """How it was read where it is dates; `column` is then of timestamp[us] without a zone."""
 
     def as_json(self) -> dict[str, Any] | None:
         """What a logged model needs to read the text as training did; None where there is nothing to read so."""
@@ -45,18 +51,21 @@ class Reading:
 
 
 def recognised(name: str, column: pa.ChunkedArray) -> Reading:
-    """Numbers where the text holds numbers in one consistent notation; else the column as it is.
+    """Numbers where the text holds numbers in one consistent notation, dates likewise; else the column as it is.
 
-    What pandas or Arrow stored as categories was called categories by whoever wrote it, and stays.
+    What pandas or Arrow stored as categories was called categories by whoever wrote it, and stays. Raises
+    `InvalidData` for dates beyond the calendar.
     """
+    if _holds_dates(column.type):
+        return _of_dates(dates_as_they_are(name, plain(column), stated_at(name)))
     if pt.is_dictionary(column.type) or not is_text(column.type):
         return Reading(column)
     column = plain(column)
     counts = _sample(column)
     choice = choose(counts)
     if choice is None:
-        order = order_of(counts)
-        return Reading(column, warnings=() if order is None else (_dates(name, counts, order),))
+        written = order_of(counts)
+        return Reading(column) if written is None else _dates(name, column, counts, written)
     if choice.notation is None:
         return _doubted(name, column, choice.doubt)
     made = converted(column, choice.notation)
@@ -72,6 +81,11 @@ def recognised(name: str, column: pa.ChunkedArray) -> Reading:
 def as_stated(name: str, column: pa.ChunkedArray, stated: NumberColumn) -> Reading:
     """Numbers, as the request says they are written. Raises `InvalidData` for text that is none."""
     column = plain(column)
+    if is_date(column.type):
+        raise InvalidData(
+            f"the column {name!r} holds dates ({column.type}), which are no numbers; take it out here, and they are trained on as dates",
+            stated_at(name),
+        )
     if not is_text(column.type):
         return Reading(column)
     notation = Notation(stated.decimal, stated.thousands)
@@ -82,6 +96,52 @@ def as_stated(name: str, column: pa.ChunkedArray, stated: NumberColumn) -> Readi
             stated_at(name),
         )
     return Reading(made.column, notation, missing=(*stated.missing, *made.marks))
+
+
+def dates_as_stated(name: str, column: pa.ChunkedArray, stated: DateColumn) -> Reading:
+    """Dates, as the request says they are written. Raises `InvalidData` for text that is none."""
+    column, here = plain(column), stated_at(name)
+    if is_date(column.type):
+        return _of_dates(dates_as_they_are(name, column, here))
+    if not is_text(column.type):
+        raise InvalidData(
+            f"the column {name!r} is of type {column.type}, and dates are dates, timestamps or text such as 2024-12-31; write them so in the table",
+            here,
+        )
+    counts = _sample(column)
+    made = dates_in_text(column, counts, _orders_stated(name, counts, stated))
+    for word, rows in made.others.items():
+        raise InvalidData(
+            f"the column {name!r} is {_shown(word)} in {rows} rows, which is no date as the others are; mend it in the table, or leave it empty",
+            here,
+        )
+    return _of_dates(made)
+
+
+def _orders_stated(name: str, counts: Mapping[str, int], stated: DateColumn) -> list[str]:
+    if stated.day_first is not None:
+        return ["day_first" if stated.day_first else "month_first", "year_first", "month_named"]
+    written = order_of(counts)
+    if written is None:
+        example = next(iter(counts), "")
+        raise InvalidData(
+            f"the column {name!r} holds text such as {_shown(example)}, which is no date; take it out here",
+            stated_at(name),
+        )
+    if written.order is None:
+        raise InvalidData(
+            f"the column {name!r} holds dates with {written.words}; set day_first to true or false",
+            stated_at(name),
+        )
+    return [written.order]
+
+
+def _holds_dates(kind: pa.DataType) -> bool:
+    return is_date(kind.value_type if pt.is_dictionary(kind) else kind)
+
+
+def _of_dates(made: ReadDates, *warnings: str) -> Reading:
+    return Reading(made.column, dates=made, warnings=warnings)
 
 
 def _sample(column: pa.ChunkedArray) -> Counter[str]:
@@ -109,9 +169,25 @@ def _doubted(name: str, column: pa.ChunkedArray, doubt: str) -> Reading:
     return Reading(column, warnings=(said,), doubt=doubt)
 
 
-def _dates(name: str, counts: Mapping[str, int], order: str) -> str:
-    example = _shown(next(iter(counts)))
-    return f"the column {name!r} holds dates as text, such as {example}, with {order}, and is read as categories, one a date; drop it, or turn it into numbers first"
+def _dates(
+    name: str, column: pa.ChunkedArray, counts: Mapping[str, int], written: Written
+) -> Reading:
+    """Dates where it is plain how they are written, and the text as it is where it is not."""
+    example = _shown(next(word for word in counts if any(map(str.isdigit, word))))
+    found = f"the column {name!r} holds dates as text, such as {example}, with {written.words}"
+    if written.order is None:
+        stated = json.dumps({name: {"type": "date", "day_first": True}}, ensure_ascii=False)
+        said = f"{found}, and is read as categories, one a date; say which in data.columns, such as {stated}"
+        return Reading(column, warnings=(said,))
+    made = dates_in_text(column, counts, [written.order])
+    lost = {**made.marks, **made.others}
+    others = sum(made.others.values())
+    if others > (1 - ENOUGH) * (len(column) - column.null_count - sum(made.marks.values())):
+        said = f"{found}, and is read as categories, one a date: {others} rows are written otherwise, such as {_shown(next(iter(made.others)))}"
+        return Reading(column, warnings=(said,))
+    shown, rows = ", ".join(map(_shown, list(lost)[:3])), sum(lost.values())
+    missing = f"; {shown} counts as missing, in {rows} of {len(column)} rows" if lost else ""
+    return _of_dates(made, f"{found}, and is read as dates{missing}; {_otherwise(name)}")
 
 
 def _shown(text: str) -> str:

@@ -1,0 +1,76 @@
+"""A column of dates, or of text that holds some, as timestamps without a zone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.types as pt
+
+from trainyard.datasets.tables.columns import codes
+from trainyard.datasets.tables.dates import on_the_wall
+from trainyard.datasets.tables.recognition.marks import is_mark
+from trainyard.raw_columns import ISO, WITH_ZONE, formats_of, parsed
+
+MOST_MISSING = 1_000
+"""Words, the most frequent, that a logged model is told of."""
+
+
+@dataclass(frozen=True)
+class ReadDates:
+    """`column` of timestamp[us] without a zone, null where there is no date; how it was read; and text that is none."""
+
+    column: pa.ChunkedArray
+    zone: str | None
+    formats: list[str]
+    marks: dict[str, int] = field(default_factory=dict)
+    """Text that is known to stand for a missing value, with its rows, the most frequent first."""
+    others: dict[str, int] = field(default_factory=dict)
+    """Text that is not."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What a logged model needs to read dates as training did."""
+        missing = [*self.marks, *self.others][:MOST_MISSING]
+        return {"zone": self.zone, "formats": self.formats, "missing": missing}
+
+
+def dates_as_they_are(name: str, column: pa.ChunkedArray, pointer: str) -> ReadDates:
+    """Arrow's own dates and timestamps. Raises `InvalidData` for years that no calendar here has."""
+    zone = column.type.tz if pt.is_timestamp(column.type) else None
+    return ReadDates(on_the_wall(column, name, pointer), zone, [ISO])
+
+
+def dates_in_text(
+    column: pa.ChunkedArray, sample: Mapping[str, int], orders: list[str]
+) -> ReadDates:
+    """The dates in a text column, written in one of `orders`; `sample` holds some of its values and how often each occurs.
+
+    With a zone in each value the times are in UTC; where only some have one, the others are no dates here.
+    """
+    with_zone = sum(rows for word, rows in sample.items() if WITH_ZONE.search(word))
+    zone = "UTC" if with_zone > sum(sample.values()) / 2 else None
+    formats = _likeliest_first(sample, orders, zone)
+    found, words = codes(column)
+    times = parsed(words, formats, zone=zone)
+    counts = np.bincount(found[found >= 0], minlength=len(words))
+    marks: dict[str, int] = {}
+    others: dict[str, int] = {}
+    for at in np.flatnonzero(np.isnat(times)):
+        word = words[at].strip()
+        (marks if is_mark(word) else others)[word] = int(counts[at])
+    known = np.append(times, np.datetime64("NaT"))
+    made = pa.chunked_array([pa.array(known[found], pa.timestamp("us"))])
+    return ReadDates(made, zone, formats, _most_frequent(marks), _most_frequent(others))
+
+
+def _likeliest_first(sample: Mapping[str, int], orders: list[str], zone: str | None) -> list[str]:
+    """All formats of the orders, by how many values of the sample each reads that those before do not."""
+    formats = list(dict.fromkeys(each for order in orders for each in formats_of(order)))
+    words = list(sample)
+    fits = {each: int((~np.isnat(parsed(words, [each], zone=zone))).sum()) for each in formats}
+    return sorted(formats, key=lambda each: -fits[each])
+
+
+def _most_frequent(words: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(words.items(), key=lambda each: -each[1]))

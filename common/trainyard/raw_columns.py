@@ -1,0 +1,303 @@
+"""Raw columns as a trained model reads them: numbers, categories and dates, from whatever type a caller has.
+
+This file is copied into logged models beside their own code, where Trainyard is not installed: it imports nothing
+but pandas, numpy and MLflow. A column is described by an entry of the model's `preprocessing.json`, a dict with
+`name`, `kind` and `optional`, and for text `notation`, for dates `date`.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+MISSING = {"", "?", "-", "na", "n/a", "nan", "<na>", "nat", "null", "none"}
+"""Text that stands for a missing number or date, in lower case; beside it what training found to."""
+TRUTH = {"true": 1.0, "false": 0.0}
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+"""As programs write them, so that codes such as 007 are none."""
+MOST_SHOWN = 5
+
+ISO = "ISO8601"
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?", re.DOTALL)
+WITH_ZONE = re.compile(r":\d\d(\.\d+)?\s?(Z|[+-]\d\d(:?\d\d)?)$")
+TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
+ORDERS: dict[str, tuple[str, ...]] = {
+    "year_first": tuple(f"%Y{mark}%m{mark}%d" for mark in "-/."),
+    "day_first": tuple(f"%d{mark}%m{mark}{year}" for mark in "/.-" for year in ("%Y", "%y")),
+    "month_first": tuple(f"%m{mark}%d{mark}{year}" for mark in "/.-" for year in ("%Y", "%y")),
+    "month_named": (
+        *(f"%d{mark}{month}{mark}%Y" for mark in " -/" for month in ("%b", "%B")),
+        *("%b %d, %Y", "%B %d, %Y", "%d. %b %Y", "%d. %B %Y", "%d-%b-%y", "%a, %d %b %Y"),
+    ),
+}
+"""How the day of a date as text may be written, by what comes first; `TIMES` may follow."""
+SECONDS_A_DAY = 86_400
+PARTS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
+    "hour": lambda times: (times - times.normalize()).total_seconds() / SECONDS_A_DAY,
+    "weekday": lambda times: times.day_of_week / 7,
+    "day_of_month": lambda times: (times.day - 1) / 31,
+    "month": lambda times: (times.month - 1) / 12,
+}
+"""What comes round again, as a share of the round; the hour with its minutes and seconds."""
+
+
+def check_columns(rows: Any, columns: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows, if they have every column but optional ones. Raises ValueError that names those that are not there.
+
+    A column is optional where training rows lacked its value too, so that the model knows what that means.
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
+    there = set(frame.columns)
+    gone = [column["name"] for column in columns if column["name"] not in there]
+    if len(gone) == len(columns):
+        message = f"the rows have none of the model's columns; give a frame with columns of these names: {_listed(gone)}"
+        raise ValueError(message)
+    needed = {column["name"] for column in columns if not column.get("optional")}
+    if absent := [name for name in gone if name in needed]:
+        message = f"the rows lack {_listed(absent)}, which the model needs; names count as they are written, with their case and spaces"
+        raise ValueError(message)
+    return frame
+
+
+def column_of(rows: pd.DataFrame, name: str) -> pd.Series:
+    """The values of a column, of which all are missing where the rows do not have it."""
+    if name in rows.columns:
+        return rows[name]
+    return pd.Series(np.nan, index=rows.index, dtype=np.float64)
+
+
+def numbers(values: pd.Series, column: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """float64 of (n,), NaN where missing; text as training read it. Raises ValueError for what is no number."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if values.dtype.kind in "mM":
+        message = f"the column {column['name']!r} is of type {values.dtype}, where numbers are due"
+        raise ValueError(message)
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        values = values.astype(object).map(lambda value: _number(value, column))
+    found: npt.NDArray[np.float64] = pd.to_numeric(values, errors="coerce").to_numpy(
+        dtype=np.float64, na_value=np.nan
+    )
+    return found
+
+
+def codes(values: pd.Series, categories: Sequence[Any]) -> npt.NDArray[np.int32]:
+    """The position of each value among the categories, -1 where it is none of them: (n,).
+
+    What is not there as it is written may be there as a number: 3, 3.0, "3" and "3.0" are one, and so are
+    True, "True" and "true"; where categories are numbers or truths alone, 1 and true are one too.
+    """
+    exact = {str(category): code for code, category in reversed([*enumerate(categories)])}
+    alike = {same(category): code for code, category in reversed([*enumerate(categories)])}
+    truths = _truths(alike)
+
+    def code(value: Any) -> int:
+        if isinstance(value, bytes):
+            value = value.decode(errors="replace")
+        key = same(value)
+        found: int = exact.get(str(value), alike.get(key, truths.get(key, -1)))
+        return found
+
+    values = values.astype(object)
+    known = {value: code(value) for value in values.dropna().unique()}
+    return values.map(known).fillna(-1).to_numpy(dtype=np.int32)
+
+
+def same(value: Any) -> Any:
+    """What is equal for values that are one category: numbers by their value, true and false in any case."""
+    text = str(value)
+    if NUMBER.fullmatch(text):
+        return float(text)
+    return text.casefold() if text.casefold() in TRUTH else text
+
+
+def dates(values: pd.Series, column: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """datetime64[us] of (n,): the time on the wall in the column's zone. Raises ValueError for what is no date."""
+    about = column["date"]
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if values.dtype.kind == "M":
+        return _on_the_wall(pd.DatetimeIndex(values), column)
+    if values.isna().all():
+        return np.full(len(values), np.datetime64("NaT"), "datetime64[us]")
+    values = values.astype(object)
+    known = values.dropna().unique()
+    found = np.full(len(known), np.datetime64("NaT"), "datetime64[us]")
+    text = np.array([isinstance(value, str) for value in known], dtype=bool)
+    found[text] = _written(known[text], column)
+    for at in np.flatnonzero(~text):
+        if not isinstance(known[at], date | datetime | np.datetime64):
+            message = f"the column {column['name']!r} is {known[at]!r}, where a date is due, such as {_example(about)}"
+            raise ValueError(message)  # noqa: TRY004 - one kind of error for all that is wrong with rows
+        found[at] = _on_the_wall(pd.DatetimeIndex([known[at]]), column)[0]
+    places = pd.Index(known).get_indexer(pd.Index(values))
+    return np.where(places >= 0, found[places], np.datetime64("NaT"))
+
+
+def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) -> npt.NDArray[Any]:
+    """Dates as text to datetime64[us] of (n,), NaT where no format fits; in `zone` where there is one.
+
+    Where `zone` is None, text with a zone fits none, and otherwise text without.
+    """
+    found = np.full(len(words), np.datetime64("NaT"), "datetime64[us]")
+    text = pd.Index([word.strip() for word in words], dtype=object)
+    aware = np.array([WITH_ZONE.search(word) is not None for word in text], dtype=bool)
+    fits = aware == (zone is not None)
+    iso = np.array([ISO_DATE.fullmatch(word) is not None for word in text], dtype=bool)
+    for each in formats:
+        todo = np.flatnonzero(np.isnat(found) & fits & (iso if each == ISO else ~aware))
+        if len(todo):
+            times = pd.to_datetime(
+                text[todo], format=each, errors="coerce", utc=zone is not None
+            ).as_unit("us")
+            if zone is not None:
+                times = times.tz_convert(zone).tz_localize(None)
+            found[todo] = times.to_numpy()
+    return found
+
+
+def formats_of(order: str) -> list[str]:
+    """Every way to write a date with this order, ISO-8601 first: nobody means anything else by it."""
+    return [ISO, *(day + time for day in ORDERS[order] for time in TIMES)]
+
+
+def features_of(times: npt.NDArray[Any]) -> dict[str, Any]:
+    """What is made of the dates of training rows, datetime64[us] of (n,): the `origin` of elapsed days, and the `parts` that vary.
+
+    The origin is the day in the middle, so that neither 0001-01-01 nor 9999-12-31, which stand for "unknown" in
+    many a table, costs the others their precision.
+    """
+    there = times[~np.isnat(times)]
+    if not len(there):
+        return {"origin": "1970-01-01", "parts": []}
+    middle = np.sort(there)[len(there) // 2]
+    index = pd.DatetimeIndex(there)
+    varying = [name for name, share in PARTS.items() if len(np.unique(share(index))) > 1]
+    return {"origin": str(middle.astype("datetime64[D]")), "parts": varying}
+
+
+def feature_names(about: Mapping[str, Any]) -> list[str]:
+    """The names of the columns that `date_features` makes."""
+    return [
+        "elapsed_days",
+        *(f"{part}_{wave}" for part in about["parts"] for wave in ("sin", "cos")),
+    ]
+
+
+def date_features(times: npt.NDArray[Any], about: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """Days since the origin, and sine and cosine of each part: float64 of (n, 1 + 2 parts), NaN where there is no date."""
+    index = pd.DatetimeIndex(times.astype("datetime64[us]"))
+    since = index.to_numpy() - np.datetime64(about["origin"], "us")
+    elapsed = np.where(np.isnat(since), np.nan, since.astype(np.int64) / (SECONDS_A_DAY * 1e6))
+    angles = [
+        2 * math.pi * np.asarray(PARTS[part](index), dtype=np.float64) for part in about["parts"]
+    ]
+    waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    return np.column_stack([elapsed, *waves])
+
+
+def written(times: pd.Series, about: Mapping[str, Any]) -> pd.Series:
+    """Dates of a training frame as ISO-8601 text, which `dates` reads as they are; None where there is none."""
+    index = pd.DatetimeIndex(times)
+    if about["zone"] is not None:
+        index = index.tz_localize(about["zone"], ambiguous=True, nonexistent="shift_forward")
+    texts = [None if pd.isna(each) else each.isoformat() for each in index]
+    return pd.Series(texts, index=times.index, dtype=object)
+
+
+def take_csv() -> None:
+    """Let MLflow's server, for models that take columns of any type, read CSV as text; `numbers` and `dates` read that.
+
+    MLflow 3.17 declares such columns, and its server then refuses CSV, as it has no type to read them in.
+    """
+    from mlflow.types.schema import AnyType, Schema
+
+    theirs: Any = Schema.pandas_types
+    if getattr(theirs, "reads_any_as_text", False):
+        return
+
+    def pandas_types(schema: Schema) -> list[Any]:
+        kinds: list[Any] = [] if schema.is_tensor_spec() else schema.input_types()
+        if not any(isinstance(kind, AnyType) for kind in kinds):
+            return list(theirs(schema))
+        text = np.dtype(object)
+        return [text if isinstance(kind, AnyType) else kind.to_pandas() for kind in kinds]
+
+    pandas_types.reads_any_as_text = True  # type: ignore[attr-defined] # a mark on a function
+    Schema.pandas_types = pandas_types  # type: ignore[method-assign,assignment] # what this is for
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(map(repr, names[:MOST_SHOWN])) + more
+
+
+def _number(value: Any, column: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return _parsed_number(value, column)
+    if isinstance(value, date | datetime | list | tuple | dict | np.ndarray):
+        message = f"the column {column['name']!r} is {value!r}, where a number is due"
+        raise ValueError(message)  # noqa: TRY004 - one kind of error for all that is wrong with rows
+    return value
+
+
+def _parsed_number(text: str, column: Mapping[str, Any]) -> float:
+    """The number that is written; NaN for what stands for a missing one."""
+    notation, bare = column.get("notation"), text.strip()
+    if bare.casefold() in MISSING or (notation and bare in notation["missing"]):
+        return math.nan
+    if bare.casefold() in TRUTH:
+        return TRUTH[bare.casefold()]
+    try:
+        if notation is None:
+            return float(bare)
+        if re.fullmatch(notation["pattern"], bare, re.ASCII):
+            return float(re.sub(notation["ignored"], "", bare).replace(notation["decimal"], "."))
+    except ValueError:
+        pass
+    message = f"the column {column['name']!r} is {text!r}, where a number is due"
+    if notation:
+        message += f" with the decimal mark {notation['decimal']!r}"
+    raise ValueError(message)
+
+
+def _truths(alike: Mapping[Any, int]) -> dict[Any, int]:
+    """Where each of 1 and 0, or true and false, stands as the other is written; empty where that is not plain."""
+    pairs = {"true": 1.0, "false": 0.0, 1.0: "true", 0.0: "false"}
+    if not set(alike) <= {"true", "false"} and not set(alike) <= {0.0, 1.0}:
+        return {}
+    return {pairs[key]: code for key, code in alike.items()}
+
+
+def _on_the_wall(times: pd.DatetimeIndex, column: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Times as datetime64[us] in the column's zone. Raises ValueError for a zone where training had none, or none where it had."""
+    zone = column["date"]["zone"]
+    if (times.tz is None) != (zone is None) and not times.isna().all():
+        has = "without a zone" if times.tz is None else f"with the zone {times.tz}"
+        due = "without one" if zone is None else f"with one ({zone})"
+        message = f"the column {column['name']!r} holds times {has}, and training had them {due}; give them likewise"
+        raise ValueError(message)
+    if times.tz is not None:
+        times = times.tz_convert(zone).tz_localize(None)
+    found: npt.NDArray[Any] = times.as_unit("us").to_numpy()
+    return found
+
+
+def _written(words: Sequence[str], column: Mapping[str, Any]) -> npt.NDArray[Any]:
+    about = column["date"]
+    found = parsed(words, about["formats"], zone=about["zone"])
+    for word, time in zip(words, found, strict=True):
+        bare = word.strip()
+        if np.isnat(time) and bare.casefold() not in MISSING and bare not in about["missing"]:
+            message = f"the column {column['name']!r} is {word!r}, where a date is due, such as {_example(about)}"
+            raise ValueError(message)
+    return found
+
+
+def _example(about: Mapping[str, Any]) -> str:
+    return "2024-12-31T08:00:00" + ("" if about["zone"] is None else "Z")
