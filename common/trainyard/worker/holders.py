@@ -54,7 +54,9 @@ class Holders:
         """Its model, by `mlflow.pyfunc`. Raises `CannotScore`, in words, and `TrackingUnavailable`."""
         uri = f"models:/{version.name}/{version.version}"
         try:
-            return self._asked(lambda: mlflow.pyfunc.load_model(uri), "it does not load")
+            return self._asked(
+                lambda: mlflow.pyfunc.load_model(uri, suppress_warnings=True), "it does not load"
+            )
         except (CannotScore, TrackingUnavailable):
             raise
         except ModuleNotFoundError as error:
