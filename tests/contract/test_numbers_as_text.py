@@ -26,8 +26,8 @@ clean = pandas.read_csv(sys.argv[4]).drop(columns="y")
 assert len(model.predict(text.head(0))) == 0
 assert len(model.predict(text.head(0), params={"method": "predict_proba"})) == 0
 for wrong, said in [
-    (clean.to_numpy(), "none of the model's columns"),
-    (clean.rename(columns=str.upper), "none of the model's columns"),
+    (clean.to_numpy(), "Model is missing inputs"),
+    (clean.rename(columns=str.upper), "Model is missing inputs"),
     (text.assign(share="much"), "the column 'share' is 'much', where a number is due"),
 ]:
     try:
