@@ -75,7 +75,12 @@ class _Searching:
             self._leave(pictures=False)
             self._mirror.flush(LEAVING_SECONDS)
             raise
-        self._judge()
+        try:
+            self._judge()
+        except RunError:
+            self._leave(pictures=False)
+            self._mirror.flush(self._job.patience_seconds)
+            raise
         return self._leave(pictures=True)
 
     def _run_trials(self, data: Data) -> None:
