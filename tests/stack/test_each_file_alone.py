@@ -32,6 +32,7 @@ def test_trainers_alone_train_into_an_mlflow_that_was_there_before(
         "server",
         "--host=0.0.0.0",
         "--port=5050",
+        "--workers=1",
         "--backend-store-uri=sqlite:////tmp/mlflow.db",
         f"--allowed-hosts=elsewhere:5050,127.0.0.1:{mlflow_port}",
     )
