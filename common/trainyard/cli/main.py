@@ -45,6 +45,9 @@ Search = Annotated[
         help="Search this param: NAME=3..10, NAME=0.01..0.3:log, NAME=one,other; again for another",
     ),
 ]
+RegisterAs = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Register the model under this name")
+]
 Trials = Annotated[
     int | None,
     typer.Option(min=1, help="Search with so many trials; the model's own space by default"),
@@ -72,9 +75,7 @@ def train(  # noqa: PLR0913 - one option each
     ] = None,
     search: Search = None,
     trials: Trials = None,
-    register: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Register the model under this name")
-    ] = None,
+    register: RegisterAs = None,
     key: Key = None,
     detach: Detach = False,
     as_json: AsJson = False,

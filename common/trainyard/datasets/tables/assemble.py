@@ -70,6 +70,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
     divided = {} if key is None else {"split": splitting.profile(key, split, partition)}
+    written = divided | dict(origin.written) | _dates(features)
     return Data(
         kind="table",
         name=origin.name,
@@ -84,10 +85,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         notations=features.notations,
         dates=features.dates,
         warnings=said,
-        profile=profile(y, classes, **described)
-        | divided
-        | dict(origin.written)
-        | _dates(features),
+        profile=profile(y, classes, **described) | written,
     )
 
 

@@ -87,14 +87,18 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
             dates[name] = read.dates.as_json() | features_of(each["train"])
         for part, values in each.items():
             frames[part][name] = values
-    if not frames["train"]:
+    _check_any(frames["train"])
+    made = {part: pd.DataFrame(frames.pop(part), copy=False) for part in parts}
+    twice = doubles.said({part: y[rows] for part, rows in parts.items()})
+    return Features(made, sketches, notations, [*said, *filter(None, [twice])], dates)
+
+
+def _check_any(columns: Mapping[str, Any]) -> None:
+    if not columns:
         raise InvalidData(
             "no columns are left to train on: all features hold dates, and data.dates is 'ignore'",
             "/data/dates",
         )
-    made = {part: pd.DataFrame(frames.pop(part), copy=False) for part in parts}
-    twice = doubles.said({part: y[rows] for part, rows in parts.items()})
-    return Features(made, sketches, notations, [*said, *filter(None, [twice])], dates)
 
 
 def _read(name: str, column: pa.ChunkedArray, selection: Selection, decimal: str) -> Reading:
