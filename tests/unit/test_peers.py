@@ -4,8 +4,10 @@ import pytest
 from pydantic import ValidationError
 from trainyard.errors import ServiceError
 from trainyard.peers.services import Peers, peer_secret
+from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.supervisor.from_settings import peers_of
+from trainyard.supervisor.once import of_its_own
 
 THREE = "boosting=http://b:8001, tensorflow=http://t:8002,pytorch=http://p:8003"
 
@@ -38,6 +40,16 @@ def test_a_pair_without_a_name_or_an_address_is_refused_with_an_example(monkeypa
 def test_a_service_that_is_not_in_its_own_list_does_not_start(monkeypatch):
     with pytest.raises(ServiceError, match="not this service, which is 'lightgbm'"):
         peers_of(settings(monkeypatch, THREE), "lightgbm")
+
+
+@pytest.mark.parametrize("services, decider", [(THREE, "boosting"), ("", None)])
+def test_a_run_without_a_service_lets_the_first_service_decide(
+    monkeypatch, tmp_path, services, decider
+):
+    own = settings(monkeypatch, services).model_copy(update={"work_dir": tmp_path})
+    with of_its_own(Service("boosting", "trainyard_boosting", 8001), own) as once:
+        (once.work_dir / "runs").mkdir(parents=True)
+        assert peers_of(once, once.instance).decider == decider
 
 
 def test_the_secret_between_services_does_not_tell_the_token(monkeypatch):

@@ -28,23 +28,30 @@ def run_once(
     """
     from trainyard.supervisor.supervisor import Supervisor
 
-    with _of_its_own(service, settings) as own:
+    with of_its_own(service, settings) as own:
         return asyncio.run(train_once(Supervisor(service, own), request, on_change=on_change))
 
 
 @contextmanager
-def _of_its_own(service: Service, settings: Settings) -> Iterator[Settings]:
+def of_its_own(service: Service, settings: Settings) -> Iterator[Settings]:
     """The settings with an instance and a work directory that are no service's, unless an instance is named.
 
-    Under its service's name it would take up, or fail, what the service trains at this moment.
+    Under its service's name it would take up, or fail, what the service trains at this moment. It knows the services
+    that there are, among which nobody calls it.
     """
     if settings.instance:
         yield settings
         return
     name = f"{service.name}-once-{uuid.uuid4().hex[:12]}"
     folder = settings.work_dir.resolve() / name
+    known = settings.services and (*settings.services, (name, ""))
     yield settings.model_copy(
-        update={"instance": name, "work_dir": folder, "locks_dir": settings.locks}
+        update={
+            "instance": name,
+            "services": known,
+            "work_dir": folder,
+            "locks_dir": settings.locks,
+        }
     )
     if all(run.closed for run in run_folders(folder / "runs")):
         shutil.rmtree(folder, ignore_errors=True)
