@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import httpx
 import pytest
 from airflow_api import AirflowApi, logged_in
 from mlflow import MlflowClient
@@ -40,11 +39,14 @@ def test_trainers_alone_train_into_an_mlflow_that_was_there_before(
     trainers.compose(
         "up", "--detach", "--no-build", "--wait", "--wait-timeout", "120", "boosting", **variables
     )
-    # A container is healthy before its service has asked MLflow, which is starting too, about earlier runs.
-    until(
-        lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").is_success, "the service to be ready"
-    )
     with TrainyardClient(f"http://127.0.0.1:{port}", token=token) as client:
+        # A container is healthy before its service has asked MLflow, which is starting too, about earlier runs.
+        until(
+            lambda: client.ready()["ready"],
+            "the service to be ready",
+            300,
+            explain=lambda: docker("logs", elsewhere),
+        )
         run = client.submit(request_for("boosting", 5), wait_seconds=60)
     assert run.status == "FINISHED", run
     kept = MlflowClient(f"http://127.0.0.1:{mlflow_port}").get_run(run.run_id)
