@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from trainyard.contract import BuiltinData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
@@ -25,10 +24,10 @@ sys.path.insert(0, str(HERE.parent / "scripts"))
 
 from background import free_port  # noqa: E402 - scripts/ is on the path only now
 from caller import Caller, tracking, up  # noqa: E402
-from programs import HOME, ROOT, trainer  # noqa: E402
-from report import figure, output_of, phase_at, write  # noqa: E402
+from programs import ROOT, trainer  # noqa: E402
+from report import figure, memory_of, output_of, phase_at, write  # noqa: E402
+from tables import DATA  # noqa: E402
 
-BENCH = HOME / "bench"
 EXAMPLES = {"pytorch": "plain_torch_example.py", "tensorflow": "plain_keras_example.py"}
 EPOCHS_TO_GOAL = {"pytorch": 3, "tensorflow": 9}
 """Epochs that a public recipe takes to `GOAL`, counted once in full on MNIST: EXAMPLE.py IMAGES.npz 0 15. Where it was
@@ -52,9 +51,7 @@ class Images:
     @classmethod
     def found(cls) -> "Images":
         given = Path(os.environ.get("TRAINYARD_TEST_DATA", "/nowhere"))
-        name, data_dir = (
-            ("mnist", given) if (given / "mnist").is_dir() else ("digits", BENCH / "data")
-        )
+        name, data_dir = ("mnist", given) if (given / "mnist").is_dir() else ("digits", DATA)
         access = DataAccess((), data_dir, (), None)
         split = Split(validation_size=0.0)
         data = load(
@@ -64,7 +61,7 @@ class Images:
             kinds=("images",),
             access=access,
         )
-        archive = BENCH / f"data/{name}.npz"
+        archive = DATA / f"{name}.npz"
         np.savez(
             archive,
             x_train=data.train.x,
@@ -225,14 +222,9 @@ class Bench(Caller):
         }
 
 
-def memory_mb(pid: int) -> float:
-    """Of a process and all below it, pages that they share counted once."""
-    process = psutil.Process(pid)
-    return round(
-        sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)])
-        / 2**20,
-        1,
-    )
+def mebibytes(pid: int) -> float:
+    """The memory of a service."""
+    return round(memory_of(pid) / 2**20, 1)
 
 
 def measured(
@@ -250,7 +242,7 @@ def measured(
         TRAINYARD_THREADS=str(THREADS),
     )
     with up(program) as started:
-        fresh = memory_mb(started.pid)
+        fresh = mebibytes(started.pid)
         bench = Bench(f"http://127.0.0.1:{program.port}", service, images)
         if not bench.trains_networks:
             return
@@ -258,13 +250,13 @@ def measured(
         yield from bench.training().items()
         yield (
             "memory of the idle service",
-            {"fresh_mb": fresh, "after_runs_mb": memory_mb(started.pid), "goal": "<= 700 MB"},
+            {"fresh_mb": fresh, "after_runs_mb": mebibytes(started.pid), "goal": "<= 700 MB"},
         )
 
 
 def main() -> None:
     """Start the servers, measure, write, stop."""
-    (BENCH / "data").mkdir(parents=True, exist_ok=True)
+    DATA.mkdir(parents=True, exist_ok=True)
     images = Images.found()
     results: dict[str, dict[str, Any]] = {}
     with tracking() as tracking_uri:

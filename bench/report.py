@@ -6,9 +6,12 @@ import platform
 import statistics
 import subprocess
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 HERE = Path(__file__).resolve().parent
 
@@ -50,6 +53,15 @@ def seconds_of(command: list[Any]) -> float:
     started = time.perf_counter()
     output_of(command)
     return time.perf_counter() - started
+
+
+def memory_of(pid: int) -> int:
+    """Of a process and all below it, in bytes; a page that several of them share counts once."""
+    process, total = psutil.Process(pid), 0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += each.memory_full_info().pss
+    return total
 
 
 def write(name: str, results: dict[str, Any]) -> None:

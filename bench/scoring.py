@@ -6,11 +6,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
@@ -18,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "scripts"))
 from background import free_port  # noqa: E402 - scripts/ is on the path only now
 from caller import Caller, tracking, up  # noqa: E402
 from programs import ROOT, trainer  # noqa: E402
-from report import at, output_of, write  # noqa: E402
+from report import at, memory_of, output_of, write  # noqa: E402
 from tables import DATA, normal_table, table  # noqa: E402
 
 PYTHON = ROOT / ".venvs/boosting/bin/python"
@@ -31,8 +29,8 @@ class Peak:
     """The most memory that a process and its children had together, over what they had before."""
 
     def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-        self.idle = self.most = self._memory()
+        self._pid = pid
+        self.idle = self.most = memory_of(pid)
 
     @property
     def over_idle_mb(self) -> float:
@@ -45,7 +43,7 @@ class Peak:
 
         def look() -> None:
             while not over.wait(LOOK_SECONDS):
-                self.most = max(self.most, self._memory())
+                self.most = max(self.most, memory_of(self._pid))
 
         watcher = threading.Thread(target=look)
         watcher.start()
@@ -54,14 +52,6 @@ class Peak:
         finally:
             over.set()
             watcher.join()
-
-    def _memory(self) -> int:
-        """In bytes; a page that several of them share counts once."""
-        total = 0
-        for each in [self._process, *self._process.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                total += each.memory_full_info().pss
-        return total
 
 
 class Bench(Caller):
