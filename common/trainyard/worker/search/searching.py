@@ -72,16 +72,19 @@ class _Searching:
             if not self._over() and len(self._study.ended) < self._search.trials:
                 self._run_trials(data)
         except Interrupted:
-            self._leave(pictures=False)
-            self._mirror.flush(LEAVING_SECONDS)
+            self._give_up(LEAVING_SECONDS)
             raise
         try:
             self._judge()
         except RunError:
-            self._leave(pictures=False)
-            self._mirror.flush(self._job.patience_seconds)
+            self._give_up(self._job.patience_seconds)
             raise
         return self._leave(pictures=True)
+
+    def _give_up(self, seconds: float) -> None:
+        """Leave what was found without a winner; MLflow has so many seconds to be told of the trials."""
+        self._leave(pictures=False)
+        self._mirror.flush(seconds)
 
     def _run_trials(self, data: Data) -> None:
         search = self._search
