@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,30 @@ def test_what_a_person_rejected_is_skipped_and_said_on_the_version(
     assert approved["decision"].endswith("; asked for by anna")
 
 
-def test_a_champion_that_came_meanwhile_on_other_rows_fails_the_task_for_good(
+def test_a_champion_that_came_meanwhile_on_other_rows_is_scored_on_those_of_the_run(
     trainers: Yard, client: MlflowClient, promote: Any
 ) -> None:
     name = "overtaken"
     early, late = trained(trainers, name, 60), trained(trainers, name, 10, seed=7)
     promote(late)
-    assert "train it again" in promote(early)["AirflowFailException"]
+    decision = promote(early)["AirflowSkipException"]
+    assert re.search(
+        r"on \d+ test rows, and version 2 has [\d.]+ on the same rows \(difference .* with 95% confidence",
+        decision,
+    ), decision
     assert client.get_registered_model(name).aliases == {"champion": "2"}
+
+
+def test_a_judgement_that_somebody_changed_fails_the_task_for_good(
+    trainers: Yard, client: MlflowClient, promote: Any
+) -> None:
+    name = "judgement-changed"
+    run = trained(trainers, name, 10)
+    judgement = next(
+        key
+        for key in client.get_model_version(name, "1").tags
+        if key.startswith("trainyard.judged.")
+    )
+    client.set_model_version_tag(name, "1", judgement, "better, believe me")
+    assert "train it again" in promote(run)["AirflowFailException"]
+    assert not client.get_registered_model(name).aliases
