@@ -110,5 +110,5 @@ def _reject(
         candidate = candidate_of(client, own, rule.metric)
         judged = case.judgement.holder if case.judgement else None
         decision = rejected(decide(rule, candidate, judged, case.judgement), word)
-        write_note(client, name, candidate, case, decision)
+        write_note(client, own, candidate.rows, case, decision)
     return decision

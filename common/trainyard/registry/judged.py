@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from trainyard.contract import Promote
 from trainyard.errors import CannotPromote
 from trainyard.registry.promotion import Judgement
+from trainyard.registry.version_tags import write_tags
 
 JUDGED_TAG = "trainyard.judged."
 """With the alias after it. MLflow keeps 100,000 characters of a version's tag."""
@@ -25,13 +26,18 @@ class Judged:
     """None where nobody held the alias."""
 
 
-def keep(client: MlflowClient, name: str, version: str, case: Judged) -> None:
-    """Write it on the version, where the alias's earlier one is replaced."""
+def as_tags(case: Judged) -> dict[str, str]:
+    """The tag of a version that holds it."""
     whole = {
         "rule": case.rule.model_dump(mode="json"),
         "judgement": asdict(case.judgement) if case.judgement else None,
     }
-    client.set_model_version_tag(name, version, JUDGED_TAG + case.rule.alias, json.dumps(whole))
+    return {JUDGED_TAG + case.rule.alias: json.dumps(whole)}
+
+
+def keep(client: MlflowClient, version: ModelVersion, case: Judged) -> None:
+    """Write it on the version, where the alias's earlier one is replaced."""
+    write_tags(client, version, as_tags(case))
 
 
 def kept(version: ModelVersion) -> Judged:

@@ -185,9 +185,9 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
         candidate = candidate_of(client, own, rule.metric)
         if turn.holder == version and (moved := _moved(own, rule, candidate)):
             decision = approved(moved[1], turn.word)
-            write_note(client, name, candidate, moved[0], decision)
+            write_note(client, own, candidate.rows, moved[0], decision)
             return decision
-        return _settled(client, candidate, turn, Judged(rule, turn.judgement))
+        return _settled(client, own, candidate, turn, Judged(rule, turn.judgement))
 
 
 def _moved(
@@ -208,16 +208,18 @@ def _moved(
     return (case, decision) if decision.promoted else None
 
 
-def _settled(client: MlflowClient, candidate: Candidate, turn: Turn, case: Judged) -> Decision:
+def _settled(
+    client: MlflowClient, own: ModelVersion, candidate: Candidate, turn: Turn, case: Judged
+) -> Decision:
     """Decide, move and note. The caller holds the model's lock, and `turn.holder` has the alias."""
     name, rule, holder = turn.name, case.rule, turn.holder
     decision = decide(rule, candidate, holder, case.judgement)
     if holder != candidate.version:
-        keep(client, name, candidate.version, case)
+        keep(client, own, case)
         decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, turn.word)
     if decision.promoted:
         move(client, name, rule.alias, candidate.version)
-    write_note(client, name, candidate, case, decision)
+    write_note(client, own, candidate.rows, case, decision)
     return decision
 
 

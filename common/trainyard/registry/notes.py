@@ -6,28 +6,47 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from trainyard.contract import Promote
-from trainyard.registry.judged import Judged
-from trainyard.registry.promotion import Candidate, Decision, Judgement
+from trainyard.registry.judged import Judged, as_tags
+from trainyard.registry.promotion import Candidate, Decision, Judgement, decide
+from trainyard.registry.version_tags import write_tags
 
 NOTE_TAG = "trainyard.promotion."
 
 
 def write_note(
-    client: MlflowClient, name: str, candidate: Candidate, case: Judged, decision: Decision
+    client: MlflowClient, version: ModelVersion, rows: int | None, case: Judged, decision: Decision
 ) -> None:
-    """Write the decision on the version, its text last: where the text is, all of it is."""
-    note = {
+    """Write the decision on the version, its text last: where the text is, all of it is.
+
+    `version`: as MLflow has it now; what its tags say already is not written again. `rows`: how many it was tested on.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    said = {NOTE_TAG + "at": now, NOTE_TAG + "decision": decision.text}
+    write_tags(client, version, facts(rows, case, decision) | said)
+
+
+def facts(rows: int | None, case: Judged, decision: Decision) -> dict[str, str]:
+    """The numbers of a note, as tags: all but when it was decided, and what."""
+    numbers = {
         "alias": case.rule.alias,
         "metric": case.rule.metric,
         "value": decision.value,
-        "test_rows": candidate.rows,
+        "test_rows": rows,
         **_about(case.judgement, decision),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "decision": decision.text,
     }
-    for key, value in note.items():
-        text = "" if value is None else str(value)
-        client.set_model_version_tag(name, candidate.version, NOTE_TAG + key, text)
+    return {NOTE_TAG + key: "" if value is None else str(value) for key, value in numbers.items()}
+
+
+def foreseen(
+    rule: Promote, value: float | None, rows: int | None, judgement: Judgement | None
+) -> dict[str, str]:
+    """What the tags of a version are going to say if the holder that was judged is still there: they come with it then.
+
+    `value`, `rows`: the version's own metric, and on how many rows. `judgement`: None where nobody holds the alias.
+    """
+    case, holder = Judged(rule, judgement), judgement.holder if judgement else None
+    decision = decide(rule, Candidate("of its run", value, rows), holder, judgement)
+    return as_tags(case) | {key: text for key, text in facts(rows, case, decision).items() if text}
 
 
 def noted(holder: ModelVersion, rule: Promote) -> Decision | None:

@@ -4,11 +4,12 @@ Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13: the p
 measured on each resample of the rows, so that rows which are hard for both count for neither.
 """
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from joblib import cpu_count
 
 from trainyard.contract import Task
 from trainyard.registry.promotion import Interval
@@ -20,6 +21,7 @@ RESAMPLES = 1_000
 MOST_ROWS = 50_000
 """Of more rows, so many are resampled, and the deviations scaled down: the m out of n bootstrap, Bickel, Götze and
 van Zwet (1997), Resampling fewer than n observations."""
+MOST_THREADS = 4
 COUNTS_AT_ONCE = 400_000
 """A few MB at a time stay in the processor's cache: half the time of ten times as many."""
 
@@ -65,19 +67,23 @@ def _chosen(rows: int, rng: np.random.Generator) -> Array | slice:
 def _differences(
     first: Statistic, second: Statistic, weight: Array | None, rows: int, rng: np.random.Generator
 ) -> Array:
-    found = []
-    for counts in _resamples(rows, rng):
-        weights = counts if weight is None else counts * weight
-        found.append(first(weights) - second(weights))
-    return np.concatenate(found)
-
-
-def _resamples(rows: int, rng: np.random.Generator) -> Iterator[Array]:
-    """How often each row is in each resample: arrays of (some resamples, rows), float64, 1,000 resamples in all."""
+    """Of each resample. NumPy lets go of Python's lock while it counts and sums, so that threads share the work."""
     at_once = max(1, COUNTS_AT_ONCE // rows)
-    for start in range(0, RESAMPLES, at_once):
-        resamples = min(at_once, RESAMPLES - start)
-        drawn = rng.integers(0, rows, (resamples, rows))
-        drawn += np.arange(resamples)[:, np.newaxis] * rows
-        counts = np.bincount(drawn.ravel(), minlength=resamples * rows)
-        yield counts.reshape(resamples, rows).astype(np.float64)
+    sizes = [min(at_once, RESAMPLES - start) for start in range(0, RESAMPLES, at_once)]
+
+    def of(resamples: int, own: np.random.Generator) -> Array:
+        counts = _counts(resamples, rows, own)
+        weights = counts if weight is None else counts * weight
+        found: Array = first(weights) - second(weights)
+        return found
+
+    with ThreadPoolExecutor(min(cpu_count(), MOST_THREADS)) as threads:
+        return np.concatenate(list(threads.map(of, sizes, rng.spawn(len(sizes)))))
+
+
+def _counts(resamples: int, rows: int, rng: np.random.Generator) -> Array:
+    """How often each row is in each resample: (resamples, rows), float64."""
+    drawn = rng.integers(0, rows, (resamples, rows))
+    drawn += np.arange(resamples)[:, np.newaxis] * rows
+    counts = np.bincount(drawn.ravel(), minlength=resamples * rows)
+    return counts.reshape(resamples, rows).astype(np.float64)

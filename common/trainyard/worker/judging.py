@@ -11,6 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from trainyard.contract import Promote
 from trainyard.datasets.splitting import described
 from trainyard.drift.comparison import Drift, compare
+from trainyard.registry.notes import foreseen
 from trainyard.registry.promotion import SHOWN_CONFIDENCE, Interval, Judgement
 from trainyard.trainer import Data
 from trainyard.worker.bootstrap import interval_of_difference
@@ -85,6 +86,12 @@ class Judging:
         holder = self._holders.holder(self._name, self._rule.alias)
         if holder is not None:
             self(holder)
+
+    def tags(self) -> dict[str, str]:
+        """Of the version that is about to be registered: what was found about the holder that was judged last."""
+        judgement = next(reversed(self._judged.values()), None)
+        value = self._tested.metrics.get(self._rule.metric)
+        return foreseen(self._rule, value, len(self._tested.data.test), judgement)
 
     def __call__(self, holder: ModelVersion) -> Judgement:
         """The judgement of this version. Raises `TrackingUnavailable`."""

@@ -184,12 +184,16 @@ class RunLog:
             raise
 
     def registered(
-        self, request: Register, model_uri: str, judge: registry.Judge | None
+        self,
+        request: Register,
+        model_uri: str,
+        judge: registry.Judge | None,
+        judged: Mapping[str, str],
     ) -> Registered:
-        """Register the model, give it its alias, promote it."""
+        """Register the model, give it its alias, promote it. `judged`: tags of the version, as it was judged ahead."""
         self.flush()
         self._store.read_through()
-        tags = {"trainyard.run_id": self._run_id, "trainyard.service": self._mlflow.service}
+        own = {"trainyard.run_id": self._run_id, "trainyard.service": self._mlflow.service}
         turns = TurnsAmongServices(
             self._client,
             self._mlflow.peers,
@@ -204,7 +208,7 @@ class RunLog:
                     model_uri=model_uri,
                     request=request,
                     locks=self._mlflow.locks,
-                    tags=tags,
+                    tags=own | judged,
                     judge=judge,
                     turns=turns,
                 ),
