@@ -17,6 +17,7 @@ from trainyard.contract import (
     Promotion,
     Reason,
     Registered,
+    Rollback,
     Run,
     RunKind,
     RunPage,
@@ -64,6 +65,7 @@ class InMemoryRuns:
         """Which version each `model_uri` that can be scored stands for."""
         self.kept_logs: dict[str, str] = {}
         self.promotions: list[tuple[str, Promotion]] = []
+        self.rollbacks: list[tuple[str, Rollback]] = []
         """Each promotion that was decided: the run's id, and what was asked."""
         self.champion_changed = False
         """Whether another version holds every alias than the runs were judged against."""
@@ -173,6 +175,16 @@ class InMemoryRuns:
         self.promotions.append((run_id, word))
         text = "promoted: it is approved" if word.approved else "not promoted: rejected"
         return judged.model_copy(update={"promoted": word.approved, "decision": text})
+
+    async def rollback(self, name: str, word: Rollback) -> Registered:
+        """Version 1, which holds the alias again; the second time there is no earlier holder."""
+        if any(name == each for each, _ in self.rollbacks):
+            raise CannotPromote(f"{name!r} has no earlier holder of {word.alias!r} to roll back to")
+        self.rollbacks.append((name, word))
+        text = f"rolled back: version 1 holds {word.alias!r} again"
+        return Registered(
+            name=name, version="1", aliases=[word.alias], promoted=True, decision=text
+        )
 
     async def decide(self, turn: "Turn") -> "Decision":  # noqa: ARG002 - there is no registry
         """This service decides for no other."""

@@ -20,12 +20,13 @@ pytest.importorskip("mlflow")
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from trainyard.contract import OnIncomparable, Promote, Promotion, Register, When
+from trainyard.contract import OnIncomparable, Promote, Promotion, Register, Rollback, When
 from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict
 from trainyard.registry import mlflow_registry as registry
 from trainyard.registry.asked import promote_when_asked
 from trainyard.registry.judged import kept
-from trainyard.registry.promotion import Interval, Judgement
+from trainyard.registry.promotion import Decision, Interval, Judgement
+from trainyard.registry.turn import Turn
 from trainyard.tracking.availability import is_away
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -348,7 +349,9 @@ def test_two_rollbacks_go_back_two_champions_and_a_third_says_there_is_none(clie
         two,
     ]
     for expected in (two, one):
-        assert registry.rollback(client, name=name, alias="champion", locks=locks) == expected
+        assert (
+            registry.rollback(client, name=name, alias="champion", locks=locks).version == expected
+        )
         assert champion(client, name) == expected
     with pytest.raises(
         RegistryConflict,
@@ -356,19 +359,51 @@ def test_two_rollbacks_go_back_two_champions_and_a_third_says_there_is_none(clie
     ):
         registry.rollback(client, name=name, alias="champion", locks=locks)
     assert registry.promote(client, name=name, version=three, rule=RULE, locks=locks).promoted
-    assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
+    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == one
+
+
+def test_a_rollback_says_who_asked_on_the_version_that_lost_the_alias(client, name, locks):
+    one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
+    word = Rollback(by="anna", comment="slow at night")
+    found = registry.rollback(client, name=name, alias="champion", locks=locks, word=word)
+    said = (
+        f"rolled back: version {one} holds 'champion' again, and version {two} does not any more;"
+        " asked for by anna (slow at night)"
+    )
+    assert (found.version, found.aliases, found.decision) == (one, ["champion"], said)
+    assert client.get_model_version(name, two).tags["trainyard.rollback.champion"] == said
+
+
+def test_a_rollback_whose_answer_was_lost_goes_back_once(client, name, locks):
+    _, two, three = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
+    turn = Turn(name=name, version=two, holder=three, back=Rollback())
+    answers = [registry.taken(client, turn, locks=locks) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert champion(client, name) == two
+
+
+def test_a_rollback_leaves_an_alias_alone_that_moved_meanwhile(client, name, locks):
+    one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
+
+    def late(turn: Turn) -> Decision:
+        promoted(client, name, 0.9, locks)
+        return registry.taken(client, turn, locks=locks)
+
+    with pytest.raises(RegistryConflict, match="moved while it was to be rolled back"):
+        registry.rollback(client, name=name, alias="champion", locks=locks, turns=late)
+    assert champion(client, name) not in {one, two}
 
 
 def test_a_rollback_passes_over_a_version_deleted_since(client, name, locks):
     one, two, _ = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
     client.delete_model_version(name, two)
-    assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
+    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == one
 
 
 def test_a_move_that_died_between_its_two_writes_costs_no_rollback(client, name, locks):
     one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
     client.set_registered_model_tag(name, "trainyard.previous.champion", json.dumps([one, two]))
-    assert registry.rollback(client, name=name, alias="champion", locks=locks) == one
+    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == one
 
 
 def test_a_registered_run_has_its_version_alias_and_decision_and_again_gives_the_same(
@@ -543,7 +578,7 @@ def test_who_is_asked_decides_by_what_the_run_found_though_the_runs_were_of_othe
         assert note["decision"] == answer.decision
         assert (note["champion_value"], note["difference_low"]) == ("0.8", "0.01")
     assert ask(client, name, version, locks).decision == answer.decision
-    assert registry.rollback(client, name=name, alias="champion", locks=locks) == first
+    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == first
 
 
 def test_a_holder_that_came_later_is_compared_where_the_rows_are_the_same(client, name, locks):

@@ -137,6 +137,10 @@ def test_two_services_that_promote_at_once_have_one_winner_each_time_and_the_his
     ]
     assert all(each[1] in won for each in rounds), "the better one of each round becomes champion"
     assert [*history, model.aliases["champion"]] == won[-len(history) - 1 :]
+    back = pair[1].http.post(f"/registered-models/{name}/rollback").json()
+    assert (back["version"], back["aliases"]) == (won[-2], ["champion"])
+    again = pair[0].http.post(f"/registered-models/{name}/rollback").json()
+    assert again["version"] == won[-3]
 
 
 def test_a_decider_that_dies_while_it_decides_is_waited_for_and_the_decision_is_taken_once(

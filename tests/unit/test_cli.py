@@ -273,6 +273,7 @@ async def test_a_key_finds_the_same_run_again_and_without_one_each_training_is_n
         (("list", "--limit", "0"), "--limit"),
         (("nonsense",), "nonsense"),
         (("promote", "a" * 32, "--by", " "), "/by"),
+        (("rollback", "m", "--alias", ""), "/alias"),
         (("run", "/nowhere.json"), "/nowhere.json"),
         (("run", "{}", "--output", "/nowhere/run.json"), "/nowhere/run.json"),
         (("run", "{}", "--output", "/"), "/ cannot be written"),
@@ -343,17 +344,15 @@ async def test_a_promotion_prints_its_decision_and_exits_as_the_alias_moved(yard
     assert [word.by for _, word in yard.runs.promotions] == [None, "anna"]
 
 
-def test_an_absent_mlflow_exits_with_3(tmp_path):
-    done = program(
-        "rollback",
-        "m",
-        MLFLOW_TRACKING_URI=NOBODY,
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
-        TRAINYARD_WORK_DIR=str(tmp_path),
+async def test_rollback_says_who_holds_the_alias_again(yard):
+    done = await yard("rollback", "team flowers", "--by", "anna")
+    assert (done.code, done.out) == (
+        Exit.FINISHED,
+        "rolled back: version 1 holds 'champion' again\n",
     )
-    assert done.code == Exit.UNREACHABLE
-    assert f"MLflow at {NOBODY}" in done.err
-    assert "Traceback" not in done.err
+    assert [(name, word.by) for name, word in yard.runs.rollbacks] == [("team flowers", "anna")]
+    again = await yard("rollback", "team flowers")
+    assert (again.code, "no earlier holder" in again.err) == (Exit.BAD_REQUEST, True)
 
 
 async def test_a_wait_gives_up_after_its_timeout_with_a_code_of_its_own(yard):

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from trainyard import __version__
-from trainyard.api import catalogue, health, openapi, peers, problems, runs
+from trainyard.api import catalogue, health, openapi, peers, problems, registered_models, runs
 from trainyard.api.auth import RequireToken
 from trainyard.api.dependencies import Context
 from trainyard.service import Service
@@ -34,7 +34,13 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = context
-    routers = (runs.router, catalogue.router, health.router, peers.router)
+    routers = (
+        runs.router,
+        registered_models.router,
+        catalogue.router,
+        health.router,
+        peers.router,
+    )
     for router in routers:
         app.include_router(router)
     problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])

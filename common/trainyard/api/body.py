@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from trainyard.contract import FieldError, Promotion, ScoreRequest, TrainRequest
+from trainyard.contract import FieldError, Promotion, Rollback, ScoreRequest, TrainRequest
 from trainyard.errors import Invalid, Malformed, TooLarge
 from trainyard.field_errors import MOST_NAMED, BadFields, bad_fields, invalid, pointer, shown
 from trainyard.peers.predictions import Question
@@ -42,6 +42,12 @@ async def read_promotion(request: Request, max_bytes: int) -> Promotion:
     """What is asked of a run; no body asks for its promotion. Raises `TooLarge`, `Malformed` or `Invalid`."""
     body = await _read(request, min(max_bytes, SMALL_BYTES))
     return _parsed(body, Promotion) if body.strip() else Promotion()
+
+
+async def read_rollback(request: Request, max_bytes: int) -> Rollback:
+    """What is asked of a registered model; no body is about `champion`. Raises `TooLarge`, `Malformed` or `Invalid`."""
+    body = await _read(request, min(max_bytes, SMALL_BYTES))
+    return _parsed(body, Rollback) if body.strip() else Rollback()
 
 
 async def read_turn(request: Request, max_bytes: int) -> Turn:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from trainyard.api.dependencies import Context
-from trainyard.contract import Problem, Promotion, ScoreRequest, TrainRequest
+from trainyard.contract import Problem, Promotion, Rollback, ScoreRequest, TrainRequest
 
 REFERENCE = "#/components/schemas/{model}"
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -67,6 +67,11 @@ PROMOTIONS: dict[str, dict[str, Any]] = {
     "reject": {"approved": False, "by": "anna", "comment": "the holidays are in the test rows"},
 }
 
+ROLLBACKS: dict[str, dict[str, Any]] = {
+    "the_champion_before": {},
+    "with_the_reason": {"by": "anna", "comment": "it is slow at night"},
+}
+
 
 def describe(app: FastAPI, context: Context) -> dict[str, Any]:
     """The OpenAPI document, with examples of the models that are loaded."""
@@ -74,7 +79,7 @@ def describe(app: FastAPI, context: Context) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (TrainRequest, ScoreRequest, Promotion, Problem):
+    for model in (TrainRequest, ScoreRequest, Promotion, Rollback, Problem):
         schema = model.model_json_schema(ref_template=REFERENCE)
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -83,6 +88,8 @@ def describe(app: FastAPI, context: Context) -> dict[str, Any]:
     document["paths"]["/score"]["post"]["requestBody"] = _body("ScoreRequest", SCORINGS)
     promotion = _body("Promotion", PROMOTIONS) | {"required": False}
     document["paths"]["/train/{run_id}/promotion"]["post"]["requestBody"] = promotion
+    rollback = _body("Rollback", ROLLBACKS) | {"required": False}
+    document["paths"]["/registered-models/{name}/rollback"]["post"]["requestBody"] = rollback
     if context.settings.secret:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]

@@ -17,7 +17,7 @@ from trainyard.cli.display import (
 )
 from trainyard.cli.exits import EXIT_CODES, Commands, Exit
 from trainyard.cli.following import exit_as, follow_to_end, interruptible, print_run, see_through
-from trainyard.cli.installation import installed, locks_dir, reachable_registry
+from trainyard.cli.installation import installed
 from trainyard.cli.options import AsJson, Detach, Key, Token, Url
 from trainyard.cli.request_source import read_request, request_of
 from trainyard.cli.run_file import checked, write_run
@@ -38,6 +38,8 @@ app = typer.Typer(
 
 RunId = Annotated[str, typer.Argument(help="The run's id", show_default=False)]
 Alias = Annotated[str, typer.Option(help="The alias to move")]
+By = Annotated[str | None, typer.Option(help="Who asks, for the decision's text")]
+Comment = Annotated[str | None, typer.Option(help="Why, for the decision's text")]
 Search = Annotated[
     list[str] | None,
     typer.Option(
@@ -224,8 +226,8 @@ def promote(  # noqa: PLR0913 - one option each
     reject: Annotated[
         bool, typer.Option("--reject", help="Move nothing, and say so on the version")
     ] = False,
-    by: Annotated[str | None, typer.Option(help="Who asks, for the decision's text")] = None,
-    comment: Annotated[str | None, typer.Option(help="Why, for the decision's text")] = None,
+    by: By = None,
+    comment: Comment = None,
     as_json: AsJson = False,
     url: Url = None,
     token: Token = None,
@@ -237,12 +239,21 @@ def promote(  # noqa: PLR0913 - one option each
     raise typer.Exit(Exit.FINISHED if found.promoted or reject else Exit.RUN_FAILED)
 
 
-@app.command()
-def rollback(name: str, *, alias: Alias = "champion") -> None:
-    """Give the alias back to the version that held it before (MLFLOW_TRACKING_URI)."""
-    with reachable_registry() as (registry, client):
-        version = registry.rollback(client, name=name, alias=alias, locks=locks_dir())
-    typer.echo(f"{alias} of {name} is version {version}")
+@app.command(epilog=EXIT_CODES)
+def rollback(  # noqa: PLR0913 - one option each
+    name: Annotated[str, typer.Argument(help="The registered model", show_default=False)],
+    *,
+    alias: Alias = "champion",
+    by: By = None,
+    comment: Comment = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Give the alias back to the version that held it before; again, to the one before that."""
+    with TrainyardClient(url, token=token) as client:
+        found = client.rollback(name, alias=alias, by=by, comment=comment)
+    typer.echo(found.model_dump_json() if as_json else found.decision)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from trainyard.contract import (
     Problem,
     Promotion,
     Registered,
+    Rollback,
     Run,
     RunPage,
     RunRequest,
@@ -277,6 +278,26 @@ def promote(
     return Call(
         "POST",
         f"{_run_path(run_id)}/promotion",
+        REGISTERED,
+        headers={"Content-Type": "application/json"},
+        content=word.model_dump_json(exclude_none=True).encode(),
+    )
+
+
+def rollback(
+    name: str, *, alias: str = "champion", by: str | None = None, comment: str | None = None
+) -> Call[Registered]:
+    """Give the registered model's alias back to the version that held it before.
+
+    Each call goes one holder further back. Raises `CannotPromote` where there is none.
+    """
+    try:
+        word = Rollback(alias=alias, by=by, comment=comment)
+    except ValidationError as error:
+        raise Invalid(errors=complaints(error, Rollback)) from error
+    return Call(
+        "POST",
+        f"/registered-models/{quote(name, safe='')}/rollback",
         REGISTERED,
         headers={"Content-Type": "application/json"},
         content=word.model_dump_json(exclude_none=True).encode(),

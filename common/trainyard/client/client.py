@@ -63,6 +63,7 @@ class Calls:
     logs = Endpoint(calls.logs)
     cancel = Endpoint(calls.cancel)
     promote = Endpoint(calls.promote)
+    rollback = Endpoint(calls.rollback)
     list = Endpoint(calls.list_runs)
     models = Endpoint(calls.models)
     model = Endpoint(calls.model)

@@ -25,7 +25,7 @@ from trainyard.contract.names import (
     TagName,
 )
 from trainyard.contract.problems import FieldError, Problem
-from trainyard.contract.promotion import Promote, Promotion, Register, Registered
+from trainyard.contract.promotion import Promote, Promotion, Register, Registered, Rollback
 from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
 from trainyard.contract.scoring import MODEL_URI_PATTERN, RunRequest, ScoreRequest
 from trainyard.contract.search import (
@@ -95,6 +95,7 @@ __all__ = [
     "Reason",
     "Register",
     "Registered",
+    "Rollback",
     "Run",
     "RunKind",
     "RunPage",

@@ -76,20 +76,30 @@ class Register(Wire):
     promote: Promote | None = None
 
 
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
 class Promotion(Wire):
     """What is asked of a run that was judged: to decide by its rule, or to move nothing because it was rejected."""
 
     approved: bool = Field(
         True, description="`false` moves nothing, and says on the version that it was rejected"
     )
-    by: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-        | None
-    ) = Field(None, examples=["anna"], description="Who asks, for the text of the decision")
-    comment: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-        | None
-    ) = Field(None, description="Why, for the text of the decision")
+    by: Who | None = Field(
+        None, examples=["anna"], description="Who asks, for the text of the decision"
+    )
+    comment: Why | None = Field(None, description="Why, for the text of the decision")
+
+
+class Rollback(Wire):
+    """What is asked of a registered model: to give an alias back to the version that held it before."""
+
+    alias: Alias = "champion"
+    by: Who | None = Field(None, examples=["anna"], description="Who asks, for the text")
+    comment: Why | None = Field(
+        None, examples=["it is slow at night"], description="Why, for the text"
+    )
 
 
 class Registered(Wire):

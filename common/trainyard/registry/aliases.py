@@ -39,17 +39,24 @@ def move(client: MlflowClient, name: str, alias: str, version: str) -> None:
     client.set_registered_model_alias(name, alias, version)
 
 
-def move_back(client: MlflowClient, name: str, alias: str) -> str | None:
-    """Give the alias to the latest former holder that still exists; None where there is none."""
+def former_holder(client: MlflowClient, name: str, alias: str) -> str | None:
+    """The latest version that held the alias before its holder, and still exists; None where there is none."""
+    former = _former(client, name, alias)
+    return next((each for each in reversed(former) if _exists(client, name, each)), None)
+
+
+def move_back(client: MlflowClient, name: str, alias: str, version: str) -> None:
+    """Give the alias back to this `former_holder`; whoever held it after that is forgotten."""
+    former = _former(client, name, alias)
+    client.set_registered_model_alias(name, alias, version)
+    while former and former.pop() != version:
+        continue
+    _write_history(client, name, alias, former)
+
+
+def _former(client: MlflowClient, name: str, alias: str) -> list[str]:
     holder = holder_of(client, name, alias)
-    former = former_holders(_history(client, name, alias), str(holder.version) if holder else None)
-    while former:
-        version = former.pop()
-        if _exists(client, name, version):
-            client.set_registered_model_alias(name, alias, version)
-            _write_history(client, name, alias, former)
-            return version
-    return None
+    return former_holders(_history(client, name, alias), str(holder.version) if holder else None)
 
 
 def is_missing(error: MlflowException) -> bool:

@@ -14,9 +14,9 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from trainyard.contract import Promote, Promotion, Register, Registered, When
+from trainyard.contract import Promote, Promotion, Register, Registered, Rollback, When
 from trainyard.errors import CannotPromote, RegistryConflict
-from trainyard.registry.aliases import holder_of, move, move_back
+from trainyard.registry.aliases import former_holder, holder_of, move, move_back
 from trainyard.registry.judged import Judged, keep, kept
 from trainyard.registry.lock import model_lock
 from trainyard.registry.notes import noted, write_note
@@ -27,11 +27,14 @@ from trainyard.registry.promotion import (
     approved,
     awaiting,
     decide,
+    given_back,
 )
 from trainyard.registry.recorded import candidate_of, recorded
 from trainyard.registry.turn import AnotherHolder, Turn, Turns
 from trainyard.tracking.availability import is_away
 
+ROLLBACK_TAG = "trainyard.rollback."
+"""With the alias after it, on the version that lost it."""
 Judge = Callable[[ModelVersion], Judgement]
 """Scores the holder of an alias on the test rows of the version that may replace it."""
 
@@ -172,6 +175,8 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
     is told what was decided then.
     """
     name, version, rule = turn.name, turn.version, turn.rule
+    if turn.back is not None:
+        return _given_back(client, turn, turn.back, locks)
     if rule is None:
         set_alias(client, name=name, alias=turn.alias, version=version, locks=locks)
         return Decision(promoted=True, text=f"version {version} was given {turn.alias!r}")
@@ -223,19 +228,54 @@ def _settled(
     return decision
 
 
-def rollback(client: MlflowClient, *, name: str, alias: str, locks: Path) -> str:
-    """Give the alias back to the version that held it before, and return that version.
+def rollback(  # noqa: PLR0913 - what a rollback is made of, each by name
+    client: MlflowClient,
+    *,
+    name: str,
+    alias: str,
+    locks: Path,
+    word: Rollback | None = None,
+    turns: Turns | None = None,
+) -> Registered:
+    """Give the alias back to the version that held it before.
 
-    Each call goes one holder further back. Versions that were deleted since are passed over.
+    Each call goes one holder further back. Versions that were deleted since are passed over. `turns` is as in `promote`.
+    Raises `RegistryConflict` where there is no earlier holder, and where the alias moved meanwhile.
     """
+    back = word or Rollback(alias=alias)
+    with conflicts(f"rolling {alias!r} of {name!r} back"):
+        holder = holder_of(client, name, alias)
+        version = former_holder(client, name, alias)
+    if version is None:
+        held = f"version {holder.version} holds it" if holder else "nobody holds it"
+        raise RegistryConflict(
+            f"{name!r} has no earlier holder of {alias!r} to roll back to; {held} now"
+        )
+    turn = Turn(name=name, version=version, alias=alias, holder=_number(holder), back=back)
+    try:
+        decision = (turns or partial(taken, client, locks=locks))(turn)
+    except AnotherHolder as error:
+        message = (
+            f"{alias!r} of {name!r} moved while it was to be rolled back; see who holds it now"
+        )
+        raise RegistryConflict(message) from error
+    return registered(client, name=name, version=version, decision=decision)
+
+
+def _given_back(client: MlflowClient, turn: Turn, back: Rollback, locks: Path) -> Decision:
+    """Move the alias back, and say so on the version that had it; again, where the answer was lost, changes nothing."""
+    name, alias = turn.name, turn.alias
     with model_lock(name, locks), conflicts(f"rolling {alias!r} of {name!r} back"):
-        version = move_back(client, name, alias)
-        if version is None:
-            holder = holder_of(client, name, alias)
-            held = f"version {holder.version} holds it" if holder else "nobody holds it"
-            message = f"{name!r} has no earlier holder of {alias!r} to roll back to; {held} now"
-            raise RegistryConflict(message)
-        return version
+        decision = given_back(turn.version, turn.holder, back)
+        now = _number(holder_of(client, name, alias))
+        if now not in {turn.holder, turn.version}:
+            raise AnotherHolder
+        if now == turn.holder:
+            move_back(client, name, alias, turn.version)
+        if turn.holder is not None:
+            tag = ROLLBACK_TAG + alias
+            client.set_model_version_tag(name, turn.holder, tag, decision.text)
+    return decision
 
 
 def _number(version: ModelVersion | None) -> str | None:

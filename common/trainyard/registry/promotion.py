@@ -6,7 +6,7 @@ Also the history of an alias: the versions that held it before its present holde
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trainyard.contract import OnIncomparable, Promote, Promotion
+from trainyard.contract import OnIncomparable, Promote, Promotion, Rollback
 
 HISTORY_LIMIT = 20
 SHOWN_CONFIDENCE = 0.95
@@ -107,7 +107,15 @@ def approved(decision: Decision, word: Promotion | None) -> Decision:
     return replace(decision, text=f"{decision.text}; asked for{by}") if by else decision
 
 
-def _by(word: Promotion) -> str:
+def given_back(version: str, holder: str | None, word: Rollback) -> Decision:
+    """Somebody's wish to have the version back that held the alias before."""
+    before = f", and version {holder} does not any more" if holder else ""
+    text = f"rolled back: version {version} holds {word.alias!r} again{before}"
+    by = _by(word)
+    return Decision(promoted=True, text=f"{text}; asked for{by}" if by else text)
+
+
+def _by(word: Promotion | Rollback) -> str:
     by = f" by {word.by}" if word.by else ""
     return f"{by} ({word.comment})" if word.comment else by
 

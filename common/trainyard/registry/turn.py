@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from trainyard.contract import Alias, Name, Promote, Promotion, Wire
+from trainyard.contract import Alias, Name, Promote, Promotion, Rollback, Wire
 from trainyard.registry.promotion import Decision, Judgement
 
 
@@ -19,6 +19,8 @@ class Turn(Wire):
     """About that holder."""
     word: Promotion | None = None
     """Of whoever has asked."""
+    back: Rollback | None = None
+    """Asked to give the alias back: `version` held it before `holder`, and nothing is compared."""
 
 
 class AnotherHolder(Exception):

@@ -8,14 +8,22 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from trainyard.contract import Promotion, Registered, Run, RunRequest, RunStatus, TrainRequest
+from trainyard.contract import (
+    Promotion,
+    Registered,
+    Rollback,
+    Run,
+    RunRequest,
+    RunStatus,
+    TrainRequest,
+)
 from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict, Unavailable
 from trainyard.launcher.messages import Case
 from trainyard.peers.calling import PeerAway
 from trainyard.peers.services import Peers
 from trainyard.peers.turns import TurnsAmongServices
 from trainyard.registry.asked import Unjudged, promote_when_asked
-from trainyard.registry.mlflow_registry import taken
+from trainyard.registry.mlflow_registry import rollback, taken
 from trainyard.registry.promotion import Decision, Judgement
 from trainyard.registry.turn import AnotherHolder, Turn
 from trainyard.supervisor.blocking import Blocking
@@ -120,8 +128,24 @@ class Promotions:
             judged=dict(judged),
             turns=self._turns,
         )
+        return await self._in_mlflow(decided)
+
+    async def rollback(self, name: str, word: Rollback) -> Registered:
+        """The version that has the alias back. Raises `CannotPromote` where there is none, and `Unavailable`."""
+        given_back = partial(
+            rollback,
+            self._client,
+            name=name,
+            alias=word.alias,
+            locks=self._locks,
+            word=word,
+            turns=self._turns,
+        )
+        return await self._in_mlflow(given_back)
+
+    async def _in_mlflow(self, call: Callable[[], Registered]) -> Registered:
         try:
-            return await self._blocking.mlflow(decided)
+            return await self._blocking.mlflow(call)
         except RegistryConflict as error:
             raise CannotPromote(error.detail) from error
         except PeerAway as error:

@@ -10,6 +10,7 @@ from trainyard.contract import (
     ModelInfo,
     Promotion,
     Registered,
+    Rollback,
     Run,
     RunPage,
     RunRequest,
@@ -127,6 +128,14 @@ class Runs(Protocol):
         The run stays as it ended. Asked again, a version that was promoted stays so, and one that was not is
         decided again. Raises `CannotPromote` for a run that is not FINISHED, registered nothing or was not judged,
         and `ChampionChanged` where the alias has another holder than the run was judged against.
+        """
+        ...
+
+    async def rollback(self, name: str, word: Rollback) -> Registered:
+        """The version of the registered model `name` that held the alias before, and holds it again.
+
+        In turn with all promotions of that model. Each call goes one holder further back. Raises `CannotPromote` where
+        there is no earlier holder, or the alias moved meanwhile.
         """
         ...
 

@@ -14,6 +14,7 @@ from trainyard.contract import (
     Promotion,
     Reason,
     Registered,
+    Rollback,
     Run,
     RunPage,
     RunRequest,
@@ -240,6 +241,10 @@ class Supervisor:
     async def promote(self, run_id: str, word: Promotion) -> Registered:
         """The run's version, and what became of it now. Raises `CannotPromote` and `ChampionChanged`."""
         return await self._promotions.promote(await self.get(run_id), word)
+
+    async def rollback(self, name: str, word: Rollback) -> Registered:
+        """The version of the registered model that has the alias back. Raises `CannotPromote`."""
+        return await self._promotions.rollback(name, word)
 
     async def decide(self, turn: Turn) -> Decision:
         """The decision about another service's version. Raises `CannotPromote` and `ChampionChanged`."""

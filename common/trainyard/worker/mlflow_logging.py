@@ -34,6 +34,7 @@ from trainyard.rundir.records import Submission
 from trainyard.tracking.buffered_store import BufferedStore, buffer_writes
 from trainyard.trainer import Data, Fitted, Trainer
 from trainyard.worker.holders import Holders
+from trainyard.worker.judging import Judging
 from trainyard.worker.logged_dataset import dataset_input
 from trainyard.worker.patience import ArtifactStoreFailed, Patience
 from trainyard.worker.search.mirror import Mirror
@@ -183,17 +184,15 @@ class RunLog:
                 self._finished_model()
             raise
 
-    def registered(
-        self,
-        request: Register,
-        model_uri: str,
-        judge: registry.Judge | None,
-        judged: Mapping[str, str],
-    ) -> Registered:
-        """Register the model, give it its alias, promote it. `judged`: tags of the version, as it was judged ahead."""
+    def registered(self, request: Register, model_uri: str, judging: Judging | None) -> Registered:
+        """Register the model with what its judging has found, give it its alias, promote it."""
         self.flush()
         self._store.read_through()
-        own = {"trainyard.run_id": self._run_id, "trainyard.service": self._mlflow.service}
+        tags = {
+            "trainyard.run_id": self._run_id,
+            "trainyard.service": self._mlflow.service,
+            **(judging.tags() if judging else {}),
+        }
         turns = TurnsAmongServices(
             self._client,
             self._mlflow.peers,
@@ -208,8 +207,8 @@ class RunLog:
                     model_uri=model_uri,
                     request=request,
                     locks=self._mlflow.locks,
-                    tags=own | judged,
-                    judge=judge,
+                    tags=tags,
+                    judge=judging,
                     turns=turns,
                 ),
                 f"MLflow answers, but does not register {request.name!r}",

@@ -64,9 +64,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         registered = None
         if request.register_:
             progress.enter(Phase.REGISTERING)
-            registered = log.registered(
-                request.register_, model_uri, judging, judging.tags() if judging else {}
-            )
+            registered = log.registered(request.register_, model_uri, judging)
         log.flush()
     metrics = tested.metrics | (judging.metrics if judging else {})
     outcome = _finished(progress.history, metrics, model_uri, registered, warnings)

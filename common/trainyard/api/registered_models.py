@@ -1,0 +1,19 @@
+"""The route of what is asked of a registered model, and of no run."""
+
+from fastapi import APIRouter, Request
+
+from trainyard.api.body import read_rollback
+from trainyard.api.dependencies import TheContext
+from trainyard.api.problems import documented
+from trainyard.contract import ModelName, Registered
+
+router = APIRouter(tags=["promotion"])
+
+
+@router.post(
+    "/registered-models/{name}/rollback", responses=documented(400, 401, 409, 413, 422, 503)
+)
+async def roll_back(name: ModelName, request: Request, context: TheContext) -> Registered:
+    """Give an alias back to the version that held it before; again, to the one before that."""
+    word = await read_rollback(request, context.settings.max_body_bytes)
+    return await context.supervisor.rollback(name, word)
