@@ -9,6 +9,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trainyard.datasets.access import DataAccess
+from trainyard.errors import ServiceError
+from trainyard.people.tokens import read_tokens
 
 
 class Settings(BaseSettings):
@@ -60,9 +62,14 @@ class Settings(BaseSettings):
     )
     models_path: Path | None = Field(None, description="A folder of extra model files")
     token: SecretStr | None = Field(
-        None, description="Bearer token that every call but /healthz needs"
+        None,
+        description="Bearer token that may do everything; with it every call but /healthz needs one",
     )
     token_file: Path | None = Field(None, description="File that holds the token")
+    tokens_file: Path | None = Field(
+        None,
+        description="File of people's tokens, by hash, with names, teams and roles; `trainyard token` writes it, and it is read again when it changes",
+    )
     services: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
         (),
         description="Comma-separated name=url pairs of all services of one MLflow, this one among them, the same everywhere; the first decides about promotions for all; none by default",
@@ -161,10 +168,24 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @field_validator("tokens_file", mode="before")
+    @classmethod
+    def _no_file_where_it_is_empty(cls, value: Any) -> Any:
+        return None if value == "" else value  # as Compose hands on what nobody has set
+
+    @model_validator(mode="after")
+    def _tokens_file_holds_tokens(self) -> Self:
+        if self.tokens_file is not None:
+            try:
+                read_tokens(self.tokens_file)
+            except ServiceError as error:
+                raise ValueError(error.detail) from error
+        return self
+
     @model_validator(mode="after")
     def _closed_unless_token(self) -> Self:
-        if self.host not in {"127.0.0.1", "::1", "localhost"} and not self.secret:
-            message = f"TRAINYARD_HOST is {self.host!r}, which others can reach: set TRAINYARD_TOKEN or TRAINYARD_TOKEN_FILE, or listen on 127.0.0.1"
+        if self.host not in {"127.0.0.1", "::1", "localhost"} and not self.closed:
+            message = f"TRAINYARD_HOST is {self.host!r}, which others can reach: set TRAINYARD_TOKEN or TRAINYARD_TOKEN_FILE, or TRAINYARD_TOKENS_FILE, or listen on 127.0.0.1"
             raise ValueError(message)
         return self
 
@@ -180,6 +201,22 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             message = f"TRAINYARD_TOKEN_FILE cannot be read: {error}"
             raise ValueError(message) from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether a call needs a token."""
+        return bool(self.secret) or self.tokens_file is not None
+
+    @cached_property
+    def shared_secret(self) -> str | None:
+        """What services that know each other share: the one token, or else a secret of the file of tokens."""
+        if self.secret or self.tokens_file is None:
+            return self.secret
+        return read_tokens(self.tokens_file).services
+
+    def audit_dir(self, instance: str) -> Path:
+        """Where what people did is kept."""
+        return self.work_dir.resolve() / "audit" / instance
 
     @property
     def locks(self) -> Path:

@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from trainyard import __version__
-from trainyard.api import catalogue, health, openapi, peers, problems, runs
+from trainyard.api import audit, catalogue, health, openapi, peers, problems, runs
 from trainyard.api.auth import RequireToken
 from trainyard.api.dependencies import Context
+from trainyard.api.roles import check_role
+from trainyard.peers.services import peer_secret
+from trainyard.people.audit import AuditTrail
+from trainyard.people.known import KnownPeople
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.supervisor.protocol import Runs
@@ -23,23 +27,30 @@ def create_app(
 
     When `stopping` is set, calls that wait for a run (`?wait=`, followed logs) are answered at once.
     """
-    context = Context(supervisor, service, settings, stopping or asyncio.Event())
+    trail = AuditTrail(settings.audit_dir(settings.instance or service.name))
+    context = Context(supervisor, service, settings, stopping or asyncio.Event(), trail)
     app = FastAPI(
         title=f"Trainyard {service.name}",
         version=__version__,
         description="Training as a service: one call trains a model and leaves it in MLflow.",
         lifespan=_lifespan,
+        dependencies=[Depends(check_role)],
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = context
-    routers = (runs.router, catalogue.router, health.router, peers.router)
+    routers = (runs.router, catalogue.router, health.router, audit.router, peers.router)
     for router in routers:
         app.include_router(router)
     problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
-    if settings.secret:
-        app.add_middleware(RequireToken, secret=settings.secret)
+    app.add_middleware(audit.Audited, trail=trail)
+    if settings.closed:
+        app.add_middleware(
+            RequireToken,
+            people=KnownPeople(settings.secret, settings.tokens_file),
+            between_services=peer_secret(settings.shared_secret),
+        )
 
     def describe() -> dict[str, Any]:
         return openapi.describe(app, context)

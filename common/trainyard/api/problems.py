@@ -20,11 +20,12 @@ MEDIA_TYPE = "application/problem+json"
 MEANINGS = {
     400: "The body is not JSON",
     401: "The token is missing or wrong",
+    403: "The caller's role is not enough; `detail` names the one that is needed",
     404: "There is no such thing, or not yet",
     409: "The run left nothing to promote, or another version holds the alias than the one it was judged against",
     413: "The body is over the limit",
     422: "Fields cannot be right; every one is named",
-    429: "The queue is full; ask again after Retry-After seconds",
+    429: "The queue is full, or too many wrong tokens have come; ask again after Retry-After seconds",
     503: "A part the service depends on is away; ask again after Retry-After seconds",
 }
 LONGEST_DETAIL = 4_000

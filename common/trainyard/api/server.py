@@ -54,7 +54,7 @@ def serve(service: Service, settings: Settings) -> None:
     log.configure()
     logger = structlog.get_logger("trainyard.api")
     port = settings.port or service.port
-    if not settings.secret:
+    if not settings.closed:
         logger.warning("no token is set: listening on loopback only", host=settings.host)
     logger.info("starting", service=service.name, host=settings.host, port=port)
     stopping = asyncio.Event()
