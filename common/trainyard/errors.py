@@ -5,6 +5,8 @@
     │   ├── Malformed          400
     │   ├── Unauthorized       401
     │   ├── Forbidden          403
+    │   ├── ForeignHost        403
+    │   ├── ForeignOrigin      403
     │   ├── UnknownRun         404
     │   ├── NotEnded           404
     │   ├── UnknownModel       404
@@ -81,6 +83,22 @@ class Forbidden(RequestError):
     status = 403
     type = "forbidden"
     title = "Role not enough"
+
+
+class ForeignHost(RequestError):
+    """The call was meant for a name that is none of this service's."""
+
+    status = 403
+    type = "foreign-host"
+    title = "Not a name of this service"
+
+
+class ForeignOrigin(RequestError):
+    """The call was sent by a page of another name."""
+
+    status = 403
+    type = "foreign-origin"
+    title = "Sent by a foreign page"
 
 
 class UnknownRun(RequestError):

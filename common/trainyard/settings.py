@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -69,6 +70,10 @@ class Settings(BaseSettings):
     tokens_file: Path | None = Field(
         None,
         description="File of people's tokens, by hash, with names, teams and roles; `trainyard token` writes it, and it is read again when it changes",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated names that this service is called by, and whose pages may call it, beside addresses, names without a dot, and *.localhost, *.internal and *.cluster.local: train.example.com, *.example.com, or * for any",
     )
     services: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
         (),
@@ -149,7 +154,7 @@ class Settings(BaseSettings):
                 raise ValueError(message)
         return tuple((name.strip(), url.strip()) for name, _, url in pairs)
 
-    @field_validator("http_hosts", mode="before")
+    @field_validator("http_hosts", "allowed_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
         return (
@@ -213,6 +218,12 @@ class Settings(BaseSettings):
         if self.secret or self.tokens_file is None:
             return self.secret
         return read_tokens(self.tokens_file).services
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """Names that services are called by, as where it listens and `services` tell them."""
+        named = {urlsplit(url).hostname or "" for _, url in self.services}
+        return frozenset(filter(None, {*named, self.host}))
 
     def audit_dir(self, instance: str) -> Path:
         """Where what people did is kept."""

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from trainyard import __version__
 from trainyard.api import audit, catalogue, health, openapi, peers, problems, runs
-from trainyard.api.auth import RequireToken
+from trainyard.api.auth import DOCS_ASSETS, RequireToken
 from trainyard.api.dependencies import Context
+from trainyard.api.hosts import KnownHosts
 from trainyard.api.roles import check_role
 from trainyard.peers.services import peer_secret
 from trainyard.people.audit import AuditTrail
@@ -29,13 +31,14 @@ def create_app(
     """
     trail = AuditTrail(settings.audit_dir(settings.instance or service.name))
     context = Context(supervisor, service, settings, stopping or asyncio.Event(), trail)
-    app = FastAPI(
+    app = FastAPIOffline(
         title=f"Trainyard {service.name}",
         version=__version__,
         description="Training as a service: one call trains a model and leaves it in MLflow.",
         lifespan=_lifespan,
         dependencies=[Depends(check_role)],
         redoc_url=None,
+        static_url=DOCS_ASSETS,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -51,6 +54,7 @@ def create_app(
             people=KnownPeople(settings.secret, settings.tokens_file),
             between_services=peer_secret(settings.shared_secret),
         )
+    app.add_middleware(KnownHosts, own=settings.own_hosts, allowed=settings.allowed_hosts)
 
     def describe() -> dict[str, Any]:
         return openapi.describe(app, context)

@@ -34,7 +34,7 @@ def note(request: Request, *, run_id: str | None = None, about: str | None = Non
         request.state.audit_about = about[:LONGEST_ABOUT]
 
 
-@router.get("/audit", responses=documented(401, 403, 422, 503))
+@router.get("/audit", responses=documented(401, 422, 503))
 async def get_audit(context: TheContext, limit: Limit = 100, cursor: Cursor = None) -> AuditPage:
     """Who did what, newest first: each call that changed something, or was refused for its role."""
     try:

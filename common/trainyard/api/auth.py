@@ -15,12 +15,14 @@ from trainyard.errors import RequestError, TooManyWrongTokens, Unauthorized
 from trainyard.peers.services import PATHS
 from trainyard.people.known import KnownPeople
 
-OPEN_PATHS = frozenset({"/healthz"})
+DOCS_ASSETS = "/docs/assets"
+OPEN_PATHS = frozenset({"/healthz", "/docs", "/openapi.json"})
+"""And what lies below `DOCS_ASSETS`: the page that describes the API, where a person enters their token."""
 log = structlog.get_logger()
 
 
 class RequireToken:
-    """Answers every call without a known token with 401, except those of `OPEN_PATHS`; says in `state.caller` whose it is."""
+    """Answers every call without a known token with 401, except to `OPEN_PATHS`; says in `state.caller` whose it is."""
 
     def __init__(
         self,
@@ -37,7 +39,7 @@ class RequireToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, or refuse it."""
-        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS:
+        if scope["type"] == "lifespan" or _is_open(scope["path"]):
             await self.app(scope, receive, send)
             return
         token = _token(scope)
@@ -62,6 +64,10 @@ class RequireToken:
         log.warning("a wrong token", address=(scope.get("client") or ["unknown"])[0])
         await asyncio.sleep(seconds)
         return Unauthorized()
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(f"{DOCS_ASSETS}/")
 
 
 def _token(scope: Scope) -> bytes:

@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 MEANINGS = {
     400: "The body is not JSON",
     401: "The token is missing or wrong",
-    403: "The caller's role is not enough; `detail` names the one that is needed",
+    403: "The caller's role is not enough, and `detail` names the one that is needed; or Host or Origin are foreign",
     404: "There is no such thing, or not yet",
     409: "The run left nothing to promote, or another version holds the alias than the one it was judged against",
     413: "The body is over the limit",
@@ -39,7 +39,7 @@ def documented(*statuses: int) -> Responses:
     return {
         status: {"description": MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
         | ({"headers": RETRY_AFTER} if status in {429, 503} else {})
-        for status in statuses
+        for status in sorted({*statuses, *({403} if 401 in statuses else ())})
     }
 
 

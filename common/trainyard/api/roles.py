@@ -9,6 +9,8 @@ from trainyard.errors import Forbidden
 
 RULES: Mapping[str, Role | None] = {
     "get_health": None,
+    "custom_swagger_ui_html": None,
+    "swagger_ui_redirect": None,
     "list_runs": Role.READ,
     "get_run": Role.READ,
     "get_outcome": Role.READ,

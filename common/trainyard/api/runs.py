@@ -84,7 +84,7 @@ LOGS: Responses = {
     "/train",
     status_code=202,
     response_class=Response,
-    responses=SUBMIT | documented(400, 401, 403, 404, 413, 422, 429, 503),
+    responses=SUBMIT | documented(400, 401, 404, 413, 422, 429, 503),
 )
 async def train(
     request: Request,
@@ -102,7 +102,7 @@ async def train(
     "/score",
     status_code=202,
     response_class=Response,
-    responses=SUBMIT | documented(400, 401, 403, 413, 422, 429, 503),
+    responses=SUBMIT | documented(400, 401, 413, 422, 429, 503),
 )
 async def score(
     request: Request,
@@ -196,7 +196,7 @@ async def get_logs(
 @router.delete(
     "/train/{run_id}",
     response_class=Response,
-    responses=CANCEL | documented(401, 403, 404, 422, 503),
+    responses=CANCEL | documented(401, 404, 422, 503),
 )
 async def cancel_run(run_id: RunId, supervisor: TheSupervisor, caller: TheCaller) -> Response:
     """Cancel a run."""
@@ -204,9 +204,7 @@ async def cancel_run(run_id: RunId, supervisor: TheSupervisor, caller: TheCaller
     return _answer(run, 202 if was_under_way else 200)
 
 
-@router.post(
-    "/train/{run_id}/promotion", responses=documented(400, 401, 403, 404, 409, 413, 422, 503)
-)
+@router.post("/train/{run_id}/promotion", responses=documented(400, 401, 404, 409, 413, 422, 503))
 async def promote_run(
     run_id: RunId, request: Request, context: TheContext, caller: TheCaller
 ) -> Registered:
