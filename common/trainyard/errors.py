@@ -17,6 +17,7 @@
     │   ├── Invalid            422   with a pointer and a sentence for each bad field
     │   ├── KeyReused          422
     │   ├── QueueFull          429   with Retry-After
+    │   ├── TooManyCalls       429   with Retry-After
     │   ├── TooManyWrongTokens 429   with Retry-After
     │   └── Unavailable        503   with Retry-After
     ├── RunError                     ends a run; each class has its Reason
@@ -185,6 +186,15 @@ class QueueFull(RequestError):
     type = "queue-full"
     title = "Queue full"
     retry_after_seconds = 10
+
+
+class TooManyCalls(RequestError):
+    """One token has made too many calls that change something."""
+
+    status = 429
+    type = "too-many-calls"
+    title = "Too many calls"
+    retry_after_seconds = 1
 
 
 class TooManyWrongTokens(RequestError):

@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         15.0, ge=0.0, le=600.0, description="Time a cancelled run has to end by itself"
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body")
+    changes_a_minute: int = Field(
+        1200,
+        ge=0,
+        description="Calls that change something, for each token; one more gets 429; 0 for any number",
+    )
     min_free_disk_mb: int = Field(
         200, ge=0, description="Below this /readyz says the disk is full and submits get 503"
     )

@@ -234,3 +234,27 @@ async def test_a_hundred_thousand_wrong_tokens_cost_no_memory_and_keep_nobody_ou
     assert answers["passed"] == 1
     assert (answers["401"], answers["429"]) == (13, 100_987)
     assert after - before < 200_000
+
+
+# Bounds
+
+
+async def test_a_token_that_runs_wild_is_bounded_and_others_and_reading_are_not(
+    runs, people, tmp_path
+):
+    settings = Settings(tokens_file=tmp_path / "tokens.json", changes_a_minute=3)
+    transport = httpx.ASGITransport(create_app(runs, SERVICE, settings))
+
+    def headers(name):
+        return {"Authorization": f"Bearer {people[name]}"}
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        answers = [
+            await client.post("/train", json=TRAINING, headers=headers("tom")) for _ in range(5)
+        ]
+        assert [each.status_code for each in answers] == [202, 202, 202, 429, 429]
+        assert answers[-1].json()["type"] == "too-many-calls"
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert (await client.get("/train", headers=headers("tom"))).status_code == 200
+        other = await client.post("/train", json=TRAINING, headers=headers("pia"))
+        assert other.status_code == 202

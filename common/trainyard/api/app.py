@@ -13,6 +13,7 @@ from trainyard.api import audit, catalogue, health, openapi, peers, problems, ru
 from trainyard.api.auth import DOCS_ASSETS, RequireToken
 from trainyard.api.dependencies import Context
 from trainyard.api.hosts import KnownHosts
+from trainyard.api.pace import Pace
 from trainyard.api.roles import check_role
 from trainyard.peers.services import peer_secret
 from trainyard.people.audit import AuditTrail
@@ -48,6 +49,8 @@ def create_app(
         app.include_router(router)
     problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
     app.add_middleware(audit.Audited, trail=trail)
+    if settings.changes_a_minute:
+        app.add_middleware(Pace, a_minute=settings.changes_a_minute)
     if settings.closed:
         app.add_middleware(
             RequireToken,

@@ -25,7 +25,7 @@ MEANINGS = {
     409: "The run left nothing to promote, or another version holds the alias than the one it was judged against",
     413: "The body is over the limit",
     422: "Fields cannot be right; every one is named",
-    429: "The queue is full, or too many wrong tokens have come; ask again after Retry-After seconds",
+    429: "The queue is full, or this token makes too many calls, or too many wrong ones have come; ask again after Retry-After seconds",
     503: "A part the service depends on is away; ask again after Retry-After seconds",
 }
 LONGEST_DETAIL = 4_000

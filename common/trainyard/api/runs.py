@@ -196,7 +196,7 @@ async def get_logs(
 @router.delete(
     "/train/{run_id}",
     response_class=Response,
-    responses=CANCEL | documented(401, 404, 422, 503),
+    responses=CANCEL | documented(401, 404, 422, 429, 503),
 )
 async def cancel_run(run_id: RunId, supervisor: TheSupervisor, caller: TheCaller) -> Response:
     """Cancel a run."""
@@ -204,7 +204,9 @@ async def cancel_run(run_id: RunId, supervisor: TheSupervisor, caller: TheCaller
     return _answer(run, 202 if was_under_way else 200)
 
 
-@router.post("/train/{run_id}/promotion", responses=documented(400, 401, 404, 409, 413, 422, 503))
+@router.post(
+    "/train/{run_id}/promotion", responses=documented(400, 401, 404, 409, 413, 422, 429, 503)
+)
 async def promote_run(
     run_id: RunId, request: Request, context: TheContext, caller: TheCaller
 ) -> Registered:

@@ -1,4 +1,4 @@
-"""Wrong tokens wait for their turn, all in one line, which is known by one number."""
+"""A line in which calls wait for their turn, known by one number: of all wrong tokens, or of one token's calls."""
 
 import time
 from collections.abc import Callable
@@ -9,10 +9,10 @@ LONGEST_SECONDS = 4.0
 
 
 class Slowing:
-    """When a wrong token may be answered: the first `BURST` at once, then `A_SECOND`; too many are turned away.
+    """When the next may be answered: the first `burst` at once, then `a_second`; too many are turned away.
 
-    A right token never waits, so that nobody is kept out by somebody else's guesses. What waits at once is bounded by
-    `A_SECOND` times `LONGEST_SECONDS`, and nothing is remembered of anybody.
+    The defaults are those of wrong tokens. A right one never waits in their line, so that nobody is kept out by somebody
+    else's guesses. At most `a_second` times `longest_seconds` wait at once, and nothing is remembered of anybody.
     """
 
     def __init__(

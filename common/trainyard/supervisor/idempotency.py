@@ -6,6 +6,7 @@ import json
 from weakref import WeakValueDictionary
 
 from trainyard.contract import Caller, OnExisting, RunRequest, RunStatus
+from trainyard.datasets.sources.redaction import without_access
 from trainyard.tracking.runs import KEY_DIGEST, KIND, REQUEST_DIGEST, SUBMITTED_BY, TEAM
 
 
@@ -66,4 +67,5 @@ def tags_of(
     if by is not None:
         own |= {"mlflow.user": by.name, SUBMITTED_BY: by.name}
         own |= {TEAM: by.team} if by.team else {}
-    return {**request.tags, **own}
+    told = {name: without_access(value) for name, value in request.tags.items()}
+    return {**told, **own}
