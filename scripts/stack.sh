@@ -85,7 +85,7 @@ explain() {
 }
 
 up() {
-    mkdir -p "$(setting DATA_PATH ./data)"
+    mkdir -p "$(setting DATA_PATH ./data)" "$(setting PEOPLE_PATH ./people)"
     build "${IMAGES[@]}"
     start postgres redis mlflow "${AIRFLOW[@]}" "${TRAINERS[@]}"
     echo
@@ -95,7 +95,7 @@ up() {
         boosting "$(setting BOOSTING_PORT 8001)/docs" \
         tensorflow "$(setting TENSORFLOW_PORT 8002)/docs" \
         pytorch "$(setting PYTORCH_PORT 8003)/docs"
-    echo 'The trainers ask for the TRAINYARD_TOKEN of .env.'
+    echo 'The trainers ask for the TRAINYARD_TOKEN of .env, or a token of your own (docs/security.md).'
 }
 
 rebuild() {

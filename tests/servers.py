@@ -18,6 +18,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE_SECONDS = 60.0
 START_SECONDS = 120.0
+PEOPLE = {"rae": "read", "tom": "train", "pia": "promote", "ada": "admin"}
+"""One of each role."""
 MODELS = '''
 import functools, os, threading
 from trainyard.contract import Task

@@ -4,6 +4,9 @@
     ├── RequestError                 the caller's: answered over HTTP
     │   ├── Malformed          400
     │   ├── Unauthorized       401
+    │   ├── Forbidden          403
+    │   ├── ForeignHost        403
+    │   ├── ForeignOrigin      403
     │   ├── UnknownRun         404
     │   ├── NotEnded           404
     │   ├── UnknownModel       404
@@ -14,6 +17,8 @@
     │   ├── Invalid            422   with a pointer and a sentence for each bad field
     │   ├── KeyReused          422
     │   ├── QueueFull          429   with Retry-After
+    │   ├── TooManyCalls       429   with Retry-After
+    │   ├── TooManyWrongTokens 429   with Retry-After
     │   └── Unavailable        503   with Retry-After
     ├── RunError                     ends a run; each class has its Reason
     │   ├── InvalidData, InvalidParams, Diverged, OutOfMemory, GpuOutOfMemory, DiskFull
@@ -71,6 +76,30 @@ class Unauthorized(RequestError):
     status = 401
     type = "unauthorized"
     title = "Token missing or wrong"
+
+
+class Forbidden(RequestError):
+    """The caller's role is not enough for this call."""
+
+    status = 403
+    type = "forbidden"
+    title = "Role not enough"
+
+
+class ForeignHost(RequestError):
+    """The call was meant for a name that is none of this service's."""
+
+    status = 403
+    type = "foreign-host"
+    title = "Not a name of this service"
+
+
+class ForeignOrigin(RequestError):
+    """The call was sent by a page of another name."""
+
+    status = 403
+    type = "foreign-origin"
+    title = "Sent by a foreign page"
 
 
 class UnknownRun(RequestError):
@@ -157,6 +186,24 @@ class QueueFull(RequestError):
     type = "queue-full"
     title = "Queue full"
     retry_after_seconds = 10
+
+
+class TooManyCalls(RequestError):
+    """One token has made too many calls that change something."""
+
+    status = 429
+    type = "too-many-calls"
+    title = "Too many calls"
+    retry_after_seconds = 1
+
+
+class TooManyWrongTokens(RequestError):
+    """Too many wrong tokens have come, and this one is wrong too."""
+
+    status = 429
+    type = "too-many-wrong-tokens"
+    title = "Too many wrong tokens"
+    retry_after_seconds = 5
 
 
 class Unavailable(RequestError):

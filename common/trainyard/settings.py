@@ -4,11 +4,14 @@ import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trainyard.datasets.access import DataAccess
+from trainyard.errors import ServiceError
+from trainyard.people.tokens import read_tokens
 
 
 class Settings(BaseSettings):
@@ -60,9 +63,18 @@ class Settings(BaseSettings):
     )
     models_path: Path | None = Field(None, description="A folder of extra model files")
     token: SecretStr | None = Field(
-        None, description="Bearer token that every call but /healthz needs"
+        None,
+        description="Bearer token that may do everything; with it every call but /healthz needs one",
     )
     token_file: Path | None = Field(None, description="File that holds the token")
+    tokens_file: Path | None = Field(
+        None,
+        description="File of people's tokens, by hash, with names, teams and roles; `trainyard token` writes it, and it is read again when it changes",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated names that this service is called by, and whose pages may call it, beside addresses, names without a dot, and *.localhost, *.internal and *.cluster.local: train.example.com, *.example.com, or * for any",
+    )
     services: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
         (),
         description="Comma-separated name=url pairs of all services of one MLflow, this one among them, the same everywhere; the first decides about promotions for all; none by default",
@@ -86,6 +98,11 @@ class Settings(BaseSettings):
         15.0, ge=0.0, le=600.0, description="Time a cancelled run has to end by itself"
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body")
+    changes_a_minute: int = Field(
+        1200,
+        ge=0,
+        description="Calls that change something, for each token; one more gets 429; 0 for any number",
+    )
     min_free_disk_mb: int = Field(
         200, ge=0, description="Below this /readyz says the disk is full and submits get 503"
     )
@@ -142,7 +159,7 @@ class Settings(BaseSettings):
                 raise ValueError(message)
         return tuple((name.strip(), url.strip()) for name, _, url in pairs)
 
-    @field_validator("http_hosts", mode="before")
+    @field_validator("http_hosts", "allowed_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
         return (
@@ -161,10 +178,24 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @field_validator("tokens_file", mode="before")
+    @classmethod
+    def _no_file_where_it_is_empty(cls, value: Any) -> Any:
+        return None if value == "" else value  # as Compose hands on what nobody has set
+
+    @model_validator(mode="after")
+    def _tokens_file_holds_tokens(self) -> Self:
+        if self.tokens_file is not None:
+            try:
+                read_tokens(self.tokens_file)
+            except ServiceError as error:
+                raise ValueError(error.detail) from error
+        return self
+
     @model_validator(mode="after")
     def _closed_unless_token(self) -> Self:
-        if self.host not in {"127.0.0.1", "::1", "localhost"} and not self.secret:
-            message = f"TRAINYARD_HOST is {self.host!r}, which others can reach: set TRAINYARD_TOKEN or TRAINYARD_TOKEN_FILE, or listen on 127.0.0.1"
+        if self.host not in {"127.0.0.1", "::1", "localhost"} and not self.closed:
+            message = f"TRAINYARD_HOST is {self.host!r}, which others can reach: set TRAINYARD_TOKEN or TRAINYARD_TOKEN_FILE, or TRAINYARD_TOKENS_FILE, or listen on 127.0.0.1"
             raise ValueError(message)
         return self
 
@@ -180,6 +211,28 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             message = f"TRAINYARD_TOKEN_FILE cannot be read: {error}"
             raise ValueError(message) from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether a call needs a token."""
+        return bool(self.secret) or self.tokens_file is not None
+
+    @cached_property
+    def shared_secret(self) -> str | None:
+        """What services that know each other share: the one token, or else a secret of the file of tokens."""
+        if self.secret or self.tokens_file is None:
+            return self.secret
+        return read_tokens(self.tokens_file).services
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """Names that services are called by, as where it listens and `services` tell them."""
+        named = {urlsplit(url).hostname or "" for _, url in self.services}
+        return frozenset(filter(None, {*named, self.host}))
+
+    def audit_dir(self, instance: str) -> Path:
+        """Where what people did is kept."""
+        return self.work_dir.resolve() / "audit" / instance
 
     @property
     def locks(self) -> Path:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from trainyard.contract import (
+    Caller,
     Links,
     ModelInfo,
     OnExisting,
@@ -94,7 +95,9 @@ class InMemoryRuns:
 
     # What callers ask
 
-    async def submit(self, request: RunRequest, key: str | None) -> tuple[Run, bool]:
+    async def submit(
+        self, request: RunRequest, key: str | None, by: Caller | None = None
+    ) -> tuple[Run, bool]:
         """A scheduled run, or the one that has the key."""
         if self._stopped:
             raise Unavailable("the service is stopping")
@@ -104,7 +107,11 @@ class InMemoryRuns:
         earlier = self._with_key(request, key)
         if earlier is not None and _attaches(request.on_existing, earlier.status):
             return earlier, False
-        return self._accepted(request, key, attempt=earlier.attempt + 1 if earlier else 1), True
+        run = self._accepted(request, key, attempt=earlier.attempt + 1 if earlier else 1)
+        if by is not None:
+            who = {"submitted_by": by.name, "team": by.team}
+            run = self._runs[run.run_id] = run.model_copy(update=who)
+        return run, True
 
     async def get(self, run_id: str) -> Run:
         """The run."""
@@ -156,12 +163,13 @@ class InMemoryRuns:
         end = start + limit
         return RunPage(runs=fitting[start:end], cursor=str(end) if end < len(fitting) else None)
 
-    async def cancel(self, run_id: str) -> tuple[Run, bool]:
+    async def cancel(self, run_id: str, by: Caller | None = None) -> tuple[Run, bool]:
         """The run, killed if it was under way."""
         run = await self.get(run_id)
         if run.status.ended:
             return run, False
-        cancelled = {"status": RunStatus.KILLED, "reason": Reason.CANCELLED, "message": "cancelled"}
+        message = f"cancelled by {by.name}" if by else "cancelled"
+        cancelled = {"status": RunStatus.KILLED, "reason": Reason.CANCELLED, "message": message}
         return await self.change(run_id, **cancelled), True
 
     async def promote(self, run_id: str, word: Promotion) -> Registered:

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import ROOT, Server, Yard, open_yard, service_over, tidied, until, yard_of
+from servers import PEOPLE, ROOT, Server, Yard, open_yard, service_over, tidied, until, yard_of
+from trainyard.contract import Role
+from trainyard.people.tokens import Tokens, write_tokens
 
 TOKEN = "a token of the tests"
 
@@ -69,12 +71,34 @@ def trained(answered: httpx.Response, shared_yard: Yard) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def tokens_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where people's tokens are kept."""
+    return tmp_path_factory.mktemp("people") / "tokens.json"
+
+
+@pytest.fixture(scope="session")
+def tokens(tokens_file: Path) -> dict[str, str]:
+    """A token of each person of `closed_yard`."""
+    kept, found = Tokens(), {}
+    for name, role in PEOPLE.items():
+        kept, found[name] = kept.with_token(name, role=Role(role), team="growth")
+    write_tokens(tokens_file, kept)
+    return found
+
+
+@pytest.fixture(scope="session")
 def closed_yard(
-    service: str, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory
+    service: str,
+    mlflow_server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    tokens: dict[str, str],
+    tokens_file: Path,
 ) -> Iterator[Yard]:
-    """A service that asks for a token, with two model files more: the documented one, and one that does not load."""
+    """A service that asks for a token, the one or a person's, with two model files more: the documented one, and one that does not load."""
     home = tmp_path_factory.mktemp(f"closed-{service}")
-    server = service_over(mlflow_server, home, service, TRAINYARD_TOKEN=TOKEN)
+    assert tokens
+    people = {"TRAINYARD_TOKEN": TOKEN, "TRAINYARD_TOKENS_FILE": str(tokens_file)}
+    server = service_over(mlflow_server, home, service, **people)
     (home / "models/neighbours.py").write_text(documented_model())
     (home / "models/broken.py").write_text("import absent_library")
     server.ready = "/healthz"

@@ -328,10 +328,11 @@ def test_a_table_that_cannot_be_trained_on_is_refused_or_fails_its_run(
         assert response.json()["errors"][0]["pointer"].startswith("/data")
 
 
-def test_without_the_token_only_healthz_answers(closed_yard: Yard) -> None:
+def test_without_the_token_only_healthz_and_the_description_answer(closed_yard: Yard) -> None:
     url, known = closed_yard.service.url, closed_yard.http.headers["Authorization"]
-    assert httpx.get(f"{url}/healthz").status_code == 200
-    for path in ("/train", "/models", "/readyz", "/metrics", "/openapi.json"):
+    for path in ("/healthz", "/docs", "/openapi.json"):
+        assert httpx.get(url + path).status_code == 200
+    for path in ("/train", "/models", "/readyz", "/metrics", "/audit"):
         assert httpx.get(url + path).status_code == 401
     assert closed_yard.http.get("/readyz").status_code == 200
     assert httpx.get(f"{url}/models", headers={"Authorization": known[:-1]}).status_code == 401

@@ -130,12 +130,26 @@ def connects(host: str, port: int) -> bool:
     return True
 
 
-def test_no_trainer_reaches_postgres_or_redis() -> None:
+def test_no_trainer_reaches_postgres_or_redis_or_the_login_of_airflow() -> None:
     for name in TRAINERS:
-        for store in ("postgres", "redis"):
-            done = entered(name, "getent", "hosts", store)
+        for other in ("postgres", "redis", "airflow-api-server", "airflow-scheduler"):
+            done = entered(name, "getent", "hosts", other)
             assert (done.returncode, done.stdout) == (2, "")
     assert entered("mlflow", "getent", "hosts", "postgres").returncode == 0
+    assert entered("airflow-worker", "getent", "hosts", "airflow-api-server").returncode == 0
+
+
+def test_no_admin_of_airflow_has_the_password_that_everybody_knows() -> None:
+    assert len(setting("AIRFLOW_ADMIN_PASSWORD")) > 20
+
+
+def test_a_trainer_answers_no_page_under_a_foreign_name_and_from_no_foreign_page(
+    service: str, token: str
+) -> None:
+    known = {"Authorization": f"Bearer {token}"}
+    for foreign in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        answer = httpx.get(f"{address(service)}/models", headers={**known, **foreign})
+        assert answer.status_code == 403
 
 
 def test_a_trainer_asks_for_its_token(service: str, token: str) -> None:

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from lives import World
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _a_work_directory_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Applications over a supervisor in memory write their audit somewhere, and not beside the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAINYARD_WORK_DIR", str(tmp_path_factory.mktemp("work")))
+        yield
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator["World"]:
     """A work directory, a machine and an MLflow, for service after service."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -82,6 +82,24 @@ async def test_a_long_chunked_body_is_refused_so_that_its_sender_can_read_why(ru
         answer = await client.post("/train", content=chunks())
         assert (answer.status_code, answer.json()["type"]) == (413, "too-large")
         assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("head", ["X: {}\r\n", "X-{}: 1\r\n"])
+async def test_a_head_without_end_is_refused_and_its_connection_closed(runs, head):
+    async with serving(runs) as (_, client):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+        with suppress(ConnectionError):
+            for number in range(2_000):
+                writer.write(head.format(f"{number}" * 4_000).encode())
+                await writer.drain()
+        with suppress(ConnectionError):
+            assert b" 400 " in await reader.readline()
+        assert number < 1_000
+        writer.close()
+        large = {"X": "a" * 50_000}
+        for _ in range(3):  # over one connection
+            assert (await client.get("/healthz", headers=large)).status_code == 200
 
 
 async def test_one_training_reports_each_version_and_returns_as_it_ended(runs):

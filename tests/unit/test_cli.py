@@ -406,7 +406,7 @@ class Busy(InMemoryRuns):
         self.refused_at = None
         self.asked_again_at = None
 
-    async def submit(self, _request, _key):
+    async def submit(self, *_):
         raise asking_for(QueueFull, self.seconds)
 
     async def wait(self, _run_id, _seconds, _since):

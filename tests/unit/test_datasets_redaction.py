@@ -9,7 +9,7 @@ import pytest
 from trainyard.contract import FileData, ImageData, Split, Task
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
-from trainyard.datasets.sources.redaction import file_name, redacted
+from trainyard.datasets.sources.redaction import file_name, redacted, without_access
 from trainyard.errors import InvalidData
 
 SECRET = "hush"
@@ -38,6 +38,23 @@ SECRET = "hush"
 def test_an_address_is_shown_without_query_user_and_password(uri, shown):
     assert redacted(uri) == shown
     assert SECRET not in redacted(uri)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (
+            "from https://b.example/t.csv?X-Amz-Date=1&X-Amz-Signature=abc123&x=1, see",
+            "from https://b.example/t.csv?X-Amz-Date=1&X-Amz-Signature=…&x=1, see",
+        ),
+        ("https://a.example/?sig=a%2Bb&se=2", "https://a.example/?sig=…&se=2"),
+        ("'https://a.example/?TOKEN=abc'", "'https://a.example/?TOKEN=…'"),
+        ("token=abc is no address, nor is design=1", "token=abc is no address, nor is design=1"),
+        ("https://a.example/?design=1&tokens=2", "https://a.example/?design=1&tokens=2"),
+    ],
+)
+def test_what_gives_access_is_taken_out_of_any_text_and_nothing_else_is(text, kept):
+    assert without_access(text) == kept
 
 
 def test_a_data_set_is_called_by_the_last_part_of_its_address():

@@ -4,8 +4,10 @@ import re
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from trainyard.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,3 +152,32 @@ def test_images_and_environments_are_made_with_one_uv() -> None:
     version = re.search(r"^UV_VERSION +:= (\S+)$", makefile, flags=re.MULTILINE)
     assert version
     assert f"uv=={version[1]}" in requirements(ROOT / "requirements/build.lock")
+
+
+def composed() -> dict[str, dict[str, Any]]:
+    """The services of both Compose files, with the networks of each."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in ("docker-compose-mlops.yml", "docker-compose.trainers.yml"):
+        found |= yaml.safe_load((ROOT / name).read_text())["services"]
+    return found
+
+
+def test_the_trainers_share_no_network_with_the_stores_or_the_login_of_airflow() -> None:
+    services = composed()
+    trainers = {"boosting", "tensorflow", "pytorch"}
+    reached = {network for name in trainers for network in services[name]["networks"]}
+    near = {name for name, each in services.items() if reached & {*each["networks"]}}
+    assert near - trainers == {"mlflow", "airflow-triggerer", "airflow-worker"}
+
+
+def test_every_container_has_a_bound_for_its_processes() -> None:
+    for name, each in composed().items():
+        assert "pids" in each["deploy"]["resources"]["limits"], name
+
+
+def test_no_secret_of_the_stack_has_a_default() -> None:
+    text = "".join(each.read_text() for each in ROOT.glob("docker-compose*.yml"))
+    for name in ("AIRFLOW_ADMIN_PASSWORD", "TRAINYARD_TOKEN", "POSTGRES_PASSWORD"):
+        assert set(re.findall(rf"\$\{{{name}(:-[^}}]*)\}}", text)) == set()
+        assert f"${{{name}:?is not set; run make env}}" in text
+        assert f"\n{name}=\n" in (ROOT / ".env.example").read_text()

@@ -13,11 +13,13 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from trainyard.contract import (
+    Caller,
     OnExisting,
     Phase,
     Progress,
     Promotion,
     Reason,
+    Role,
     Run,
     RunKind,
     RunRequest,
@@ -371,6 +373,24 @@ async def test_a_cancelled_run_ends_killed(yard, runs, request_, begun):
     async with asyncio.timeout(SECONDS):
         ended = await runs.wait(run.run_id, SECONDS, None)
     assert (ended.status, ended.reason) == (RunStatus.KILLED, Reason.CANCELLED)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_run_is_its_submitters_and_says_who_cancelled_it(yard, runs, request_, begun):
+    ana = Caller(name="ana", team="growth", role=Role.TRAIN)
+    bo = Caller(name="bo", role=Role.ADMIN)
+    run, _ = await runs.submit(request_, None, ana)
+    assert (run.submitted_by, run.team) == ("ana", "growth")
+    if begun:
+        await yard.begin(run.run_id)
+    await runs.cancel(run.run_id, bo)
+    await runs.cancel(run.run_id, ana)
+    async with asyncio.timeout(SECONDS):
+        ended = await runs.wait(run.run_id, SECONDS, None)
+    assert (ended.submitted_by, ended.team) == ("ana", "growth")
+    assert ended.message is not None
+    assert ended.message.startswith("cancelled by bo")
+    assert ended.transitions[-1].message == ended.message
 
 
 # Promotion

@@ -5,12 +5,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from trainyard import __version__
-from trainyard.api import catalogue, health, openapi, peers, problems, registered_models, runs
-from trainyard.api.auth import RequireToken
+from trainyard.api import (
+    audit,
+    catalogue,
+    health,
+    openapi,
+    peers,
+    problems,
+    registered_models,
+    runs,
+)
+from trainyard.api.auth import DOCS_ASSETS, RequireToken
 from trainyard.api.dependencies import Context
+from trainyard.api.hosts import KnownHosts
+from trainyard.api.pace import Pace
+from trainyard.api.roles import check_role
+from trainyard.peers.services import peer_secret
+from trainyard.people.audit import AuditTrail
+from trainyard.people.known import KnownPeople
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.supervisor.protocol import Runs
@@ -23,13 +39,16 @@ def create_app(
 
     When `stopping` is set, calls that wait for a run (`?wait=`, followed logs) are answered at once.
     """
-    context = Context(supervisor, service, settings, stopping or asyncio.Event())
-    app = FastAPI(
+    trail = AuditTrail(settings.audit_dir(settings.instance or service.name))
+    context = Context(supervisor, service, settings, stopping or asyncio.Event(), trail)
+    app = FastAPIOffline(
         title=f"Trainyard {service.name}",
         version=__version__,
         description="Training as a service: one call trains a model and leaves it in MLflow.",
         lifespan=_lifespan,
+        dependencies=[Depends(check_role)],
         redoc_url=None,
+        static_url=DOCS_ASSETS,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -39,13 +58,22 @@ def create_app(
         registered_models.router,
         catalogue.router,
         health.router,
+        audit.router,
         peers.router,
     )
     for router in routers:
         app.include_router(router)
     problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
-    if settings.secret:
-        app.add_middleware(RequireToken, secret=settings.secret)
+    app.add_middleware(audit.Audited, trail=trail)
+    if settings.changes_a_minute:
+        app.add_middleware(Pace, a_minute=settings.changes_a_minute)
+    if settings.closed:
+        app.add_middleware(
+            RequireToken,
+            people=KnownPeople(settings.secret, settings.tokens_file),
+            between_services=peer_secret(settings.shared_secret),
+        )
+    app.add_middleware(KnownHosts, own=settings.own_hosts, allowed=settings.allowed_hosts)
 
     def describe() -> dict[str, Any]:
         return openapi.describe(app, context)

@@ -1,37 +1,77 @@
 """The token, checked before anything else of a call is looked at, its body above all.
 
-What services ask each other is opened by a secret that is made of the token, too, and by it nothing else is.
+What services ask each other is opened by a secret of their own, too, and by it nothing else is.
 """
 
+import asyncio
 import hmac
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trainyard.api.problems import answer
-from trainyard.errors import Unauthorized
-from trainyard.peers.services import PATHS, peer_secret
+from trainyard.api.slowing import Slowing
+from trainyard.errors import RequestError, TooManyWrongTokens, Unauthorized
+from trainyard.peers.services import PATHS
+from trainyard.people.known import KnownPeople
 
-OPEN_PATHS = frozenset({"/healthz"})
+DOCS_ASSETS = "/docs/assets"
+OPEN_PATHS = frozenset({"/healthz", "/docs", "/openapi.json"})
+"""And what lies below `DOCS_ASSETS`: the page that describes the API, where a person enters their token."""
+log = structlog.get_logger()
 
 
 class RequireToken:
-    """Answers every call without the right token with 401, except `/healthz`."""
+    """Answers every call without a known token with 401, except to `OPEN_PATHS`; says in `state.caller` whose it is."""
 
-    def __init__(self, app: ASGIApp, secret: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        people: KnownPeople,
+        between_services: str | None,
+        slowing: Slowing | None = None,
+    ) -> None:
         self.app = app
-        self.secret = secret.encode()
-        self.peer_secret = (peer_secret(secret) or "").encode()
+        self._people = people
+        self._between_services = (between_services or "").encode()
+        self._slowing = slowing or Slowing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, or refuse it."""
-        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._has_token(scope):
+        if scope["type"] == "lifespan" or _is_open(scope["path"]):
             await self.app(scope, receive, send)
-        else:
-            await answer(Unauthorized())(scope, receive, send)
+            return
+        token = _token(scope)
+        caller = self._people.caller(token) if token else None
+        if caller is not None:
+            scope.setdefault("state", {})["caller"] = caller
+        elif not (token and self._from_a_service(scope["path"], token)):
+            refusal = await self._refusal(scope) if token else Unauthorized()
+            await answer(refusal)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
-    def _has_token(self, scope: Scope) -> bool:
-        values = [value for name, value in scope["headers"] if name == b"authorization"]
-        scheme, _, token = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
-        opens = [self.secret, *([self.peer_secret] if scope["path"] in PATHS else [])]
-        known = [hmac.compare_digest(token.strip(), each) for each in opens]
-        return any(known) and scheme.lower() == b"bearer"
+    def _from_a_service(self, path: str, token: bytes) -> bool:
+        known = hmac.compare_digest(token, self._between_services)
+        return path in PATHS and known and bool(self._between_services)
+
+    async def _refusal(self, scope: Scope) -> RequestError:
+        """What a wrong token is answered with, once it is its turn."""
+        seconds = self._slowing.turn()
+        if seconds is None:
+            return TooManyWrongTokens()
+        log.warning("a wrong token", address=(scope.get("client") or ["unknown"])[0])
+        await asyncio.sleep(seconds)
+        return Unauthorized()
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(f"{DOCS_ASSETS}/")
+
+
+def _token(scope: Scope) -> bytes:
+    """The bearer token, empty where there is none that can be told."""
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    scheme, _, token = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
+    return bytes(token.strip()) if scheme.lower() == b"bearer" else b""

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from trainyard.contract import Run
+from trainyard.api.roles import caller_of
+from trainyard.contract import Caller, Run
 from trainyard.errors import UnknownRun
+from trainyard.people.audit import AuditTrail
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.supervisor.protocol import Runs
@@ -26,6 +28,7 @@ class Context:
     service: Service
     settings: Settings
     stopping: asyncio.Event
+    audit: AuditTrail
 
     async def hold(self, waiting: Coroutine[Any, Any, Run]) -> Run | None:
         """Wait for a run, such as `supervisor.wait` gives it; None when the service stops first."""
@@ -49,6 +52,10 @@ async def _supervisor(request: Request) -> Runs:
     return context.supervisor
 
 
+async def _caller(request: Request) -> Caller | None:
+    return caller_of(request)
+
+
 def _must_be_a_run_id(value: str) -> str:
     if not RUN_ID.fullmatch(value):
         raise UnknownRun(f"{value[:64]!r} is not a run id; one is 32 hexadecimal digits")
@@ -57,6 +64,7 @@ def _must_be_a_run_id(value: str) -> str:
 
 TheContext = Annotated[Context, Depends(_context)]
 TheSupervisor = Annotated[Runs, Depends(_supervisor)]
+TheCaller = Annotated[Caller | None, Depends(_caller)]
 RunId = Annotated[
     str,
     AfterValidator(_must_be_a_run_id),

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from trainyard.api.dependencies import Context
+from trainyard.api.roles import RULES
 from trainyard.contract import Problem, Promotion, Rollback, ScoreRequest, TrainRequest
 
 REFERENCE = "#/components/schemas/{model}"
@@ -90,11 +91,21 @@ def describe(app: FastAPI, context: Context) -> dict[str, Any]:
     document["paths"]["/train/{run_id}/promotion"]["post"]["requestBody"] = promotion
     rollback = _body("Rollback", ROLLBACKS) | {"required": False}
     document["paths"]["/registered-models/{name}/rollback"]["post"]["requestBody"] = rollback
-    if context.settings.secret:
+    if context.settings.closed:
+        _name_roles(document)
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
         document["paths"]["/healthz"]["get"]["security"] = []
     return document
+
+
+def _name_roles(document: dict[str, Any]) -> None:
+    """Say of each call which role it needs."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if role := RULES.get(operation["operationId"]):
+                said = operation.get("description", "").rstrip()
+                operation["description"] = f"{said}\n\nNeeds the role `{role}`.".lstrip()
 
 
 def _body(model: str, values: dict[str, dict[str, Any]]) -> dict[str, Any]:

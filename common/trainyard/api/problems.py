@@ -20,11 +20,12 @@ MEDIA_TYPE = "application/problem+json"
 MEANINGS = {
     400: "The body is not JSON",
     401: "The token is missing or wrong",
+    403: "The caller's role is not enough, and `detail` names the one that is needed; or Host or Origin are foreign",
     404: "There is no such thing, or not yet",
     409: "The run left nothing to promote, or another version holds the alias than the one it was judged against",
     413: "The body is over the limit",
     422: "Fields cannot be right; every one is named",
-    429: "The queue is full; ask again after Retry-After seconds",
+    429: "The queue is full, or this token makes too many calls, or too many wrong ones have come; ask again after Retry-After seconds",
     503: "A part the service depends on is away; ask again after Retry-After seconds",
 }
 LONGEST_DETAIL = 4_000
@@ -38,7 +39,7 @@ def documented(*statuses: int) -> Responses:
     return {
         status: {"description": MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
         | ({"headers": RETRY_AFTER} if status in {429, 503} else {})
-        for status in statuses
+        for status in sorted({*statuses, *({403} if 401 in statuses else ())})
     }
 
 

@@ -6,12 +6,21 @@ from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from trainyard.api import logs
+from trainyard.api import audit, logs
 from trainyard.api.body import read_promotion, read_score_request, read_train_request
-from trainyard.api.dependencies import Context, RunId, TheContext, TheSupervisor
+from trainyard.api.dependencies import Context, RunId, TheCaller, TheContext, TheSupervisor
 from trainyard.api.prefer import LONGEST_WAIT_SECONDS, preferred_wait
 from trainyard.api.problems import Responses, documented
-from trainyard.contract import ModelAsked, Name, Registered, Run, RunPage, RunRequest, RunStatus
+from trainyard.api.roles import caller_of, check_register
+from trainyard.contract import (
+    ModelAsked,
+    Name,
+    Registered,
+    Run,
+    RunPage,
+    RunRequest,
+    RunStatus,
+)
 from trainyard.errors import NotEnded
 
 router = APIRouter(tags=["runs"])
@@ -109,7 +118,11 @@ async def _submitted(
     request: Request, context: Context, wanted: RunRequest, key: str | None
 ) -> Response:
     """The run that answers a submit, at once or as `Prefer` asks."""
-    run, accepted = await context.supervisor.submit(wanted, key)
+    caller = caller_of(request)
+    audit.note(request, about=f"{wanted.kind} {wanted.model} in {wanted.experiment}")
+    check_register(caller, wanted)
+    run, accepted = await context.supervisor.submit(wanted, key, caller)
+    audit.note(request, run_id=run.run_id)
     headers = {"Location": f"/train/{run.run_id}"}
     seconds = preferred_wait(request.headers.getlist("prefer"))
     if seconds is not None:
@@ -179,19 +192,28 @@ async def get_logs(
 
 
 @router.delete(
-    "/train/{run_id}", response_class=Response, responses=CANCEL | documented(401, 404, 422, 503)
+    "/train/{run_id}",
+    response_class=Response,
+    responses=CANCEL | documented(401, 404, 422, 429, 503),
 )
-async def cancel_run(run_id: RunId, supervisor: TheSupervisor) -> Response:
+async def cancel_run(run_id: RunId, supervisor: TheSupervisor, caller: TheCaller) -> Response:
     """Cancel a run."""
-    run, was_under_way = await supervisor.cancel(run_id)
+    run, was_under_way = await supervisor.cancel(run_id, caller)
     return _answer(run, 202 if was_under_way else 200)
 
 
-@router.post("/train/{run_id}/promotion", responses=documented(400, 401, 404, 409, 413, 422, 503))
-async def promote_run(run_id: RunId, request: Request, context: TheContext) -> Registered:
+@router.post(
+    "/train/{run_id}/promotion", responses=documented(400, 401, 404, 409, 413, 422, 429, 503)
+)
+async def promote_run(
+    run_id: RunId, request: Request, context: TheContext, caller: TheCaller
+) -> Registered:
     """Decide about a run that was judged: by its own rule, or by a person who rejects it."""
     word = await read_promotion(request, context.settings.max_body_bytes)
-    return await context.supervisor.promote(run_id, word)
+    audit.note(request, about="asked to promote it" if word.approved else "rejected it")
+    registered = await context.supervisor.promote(run_id, signed(word, caller))
+    audit.note(request, about=registered.decision)
+    return registered
 
 
 async def _waited(context: Context, run_id: str, seconds: float, since: int | None) -> Run:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from trainyard.api import log
 from trainyard.api.app import create_app
+from trainyard.api.protocol import BoundedHead
 from trainyard.errors import ServiceError
 from trainyard.service import Service
 from trainyard.settings import Settings
@@ -29,7 +30,7 @@ class Server(uvicorn.Server):
                 host=host,
                 port=port,
                 loop="uvloop",
-                http="httptools",
+                http=BoundedHead,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -54,7 +55,7 @@ def serve(service: Service, settings: Settings) -> None:
     log.configure()
     logger = structlog.get_logger("trainyard.api")
     port = settings.port or service.port
-    if not settings.secret:
+    if not settings.closed:
         logger.warning("no token is set: listening on loopback only", host=settings.host)
     logger.info("starting", service=service.name, host=settings.host, port=port)
     stopping = asyncio.Event()

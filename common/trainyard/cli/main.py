@@ -22,6 +22,7 @@ from trainyard.cli.options import AsJson, Detach, Key, Token, Url
 from trainyard.cli.request_source import read_request, request_of
 from trainyard.cli.run_file import checked, write_run
 from trainyard.cli.score import score
+from trainyard.cli.tokens import tokens
 from trainyard.client import TrainyardClient
 from trainyard.contract import RunStatus, TrainRequest
 from trainyard.errors import Invalid
@@ -100,6 +101,7 @@ def train(  # noqa: PLR0913 - one option each
 
 
 app.command(epilog=EXIT_CODES)(score)
+app.add_typer(tokens, name="token")
 
 
 @app.command()

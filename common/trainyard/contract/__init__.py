@@ -24,6 +24,7 @@ from trainyard.contract.names import (
     Name,
     TagName,
 )
+from trainyard.contract.people import SERVICE_TOKEN, Caller, PersonName, Role, TeamName
 from trainyard.contract.problems import FieldError, Problem
 from trainyard.contract.promotion import Promote, Promotion, Register, Registered, Rollback
 from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
@@ -61,9 +62,11 @@ from trainyard.contract.words import (
 __all__ = [
     "MODEL_URI_PATTERN",
     "MOST_COLUMNS",
+    "SERVICE_TOKEN",
     "WRITTEN_BY_US",
     "Alias",
     "BuiltinData",
+    "Caller",
     "CategoryColumn",
     "Column",
     "CsvOptions",
@@ -86,6 +89,7 @@ __all__ = [
     "OnExisting",
     "OnIncomparable",
     "OnOutOfMemory",
+    "PersonName",
     "Phase",
     "Problem",
     "Progress",
@@ -95,6 +99,7 @@ __all__ = [
     "Reason",
     "Register",
     "Registered",
+    "Role",
     "Rollback",
     "Run",
     "RunKind",
@@ -111,6 +116,7 @@ __all__ = [
     "Split",
     "TagName",
     "Task",
+    "TeamName",
     "TrainRequest",
     "Transition",
     "When",

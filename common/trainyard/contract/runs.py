@@ -67,6 +67,11 @@ class Run(Wire):
         default_factory=list,
         description="What a person should read about the data, a sentence each",
     )
+    submitted_by: str | None = Field(
+        None,
+        description="Whose token it came with; `trainyard` for the service's one token, null where none is asked for",
+    )
+    team: str | None = Field(None, description="Their team")
     submitted_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -42,7 +42,7 @@ from trainyard.registry.promotion import Judgement
 FORK_SECONDS = 10.0
 CHECK_ANSWER_SECONDS = 5.0
 """What a check may take beyond its own limit; all together stays below the 60 s that callers wait."""
-NOT_FOR_RUNS = frozenset({"TRAINYARD_TOKEN"})
+NOT_FOR_RUNS = frozenset({"TRAINYARD_TOKEN", "TRAINYARD_TOKEN_FILE", "TRAINYARD_TOKENS_FILE"})
 """Variables of the service that the models' code need not see."""
 T = TypeVar("T", Checked, Judged, Predicted)
 log = structlog.get_logger()

@@ -1,13 +1,16 @@
 """A submission as everybody may read it in MLflow: addresses without what gives access to them."""
 
 from trainyard.contract import FileData, ImageData
-from trainyard.datasets.sources.redaction import redacted
+from trainyard.datasets.sources.redaction import redacted, without_access
 from trainyard.rundir.records import Submission
 
 
 def published(submission: Submission) -> Submission:
-    """The submission with the query, user and password of its data's addresses left out."""
-    data = submission.request.data
+    """The submission with the query, user and password of its data's addresses left out, and access from its tags."""
+    tags = {name: without_access(value) for name, value in submission.request.tags.items()}
+    request = submission.request.model_copy(update={"tags": tags})
+    submission = submission.model_copy(update={"request": request})
+    data = request.data
     if not isinstance(data, FileData | ImageData):
         return submission
     shown = {
@@ -15,5 +18,5 @@ def published(submission: Submission) -> Submission:
         for name in ("uri", "test_uri")
         if (uri := getattr(data, name, None)) is not None
     }
-    request = submission.request.model_copy(update={"data": data.model_copy(update=shown)})
+    request = request.model_copy(update={"data": data.model_copy(update=shown)})
     return submission.model_copy(update={"request": request})

@@ -23,6 +23,8 @@ class Submission(Wire):
     run_name: str
     artifact_uri: str
     submitted_at: datetime
+    submitted_by: str | None = None
+    team: str | None = None
 
 
 class State(BaseModel):

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from mlflow.exceptions import MlflowException
 
-from trainyard.contract import Run, RunKind, RunRequest, ScoreRequest
+from trainyard.contract import Caller, Run, RunKind, RunRequest, ScoreRequest
 from trainyard.errors import Invalid, Unavailable
 from trainyard.field_errors import invalid
 from trainyard.launcher.protocol import Launcher
@@ -72,13 +72,22 @@ class Admission:
             raise invalid(found.errors, found.more)
 
     async def record(
-        self, request: RunRequest, key: str | None, *, digest: str, attempt: int
+        self,
+        request: RunRequest,
+        key: str | None,
+        *,
+        digest: str,
+        attempt: int,
+        by: Caller | None = None,
     ) -> Submission:
         """Make the MLflow run and its folder. Where it raises, `discard_orphans` removes what there is of it."""
         tag = uuid.uuid4().hex
         self._recording.add(tag)
         try:
-            return await self._record(request, key, digest=digest, attempt=attempt, tag=tag)
+            tags = {**tags_of(request, key, digest, attempt, by), SUBMISSION: tag}
+            return await self._record(
+                request, key, digest=digest, attempt=attempt, by=by, tags=tags
+            )
         except OSError as error:
             raise Unavailable(f"the run's folder cannot be written: {error}") from error
         finally:
@@ -105,10 +114,16 @@ class Admission:
         free = shutil.disk_usage(self._runs_dir).free
         return free < self._settings.min_free_disk_mb * 1_000_000
 
-    async def _record(
-        self, request: RunRequest, key: str | None, *, digest: str, attempt: int, tag: str
+    async def _record(  # noqa: PLR0913 - what a submission is made of, each by name
+        self,
+        request: RunRequest,
+        key: str | None,
+        *,
+        digest: str,
+        attempt: int,
+        by: Caller | None,
+        tags: dict[str, str],
     ) -> Submission:
-        tags = {**tags_of(request, key, digest, attempt), SUBMISSION: tag}
         try:
             experiment_id = await self._blocking.mlflow(
                 lambda: self._tracking.experiment_id(request.experiment)
@@ -131,6 +146,8 @@ class Admission:
             run_name=made.info.run_name,
             artifact_uri=made.info.artifact_uri,
             submitted_at=datetime.now(UTC),
+            submitted_by=by.name if by else None,
+            team=by.team if by else None,
         )
         folder = RunFolder(self._runs_dir / submission.run_id)
         await self._blocking.run(lambda: folder.create(submission))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from trainyard.contract import OnOutOfMemory, Reason, RunRequest, RunStatus, TrainRequest
+from trainyard.contract import Caller, OnOutOfMemory, Reason, RunRequest, RunStatus, TrainRequest
 from trainyard.rundir.records import Outcome, State
 
 MOST_HALVINGS = 3
@@ -88,10 +88,15 @@ def decide(
     return Close(outcome)
 
 
+def cancelled(by: Caller | None) -> str:
+    """The message of a run that somebody cancelled."""
+    return f"cancelled by {by.name}" if by else "cancelled"
+
+
 def ended_by(reason: Reason, message: str | None = None) -> Outcome:
     """The outcome of a run that ended for this reason, now."""
     said = {
-        Reason.CANCELLED: "cancelled",
+        Reason.CANCELLED: cancelled(None),
         Reason.TIMED_OUT: "the run took longer than its timeout_seconds",
     }
     return Outcome(

@@ -32,7 +32,7 @@ def peers_of(settings: Settings, instance: str) -> Peers:
             f"TRAINYARD_SERVICES names {', '.join(urls)}, and not this service, which is {instance!r}: name all services"
             " of one MLflow, in the same order everywhere"
         )
-    return Peers(instance, urls, peer_secret(settings.secret))
+    return Peers(instance, urls, peer_secret(settings.shared_secret))
 
 
 def tracking_of(settings: Settings, instance: str) -> Tracking:

@@ -5,8 +5,9 @@ import hashlib
 import json
 from weakref import WeakValueDictionary
 
-from trainyard.contract import OnExisting, RunRequest, RunStatus
-from trainyard.tracking.runs import KEY_DIGEST, KIND, REQUEST_DIGEST
+from trainyard.contract import Caller, OnExisting, RunRequest, RunStatus
+from trainyard.datasets.sources.redaction import without_access
+from trainyard.tracking.runs import KEY_DIGEST, KIND, REQUEST_DIGEST, SUBMITTED_BY, TEAM
 
 
 class KeyLocks:
@@ -50,7 +51,9 @@ def attaches(choice: OnExisting, status: RunStatus) -> bool:
     return choice is OnExisting.RERUN_FAILED and status is RunStatus.FINISHED
 
 
-def tags_of(request: RunRequest, key: str | None, digest: str, attempt: int) -> dict[str, str]:
+def tags_of(
+    request: RunRequest, key: str | None, digest: str, attempt: int, by: Caller | None = None
+) -> dict[str, str]:
     """The tags a run is made with; the caller's own cannot replace Trainyard's."""
     own = {
         KIND: request.kind.value,
@@ -61,4 +64,8 @@ def tags_of(request: RunRequest, key: str | None, digest: str, attempt: int) -> 
     }
     if key is not None:
         own |= {"trainyard.idempotency_key": key, KEY_DIGEST: key_digest(key)}
-    return {**request.tags, **own}
+    if by is not None:
+        own |= {"mlflow.user": by.name, SUBMITTED_BY: by.name}
+        own |= {TEAM: by.team} if by.team else {}
+    told = {name: without_access(value) for name, value in request.tags.items()}
+    return {**told, **own}

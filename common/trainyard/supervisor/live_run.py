@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trainyard.contract import (
+    Caller,
     Links,
     OnCancel,
     Phase,
@@ -48,6 +49,7 @@ class LiveRun:
         self.state = state
         self.stop_reason: StopReason | None = None
         self.stop_asked = asyncio.Event()
+        self.cancelled_by: Caller | None = None
         self._on_status = on_status
         self._changed = asyncio.Event()
         self._json: bytes | None = None
@@ -245,6 +247,8 @@ def _first_snapshot(submission: Submission, state: State, service: str, link: st
         run_name=submission.run_name,
         attempt=submission.attempt + max(0, state.starts - 1),
         submitted_at=submission.submitted_at,
+        submitted_by=submission.submitted_by,
+        team=submission.team,
         started_at=state.started_at,
         transitions=_bounded([*state.transitions, step]),
         links=Links(self=f"/train/{run_id}", logs=f"/train/{run_id}/logs", mlflow=link),

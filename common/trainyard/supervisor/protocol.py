@@ -7,6 +7,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from trainyard.contract import (
+    Caller,
     ModelInfo,
     Promotion,
     Registered,
@@ -68,8 +69,10 @@ class Runs(Protocol):
         """
         ...
 
-    async def submit(self, request: RunRequest, key: str | None) -> tuple[Run, bool]:
-        """The run for the request, and whether it was newly accepted.
+    async def submit(
+        self, request: RunRequest, key: str | None, by: Caller | None = None
+    ) -> tuple[Run, bool]:
+        """The run for the request, and whether it was newly accepted. A new one is submitted `by` the caller.
 
         Without a key each call is accepted as a run of its own. With one, the newest run that has the
         key decides: one under way, and a finished one, is the answer; a failed or killed one is trained
@@ -113,8 +116,8 @@ class Runs(Protocol):
         """
         ...
 
-    async def cancel(self, run_id: str) -> tuple[Run, bool]:
-        """The run, and whether it was under way when it was asked to stop.
+    async def cancel(self, run_id: str, by: Caller | None = None) -> tuple[Run, bool]:
+        """The run, and whether it was under way when it was asked to stop; its message says `by` whom.
 
         One that waits is KILLED in the answer. One that trains may still be RUNNING in it, and is
         KILLED within the grace period, or ends as it would have if it was quicker. One that has

@@ -14,7 +14,15 @@ from trainyard.launcher.protocol import Launcher
 from trainyard.rundir.records import Outcome
 from trainyard.supervisor.attempt import attempt, save
 from trainyard.supervisor.blocking import Blocking
-from trainyard.supervisor.decision import Again, Close, HandBack, StopReason, decide, ended_by
+from trainyard.supervisor.decision import (
+    Again,
+    Close,
+    HandBack,
+    StopReason,
+    cancelled,
+    decide,
+    ended_by,
+)
 from trainyard.supervisor.ending import Ending
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.mlflow_status import MlflowStatus
@@ -116,7 +124,7 @@ class Slots:
         while True:
             decision = await self._attempted(live)
             if isinstance(decision, Close):
-                await self._ending.end(live, decision.outcome)
+                await self._ending.end(live, _signed(decision.outcome, live))
                 return
             live.again(decision)
             await self._remember(live)
@@ -145,6 +153,13 @@ class Slots:
             await self._blocking.run(live.folder.forget_outcome)
         except OSError:
             log.exception("a run's state cannot be written", run_id=live.run_id)
+
+
+def _signed(outcome: Outcome, live: LiveRun) -> Outcome:
+    """The outcome, which says who cancelled the run."""
+    if outcome.reason is not Reason.CANCELLED:
+        return outcome
+    return outcome.model_copy(update={"message": cancelled(live.cancelled_by)})
 
 
 def _broken_off(error: Exception) -> Outcome:

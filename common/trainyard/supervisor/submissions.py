@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from trainyard.contract import Run, RunRequest
+from trainyard.contract import Caller, Run, RunRequest
 from trainyard.errors import KeyReused, QueueFull
 from trainyard.rundir.records import State, Submission
 from trainyard.supervisor.admission import Admission, OrphanWatch
@@ -41,14 +41,16 @@ class Submissions:
         self._key_locks = KeyLocks()
         self._admitting = 0
 
-    async def submit(self, request: RunRequest, key: str | None) -> tuple[Run, bool]:
+    async def submit(
+        self, request: RunRequest, key: str | None, by: Caller | None = None
+    ) -> tuple[Run, bool]:
         """The run for the request, and whether it was newly accepted. Raises `RequestError`."""
         if key is None:
-            return await self._accept(request, None, attempt=1), True
+            return await self._accept(request, None, by, attempt=1), True
         async with self._key_locks.of(key):
             found = await self._with_key(key)
             if found is None:
-                return await self._accept(request, key, attempt=1), True
+                return await self._accept(request, key, by, attempt=1), True
             run, digest = found
             if digest != digest_of(request):
                 raise KeyReused(
@@ -57,7 +59,7 @@ class Submissions:
                 )
             if attaches(request.on_existing, run.status):
                 return run, False
-            return await self._accept(request, key, attempt=run.attempt + 1, earlier=run), True
+            return await self._accept(request, key, by, attempt=run.attempt + 1, earlier=run), True
 
     async def _with_key(self, key: str) -> tuple[Run, str] | None:
         """The newest run of the key, and the digest of its request."""
@@ -66,7 +68,13 @@ class Submissions:
         return await self._blocking.mlflow(lambda: self._tracking.ended_with_key(key_digest(key)))
 
     async def _accept(
-        self, request: RunRequest, key: str | None, *, attempt: int, earlier: Run | None = None
+        self,
+        request: RunRequest,
+        key: str | None,
+        by: Caller | None,
+        *,
+        attempt: int,
+        earlier: Run | None = None,
     ) -> Run:
         digest = digest_of(request)
         with self._a_place():
@@ -74,7 +82,7 @@ class Submissions:
             await self._admission.check(request)
             try:
                 submission = await self._admission.record(
-                    request, key, digest=digest, attempt=attempt
+                    request, key, digest=digest, attempt=attempt, by=by
                 )
             except BaseException:
                 self._orphans.look()

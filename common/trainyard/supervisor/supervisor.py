@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from trainyard.contract import (
+    Caller,
     ModelInfo,
     Promotion,
     Reason,
@@ -32,7 +33,7 @@ from trainyard.settings import Settings
 from trainyard.supervisor.admission import Admission, OrphanWatch
 from trainyard.supervisor.attempt import save
 from trainyard.supervisor.blocking import Blocking
-from trainyard.supervisor.decision import Close, HandBack, StopReason, ended_by
+from trainyard.supervisor.decision import Close, HandBack, StopReason, cancelled, ended_by
 from trainyard.supervisor.ending import Ending
 from trainyard.supervisor.from_settings import fork_launcher, job_of, peers_of, tracking_of
 from trainyard.supervisor.instance_lock import InstanceLock, instance_uids
@@ -180,12 +181,14 @@ class Supervisor:
 
     # Runs
 
-    async def submit(self, request: RunRequest, key: str | None) -> tuple[Run, bool]:
+    async def submit(
+        self, request: RunRequest, key: str | None, by: Caller | None = None
+    ) -> tuple[Run, bool]:
         """The run for the request, and whether it was newly accepted. Raises `RequestError`."""
         if self._stopping:
             raise Unavailable("the service is stopping")
         self._check_recovered()
-        return await self._submissions.submit(request, key)
+        return await self._submissions.submit(request, key, by)
 
     def _check_recovered(self) -> None:
         if not self._recovered:
@@ -193,7 +196,7 @@ class Supervisor:
             message = f"the service still asks MLflow at {uri} what earlier runs became"
             raise Unavailable(message)
 
-    async def cancel(self, run_id: str) -> tuple[Run, bool]:
+    async def cancel(self, run_id: str, by: Caller | None = None) -> tuple[Run, bool]:
         """The run, and whether it was under way when it was asked to stop."""
         live = self._known.get(run_id)
         if live is None:
@@ -203,9 +206,11 @@ class Supervisor:
         if live.may_train_its_best:
             await self._blocking.run(live.folder.end_of_search.touch)
             return live.run, True
+        live.cancelled_by = live.cancelled_by or by
         live.ask_to_stop(StopReason.CANCELLED)
         if self._slots.take_out(live):
-            await self._ending.end(live, ended_by(Reason.CANCELLED, "cancelled while it waited"))
+            waited = f"{cancelled(live.cancelled_by)} while it waited"
+            await self._ending.end(live, ended_by(Reason.CANCELLED, waited))
         return live.run, True
 
     async def get(self, run_id: str) -> Run:

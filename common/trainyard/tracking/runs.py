@@ -35,6 +35,7 @@ SUBMISSION = "trainyard.submission"
 KEY_DIGEST = "trainyard.key_digest"
 REQUEST_DIGEST = "trainyard.request_digest"
 KIND = "trainyard.kind"
+SUBMITTED_BY, TEAM = "trainyard.submitted_by", "trainyard.team"
 
 
 class Unended(NamedTuple):
@@ -258,6 +259,8 @@ class Tracking:
             registered=kept.registered,
             searched=kept.searched,
             warnings=kept.warnings,
+            submitted_by=tags.get(SUBMITTED_BY),
+            team=tags.get(TEAM),
             submitted_at=kept.submitted_at or _time(info.start_time),
             started_at=kept.started_at,
             ended_at=kept.ended_at or (_time(info.end_time) if info.end_time else None),

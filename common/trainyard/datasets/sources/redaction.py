@@ -9,6 +9,16 @@ from pathlib import PurePosixPath
 ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/+)(?P<rest>.*)", re.DOTALL)
 HOST = re.compile(r"(?:[^@]*@)?(?P<shown>(?:\[[0-9A-Fa-f:.]+\]|[^:@\[\]\s]+)(?::\d*)?)")
 
+GIVES_ACCESS = re.compile(
+    r"(?P<name>[?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid|signature|sig|token|access_token|api_key|password)=)[^&\s\"'<>]+",
+    re.IGNORECASE,
+)
+
+
+def without_access(text: str) -> str:
+    """Any text, with `…` in place of what gives access in the queries of the addresses in it."""
+    return GIVES_ACCESS.sub(r"\g<name>…", text)
+
 
 def redacted(uri: str) -> str:
     """`uri` for messages, logs and records; a path is returned as it is.
