@@ -227,3 +227,68 @@ def test_the_search_is_in_the_artifacts(shared_yard: Yard) -> None:
         "slices.png",
     }
     assert json.dumps(run["searched"])
+
+
+def test_the_best_of_an_earlier_search_is_tried_first(shared_yard: Yard) -> None:
+    experiment = "warm starts"
+    space: dict[str, Any] = {**SPACE, "subsample": {"low": 0.5, "high": 1.0}}
+    first_time = {
+        **searching(trials=3, warm_start={"best_of": "experiment"}),
+        "experiment": experiment,
+    }
+    earlier = finished(shared_yard, first_time)
+    assert any("no earlier search" in step["message"] for step in earlier["transitions"])
+
+    best = earlier["searched"]["best_params"]
+    for best_of in ("experiment", earlier["run_id"]):
+        again = searching(trials=1, space=space, warm_start={"best_of": best_of})
+        run = finished(shared_yard, {**again, "experiment": experiment})
+        (trial,) = nested(shared_yard, run)
+        assert {name: trial["params"][name] for name in best} == {
+            name: str(value) for name, value in best.items()
+        }
+        assert "subsample" in trial["params"]  # what the earlier search did not have is drawn
+    narrow = {**SPACE, "max_depth": [best["max_depth"] + 1]}
+    run = finished(
+        shared_yard,
+        {
+            **searching(trials=1, space=narrow, warm_start={"best_of": earlier["run_id"]}),
+            "experiment": experiment,
+        },
+    )
+    (trial,) = nested(shared_yard, run)
+    assert trial["params"]["learning_rate"] == str(best["learning_rate"])
+    assert trial["params"]["max_depth"] == str(best["max_depth"] + 1)
+
+
+def test_an_earlier_search_that_is_none_of_this_experiment_is_refused(shared_yard: Yard) -> None:
+    plain = finished(shared_yard, {**REQUEST, "search": None, "experiment": "no search"})
+    searched = finished(shared_yard, {**searching(trials=1), "experiment": "another"})
+    for best_of, said in (
+        (plain["run_id"], "has not searched"),
+        ("0" * 32, "no run that MLflow has"),
+        (searched["run_id"], "'another'"),
+        ("best", "experiment"),
+    ):
+        body = {**searching(warm_start={"best_of": best_of}), "experiment": "no search"}
+        answer = shared_yard.http.post("/train", json=body)
+        assert answer.status_code == 422, answer.text
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == "/search/warm_start/best_of", answer.text
+        assert said in error["detail"]
+
+
+def test_a_trial_is_measured_on_all_folds_and_pruned_between_them(shared_yard: Yard) -> None:
+    run = finished(shared_yard, searching(trials=12, sampler="random", cross_validation=3))
+    trials = nested(shared_yard, run)
+    completed = [each for each in trials if trial_end(each) == "completed"]
+    best = min(completed, key=lambda each: each["metrics"]["validation_log_loss"])
+    found = run["searched"]
+    assert best["metrics"]["validation_log_loss"] == pytest.approx(found["best_value"])
+    assert best["metrics"]["validation_log_loss_std"] == pytest.approx(found["best_std"])
+    assert found["best_std"] > 0
+    # The winner is trained as the request says, on the training rows alone.
+    assert run["metrics"]["validation_log_loss"] != pytest.approx(found["best_value"], rel=1e-6)
+    pruned = [trial_end(each) for each in trials if each["status"] == "KILLED"]
+    assert pruned
+    assert all(each.endswith(" of 90 rounds") for each in pruned)

@@ -3,15 +3,19 @@
 import time
 from collections.abc import Iterable
 
-from trainyard.contract import Direction, Reason, Search, Searched, TrainRequest
+from optuna.trial import FrozenTrial
+
+from trainyard.contract import BestOf, Direction, Reason, Search, Searched, TrainRequest
 from trainyard.errors import RunError
 from trainyard.launcher.messages import Job
 from trainyard.rundir.folder import RunFolder
 from trainyard.trainer import Data, Interrupted, Trainer
 from trainyard.worker.reporting import Progress
 from trainyard.worker.search import findings
+from trainyard.worker.search.first import first_of
+from trainyard.worker.search.folds import folds_of
 from trainyard.worker.search.forker import Forker
-from trainyard.worker.search.metric import direction_of, metric_of
+from trainyard.worker.search.metric import direction_of
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.record import TrialRecord, now
 from trainyard.worker.search.space import space_of, types_of
@@ -50,9 +54,9 @@ class _Searching:
         self._job, self._folder, self._trainer = job, folder, trainer
         self._request, self._search = request, asked
         self._progress, self._mirror = progress, mirror
-        self._metric = metric_of(asked, trainer.task)
+        self._metric = asked.metric_of(trainer.task)
         self._direction = direction_of(asked, trainer.task)
-        space = space_of(request, trainer)
+        self._space = space = space_of(request, trainer)
         self._study = Study(
             folder.search,
             asked,
@@ -87,7 +91,9 @@ class _Searching:
         self._mirror.flush(seconds)
 
     def _run_trials(self, data: Data) -> None:
-        search = self._search
+        search, split = self._search, self._request.split
+        count = search.cross_validation
+        folds = None if count is None else folds_of(data, split, count)
         trials = Trials(
             trainer=self._trainer,
             data=data,
@@ -97,6 +103,7 @@ class _Searching:
             threads=max(1, self._job.threads // search.parallel),
             folder=self._folder.search,
             halvings=self._job.halvings,
+            folds=folds,
         )
         forker = Forker(trials.run)
         try:
@@ -115,6 +122,8 @@ class _Searching:
 
     def _take_up(self) -> None:
         """What an earlier process left: trials that MLflow may not have, and the best so far."""
+        if not self._study.all_ended:
+            self._say_what_is_first()
         for each in self._study.all_ended:
             record = TrialRecord.read(self._folder.search, each.number)
             if record is None or record.end != each.user_attrs.get(END):
@@ -125,6 +134,22 @@ class _Searching:
                     number=each.number, params=params, end=end, began=at, ended=now()
                 ).write(self._folder.search)
             self._mirror.add(each.number)
+
+    def _say_what_is_first(self) -> None:
+        """Where it is not what the request names."""
+        start = self._search.warm_start
+        if not isinstance(start, BestOf):
+            return
+        first = first_of(self._search, self._space)
+        if first:
+            said = ", ".join(f"{name}={value}" for name, value in first[0].items())
+            self._progress.note(f"the best of run {start.found_by} is tried first: {said}")
+        elif start.found_by:
+            self._progress.note(f"of the best of run {start.found_by} nothing is in the space")
+        else:
+            self._progress.note(
+                "the experiment has no earlier search whose best could be tried first"
+            )
 
     def _over(self) -> bool:
         """Whether the search ends with what it has found."""
@@ -184,12 +209,19 @@ class _Searching:
             direction=Direction(self._direction),
             best_trial=-1 if best is None else best.number,
             best_value=0.0 if best is None or best.value is None else best.value,
+            best_std=self._std_of(best),
             best_params={} if best is None else best.user_attrs.get(PARAMS, {}),
             trials=len(ended),
             completed=ends.count("completed"),
             pruned=ends.count("pruned"),
             failed=ends.count("failed"),
         )
+
+    def _std_of(self, trial: FrozenTrial | None) -> float | None:
+        if trial is None or self._search.cross_validation is None:
+            return None
+        record = TrialRecord.read(self._folder.search, trial.number)
+        return record.metrics.get(f"{self._metric}_std") if record else None
 
 
 def _all_failed(ends: Iterable[object]) -> bool:
