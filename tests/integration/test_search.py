@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from servers import Yard, until
 
@@ -142,6 +143,21 @@ def test_a_killed_process_is_followed_by_one_that_goes_on_with_the_trials_there_
     lost = [each["params"] for each in trials if trial_end(each).startswith("lost")]
     assert len(lost) <= 1
     assert all(params in [each["params"] for each in counted] for params in lost), trials
+
+
+def test_a_killed_forker_is_followed_by_another_in_the_same_attempt(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(slow())["run_id"]
+    after_trials(shared_yard, run_id, 2)
+    (forker,) = psutil.Process(shared_yard.pid(run_id)).children()
+    trials_of_its = forker.children()
+    forker.kill()
+    psutil.wait_procs([forker, *trials_of_its], timeout=30)
+    assert not [each for each in trials_of_its if each.is_running()], "a trial outlived its forker"
+    run = shared_yard.ended(run_id)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 1), run
+    counted = [each for each in nested(shared_yard, run) if not trial_end(each).startswith("lost")]
+    assert run["searched"]["trials"] == len(counted) == 8
+    assert run["searched"]["failed"] == 0
 
 
 def test_a_service_that_stops_hands_the_search_to_the_next(shared_yard: Yard) -> None:

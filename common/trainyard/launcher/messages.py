@@ -252,6 +252,8 @@ class Progressed(Message):
     total: int
     unit: str
     eta_seconds: float | None = None
+    running: int | None = None
+    """Trials under way."""
     metrics: dict[str, float] = {}
 
 

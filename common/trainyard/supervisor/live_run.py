@@ -199,7 +199,7 @@ class LiveRun:
                 self._update(warnings=[each[:500] for each in event.warnings[:MOST_WARNINGS]])
             case Progressed():
                 progress = Progress(
-                    **event.model_dump(include={"done", "total", "unit", "eta_seconds"})
+                    **event.model_dump(include={"done", "total", "unit", "eta_seconds", "running"})
                 )
                 self._update(progress=progress, metrics={**self._run.metrics, **event.metrics})
 

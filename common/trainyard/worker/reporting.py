@@ -70,8 +70,15 @@ class Progress:
         if self.stopping and (save or not self._asks_when_to_save):
             raise Interrupted
 
-    def searched(
-        self, *, done: int, total: int, at: int, metrics: Mapping[str, float], eta_seconds: float
+    def searched(  # noqa: PLR0913 - what is told, each by name
+        self,
+        *,
+        done: int,
+        total: int,
+        running: int,
+        at: int,
+        metrics: Mapping[str, float],
+        eta_seconds: float | None,
     ) -> None:
         """So many trials have ended, the last one `at` these milliseconds since 1970; `metrics` are the best so far.
 
@@ -89,7 +96,8 @@ class Progress:
                 done=done,
                 total=total,
                 unit="trials",
-                eta_seconds=round(eta_seconds, 1),
+                eta_seconds=None if eta_seconds is None else round(eta_seconds, 1),
+                running=running,
                 metrics=dict(metrics),
             )
         )

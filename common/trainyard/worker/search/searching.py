@@ -5,7 +5,15 @@ from collections.abc import Iterable
 
 from optuna.trial import FrozenTrial
 
-from trainyard.contract import BestOf, Direction, Reason, Search, Searched, TrainRequest
+from trainyard.contract import (
+    BestOf,
+    Direction,
+    Reason,
+    SamplerName,
+    Search,
+    Searched,
+    TrainRequest,
+)
 from trainyard.errors import RunError
 from trainyard.launcher.messages import Job
 from trainyard.rundir.folder import RunFolder
@@ -14,7 +22,7 @@ from trainyard.worker.reporting import Progress
 from trainyard.worker.search import findings
 from trainyard.worker.search.first import first_of
 from trainyard.worker.search.folds import folds_of
-from trainyard.worker.search.forker import Forker
+from trainyard.worker.search.forker import Forker, ForkerGone
 from trainyard.worker.search.metric import direction_of
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.record import TrialRecord, now
@@ -23,6 +31,8 @@ from trainyard.worker.search.study import END, PARAMS, Study
 from trainyard.worker.search.trial import Trials
 from trainyard.worker.search.trials import TrialsUnderWay
 
+MOST_FORKERS = 5
+"""Who kills the process that forks trials so often means the search, or it is out of memory."""
 FIRST_FAILURES = 10
 """When so many trials have failed and no other has ended, the search fails."""
 LEAVING_SECONDS = 2.0
@@ -75,11 +85,10 @@ class _Searching:
         try:
             if not self._over() and len(self._study.ended) < self._search.trials:
                 self._run_trials(data)
+            self._judge()
         except Interrupted:
             self._give_up(LEAVING_SECONDS)
             raise
-        try:
-            self._judge()
         except RunError:
             self._give_up(self._job.patience_seconds)
             raise
@@ -105,6 +114,21 @@ class _Searching:
             halvings=self._job.halvings,
             folds=folds,
         )
+        # The Gaussian-process sampler has started torch's pool in this process by then: what is forked now would inherit it.
+        forkers = 1 if search.sampler is SamplerName.GP else MOST_FORKERS
+        self._tell(now())
+        for number in range(1, forkers + 1):
+            try:
+                self._run_forked(trials)
+            except ForkerGone as error:
+                if number == forkers:
+                    raise RunError(error.detail) from error
+                self._progress.note("the process that forks trials was ended; another goes on")
+            else:
+                return
+
+    def _run_forked(self, trials: Trials) -> None:
+        """As long as one forker lives. Raises `ForkerGone`."""
         forker = Forker(trials.run)
         try:
             TrialsUnderWay(
@@ -113,8 +137,8 @@ class _Searching:
                 metric=self._metric,
                 direction=self._direction,
                 folder=self._folder.search,
-                parallel=search.parallel,
-                wanted=search.trials,
+                parallel=self._search.parallel,
+                wanted=self._search.trials,
                 ended=self._one_ended,
             ).run(is_over=self._over, is_stopping=lambda: self._progress.stopping)
         finally:
@@ -166,15 +190,23 @@ class _Searching:
 
     def _one_ended(self, record: TrialRecord) -> None:
         self._mirror.add(record.number)
-        seconds = time.monotonic() - self._began
-        self._study.searched_for(self._seconds_before + seconds)
-        done = len(self._study.ended)
-        left = max(0, self._search.trials - done)
-        eta = seconds / max(1, done - self._ended_before) * left
+        self._study.searched_for(self._seconds_before + time.monotonic() - self._began)
+        self._tell(record.ended)
+
+    def _tell(self, at: int) -> None:
+        """How far the search is."""
+        done, wanted = len(self._study.ended), self._search.trials
+        left, tried = max(0, wanted - done), done - self._ended_before
         best = self._study.best
-        metrics = {} if best is None or best.value is None else {f"best_{self._metric}": best.value}
         self._progress.searched(
-            done=done, total=self._search.trials, at=record.ended, metrics=metrics, eta_seconds=eta
+            done=done,
+            total=wanted,
+            running=min(self._search.parallel, left),
+            at=at,
+            metrics={}
+            if best is None or best.value is None
+            else {f"best_{self._metric}": best.value},
+            eta_seconds=(time.monotonic() - self._began) / tried * left if tried > 0 else None,
         )
 
     def _judge(self) -> None:

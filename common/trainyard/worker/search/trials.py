@@ -15,7 +15,7 @@ from optuna.trial import Trial
 from trainyard.contract import Direction
 from trainyard.rundir.metric_journal import Measured
 from trainyard.trainer import Interrupted
-from trainyard.worker.search.forker import Forker
+from trainyard.worker.search.forker import Forker, ForkerGone
 from trainyard.worker.search.metric import comparable, pruned_by
 from trainyard.worker.search.record import TrialRecord, now
 from trainyard.worker.search.study import Study
@@ -59,13 +59,20 @@ class TrialsUnderWay:
         self._running: dict[int, _Running] = {}
 
     def run(self, *, is_over: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
-        """Run them. `is_over` ends the search with what it found; when `is_stopping` this raises `Interrupted`."""
+        """Run them. `is_over` ends the search with what it found; when `is_stopping` this raises `Interrupted`.
+
+        Raises `ForkerGone`: the trials under way were ended with the forker, and will be tried again.
+        """
         with _woken_by_signals() as wake:
-            while not is_stopping() and not is_over():
-                self._start()
-                if not self._running:
-                    return
-                self._hear(wake)
+            try:
+                while not is_stopping() and not is_over():
+                    self._start()
+                    if not self._running:
+                        return
+                    self._hear(wake)
+            except ForkerGone:
+                self._stop(interrupted=True)
+                raise
             interrupted = is_stopping()
             self._stop(interrupted=interrupted)
         if interrupted:
@@ -78,8 +85,12 @@ class TrialsUnderWay:
             and not self._study.exhausted
         ):
             trial, params = self._study.ask()
-            connection = self._forker.start(trial.number, params)
             record = TrialRecord(number=trial.number, params=params, began=now())
+            try:
+                connection = self._forker.start(trial.number, params)
+            except ForkerGone:
+                self._end(trial, record, interrupted=True)
+                raise
             self._running[trial.number] = _Running(trial, connection, record)
 
     def _hear(self, wake: int) -> None:
@@ -158,15 +169,17 @@ class TrialsUnderWay:
         for number, running in self._running.items():
             self._forker.kill(number)
             running.connection.close()
-            record = running.record
-            record.end, record.ended = ("lost" if interrupted else "stopped"), now()
-            record.write(self._folder)
-            if interrupted:
-                self._study.lost(running.trial)
-            else:
-                self._study.stopped(running.trial)
-            self._ended(record)
+            self._end(running.trial, running.record, interrupted=interrupted)
         self._running.clear()
+
+    def _end(self, trial: Trial, record: TrialRecord, *, interrupted: bool) -> None:
+        record.end, record.ended = ("lost" if interrupted else "stopped"), now()
+        record.write(self._folder)
+        if interrupted:
+            self._study.lost(trial)
+        else:
+            self._study.stopped(trial)
+        self._ended(record)
 
 
 def _why(found: dict[str, Any], metrics: dict[str, float], metric: str, code: int) -> str:
