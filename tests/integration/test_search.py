@@ -253,7 +253,7 @@ def test_the_best_of_an_earlier_search_is_tried_first(shared_yard: Yard) -> None
         "experiment": experiment,
     }
     earlier = finished(shared_yard, first_time)
-    assert any("no earlier search" in step["message"] for step in earlier["transitions"])
+    assert any("no earlier search" in (step["message"] or "") for step in earlier["transitions"])
 
     best = earlier["searched"]["best_params"]
     for best_of in ("experiment", earlier["run_id"]):
