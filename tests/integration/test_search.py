@@ -308,3 +308,26 @@ def test_a_trial_is_measured_on_all_folds_and_pruned_between_them(shared_yard: Y
     pruned = [trial_end(each) for each in trials if each["status"] == "KILLED"]
     assert pruned
     assert all(each.endswith(" of 90 rounds") for each in pruned)
+
+
+@pytest.mark.parametrize(
+    "yard", [{"TRAINYARD_SLOTS": "2", "TRAINYARD_THREADS": "2"}], indirect=True
+)
+def test_a_search_borrows_the_slots_that_nobody_needs_and_gives_them_back(yard: Yard) -> None:
+    search_id = yard.submit(slow(trials=500, parallel=4))["run_id"]
+
+    def running() -> Any:
+        run = yard.get(search_id)
+        assert not run["ended_at"], run
+        return (run["progress"] or {}).get("running")
+
+    until(lambda: running() == 2, "a trial in each of both slots, with one thread")
+    held = yard.submit({"model": "ticking", "data": {"source": "builtin", "name": "iris"}})
+    until(lambda: yard.get(held["run_id"])["status"] == "RUNNING", "the slot of another run")
+    until(lambda: running() == 1, "a search in its own slot alone")
+    done = yard.get(search_id)["progress"]["done"]
+    until(lambda: yard.get(search_id)["progress"]["done"] >= done + 3, "trials in its own slot")
+    assert running() == 1
+    yard.cancel(held["run_id"])
+    until(lambda: running() == 2, "the slot that is free again")
+    yard.cancel(search_id)

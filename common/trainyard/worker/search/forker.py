@@ -20,7 +20,7 @@ from pydantic_core import to_json
 
 from trainyard.errors import TrainyardError
 
-Run = Callable[[int, Mapping[str, Any], socket.socket], NoReturn]
+Run = Callable[[int, Mapping[str, Any], int, socket.socket], NoReturn]
 LONGEST_ORDER_BYTES = 1 << 17
 PR_SET_PDEATHSIG = 1
 """Of prctl(2): the signal that a process gets when its parent ends."""
@@ -41,7 +41,7 @@ class Forker:
     """The run's process's hold on it."""
 
     def __init__(self, run: Run) -> None:
-        """Fork it. `run` is what a trial does with its number, its params and its connection."""
+        """Fork it. `run` is what a trial does with its number, params, threads and connection."""
         self._connection, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._pid = os.fork()
@@ -58,11 +58,11 @@ class Forker:
         """What to wait for."""
         return self._connection.fileno()
 
-    def start(self, number: int, params: Mapping[str, Any]) -> socket.socket:
+    def start(self, number: int, params: Mapping[str, Any], threads: int) -> socket.socket:
         """Fork a trial; its connection. Raises `ForkerGone`."""
         ours, its = socket.socketpair()
         with its:
-            order = to_json({"number": number, "params": params})
+            order = to_json({"number": number, "params": params, "threads": threads})
             try:
                 socket.send_fds(self._connection, [order], [its.fileno()])
             except OSError as error:
@@ -146,7 +146,7 @@ class _Forking:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 self._connection.close()
-                self._run(order["number"], order["params"], connection)
+                self._run(order["number"], order["params"], order["threads"], connection)
             finally:
                 os._exit(1)
         connection.close()

@@ -15,7 +15,7 @@ from trainyard.contract import (
     TrainRequest,
 )
 from trainyard.errors import RunError
-from trainyard.launcher.messages import Job
+from trainyard.launcher.messages import Job, Progressed
 from trainyard.rundir.folder import RunFolder
 from trainyard.trainer import Data, Interrupted, Trainer
 from trainyard.worker.reporting import Progress
@@ -75,6 +75,7 @@ class _Searching:
             direction=self._direction,
             seed=request.seed,
         )
+        self._under_way: TrialsUnderWay | None = None
         self._began = time.monotonic()
         self._ended_before = len(self._study.ended)
         self._seconds_before = self._study.seconds
@@ -109,14 +110,12 @@ class _Searching:
             params=self._request.params,
             metric=self._metric,
             seed=self._request.seed,
-            threads=max(1, self._job.threads // search.parallel),
             folder=self._folder.search,
             halvings=self._job.halvings,
             folds=folds,
         )
         # The Gaussian-process sampler has started torch's pool in this process by then: what is forked now would inherit it.
         forkers = 1 if search.sampler is SamplerName.GP else MOST_FORKERS
-        self._tell(now())
         for number in range(1, forkers + 1):
             try:
                 self._run_forked(trials)
@@ -131,7 +130,7 @@ class _Searching:
         """As long as one forker lives. Raises `ForkerGone`."""
         forker = Forker(trials.run)
         try:
-            TrialsUnderWay(
+            self._under_way = TrialsUnderWay(
                 self._study,
                 forker,
                 metric=self._metric,
@@ -139,8 +138,12 @@ class _Searching:
                 folder=self._folder.search,
                 parallel=self._search.parallel,
                 wanted=self._search.trials,
+                threads=self._job.threads,
+                slots=lambda: 1 + self._folder.lent,
+                changed=self._tell,
                 ended=self._one_ended,
-            ).run(is_over=self._over, is_stopping=lambda: self._progress.stopping)
+            )
+            self._under_way.run(is_over=self._over, is_stopping=lambda: self._progress.stopping)
         finally:
             forker.close()
 
@@ -193,20 +196,28 @@ class _Searching:
         self._study.searched_for(self._seconds_before + time.monotonic() - self._began)
         self._tell(record.ended)
 
-    def _tell(self, at: int) -> None:
-        """How far the search is."""
+    def _tell(self, at: int | None = None) -> None:
+        """How far the search is. `at`: when a trial ended, in milliseconds since 1970; None where one began."""
         done, wanted = len(self._study.ended), self._search.trials
         left, tried = max(0, wanted - done), done - self._ended_before
-        best = self._study.best
+        best, under_way = self._study.best if at else None, self._under_way
         self._progress.searched(
-            done=done,
-            total=wanted,
-            running=min(self._search.parallel, left),
-            at=at,
-            metrics={}
-            if best is None or best.value is None
-            else {f"best_{self._metric}": best.value},
-            eta_seconds=(time.monotonic() - self._began) / tried * left if tried > 0 else None,
+            Progressed(
+                sequence=0,
+                done=done,
+                total=wanted,
+                unit="trials",
+                running=under_way.running if under_way else 0,
+                slots_wanted=max(0, min(self._search.parallel, left) - 1),
+                slots_used=max(0, under_way.slots_used - 1) if under_way else 0,
+                metrics={}
+                if best is None or best.value is None
+                else {f"best_{self._metric}": best.value},
+                eta_seconds=round((time.monotonic() - self._began) / tried * left, 1)
+                if tried > 0
+                else None,
+            ),
+            at or now(),
         )
 
     def _judge(self) -> None:

@@ -4,6 +4,7 @@ It speaks to the search in lines of JSON over its own connection. After some of 
 says whether to go on. It knows nothing of MLflow, of Optuna, or of the test rows.
 """
 
+import dataclasses
 import json
 import math
 import os
@@ -55,19 +56,23 @@ class Trials:
     """The request's, which no trial changes."""
     metric: str
     seed: int
-    threads: int
     folder: Path
     """For the checkpoints of trials."""
+    threads: int = 1
+    """Each trial is told its own."""
     halvings: int = 0
     folds: Folds | None = None
 
-    def run(self, number: int, params: Mapping[str, Any], connection: socket.socket) -> NoReturn:
+    def run(
+        self, number: int, params: Mapping[str, Any], threads: int, connection: socket.socket
+    ) -> NoReturn:
         """Be one trial, and end the process."""
         try:
             _settle()
             answers = _Answers(connection, folds=len(self.folds) if self.folds else 1)
             try:
-                answers.tell(self._trained(number, params, answers))
+                mine = dataclasses.replace(self, threads=threads)
+                answers.tell(mine._trained(number, params, answers))  # noqa: SLF001 - one of its own kind
             except Pruned:
                 pass
             except BaseException as error:  # noqa: BLE001 - whatever a trial raises is how it ended
@@ -227,8 +232,6 @@ def _settle() -> None:
 
 def _without_test(data: Data) -> Data:
     """The data as trials see it: there are no test rows in it."""
-    import dataclasses
-
     nothing = Part(
         data.test.x[:0], data.test.y[:0], None if data.test.weight is None else data.test.weight[:0]
     )
