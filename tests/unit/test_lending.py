@@ -1,8 +1,14 @@
-"""Slots that searches borrow, and give back."""
+"""Slots that searches borrow, and give back, and the trials that run in them."""
 
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trainyard.contract import Direction
 from trainyard.supervisor.lending import Lending
+from trainyard.worker.search.trials import TrialsUnderWay
 
 
 def test_what_is_free_is_lent_evenly_and_never_more_than_is_wanted() -> None:
@@ -69,3 +75,37 @@ def test_no_slot_is_lent_twice_and_who_waits_gets_what_there_is(
         come_back = slots - lending.out - free
         on_their_way = lending.out - lent
         assert not waiting or lent == 0 or come_back + on_their_way >= waiting
+
+
+@pytest.mark.parametrize(
+    ("slots", "threads", "parallel", "running", "next_has"),
+    [
+        (1, 4, 4, [], 1),
+        (1, 4, 4, [1, 1, 1], 1),
+        (1, 4, 4, [1, 1, 1, 1], 0),
+        (1, 4, 1, [], 4),
+        (1, 1, 4, [1], 0),
+        (2, 1, 4, [1], 1),
+        (2, 2, 2, [1], 2),
+        (1, 2, 2, [2], 0),  # a trial that was begun when there were two slots has both threads
+    ],
+)
+def test_a_trial_is_begun_where_its_share_of_the_threads_is_free(
+    slots: int, threads: int, parallel: int, running: list[int], next_has: int, tmp_path: Path
+) -> None:
+    under_way = TrialsUnderWay(
+        MagicMock(),
+        MagicMock(),
+        metric="validation_log_loss",
+        direction=Direction.MINIMIZE,
+        folder=tmp_path,
+        parallel=parallel,
+        wanted=50,
+        threads=threads,
+        slots=lambda: slots,
+        changed=lambda: None,
+        ended=lambda _: None,
+    )
+    under_way._running = {number: MagicMock(threads=has) for number, has in enumerate(running)}
+    assert under_way._threads_of_the_next() == next_has
+    assert under_way.slots_used == -(-sum(running) // threads)

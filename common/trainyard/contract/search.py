@@ -135,7 +135,10 @@ class Search(Wire):
     )
     trials: int = Field(50, ge=1, le=MOST_TRIALS, description="How many trainings")
     parallel: int = Field(
-        1, ge=1, le=64, description="How many at once, in the run's slot and in those that nobody needs"
+        1,
+        ge=1,
+        le=64,
+        description="How many at once, in the run's slot and in those that nobody needs",
     )
     timeout_seconds: int | None = Field(
         None, ge=1, le=7 * 24 * 3600, description="No longer than this; the best so far wins"
