@@ -91,14 +91,14 @@ def test_no_slot_is_lent_twice_and_who_waits_gets_what_there_is(
     ],
 )
 def test_a_trial_is_begun_where_its_share_of_the_threads_is_free(
-    slots: int, threads: int, parallel: int, running: list[int], next_has: int, tmp_path: Path
+    slots: int, threads: int, parallel: int, running: list[int], next_has: int
 ) -> None:
     under_way = TrialsUnderWay(
         MagicMock(),
         MagicMock(),
         metric="validation_log_loss",
         direction=Direction.MINIMIZE,
-        folder=tmp_path,
+        folder=Path(),
         parallel=parallel,
         wanted=50,
         threads=threads,
