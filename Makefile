@@ -112,10 +112,15 @@ bench: $(READY) ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
 	@.venvs/dev/bin/python bench/scoring.py
 	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
+	@.venvs/dev/bin/python bench/search.py
 
 .PHONY: bench-kills
 bench-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## a thousand runs while processes are killed at random, counted; 15 minutes (KILLS_RUNS=50 for a quick look)
 	@.venvs/dev/bin/python bench/kills.py
+
+.PHONY: bench-search-kills
+bench-search-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## searches while their processes are killed at random, counted; 4 minutes
+	@.venvs/dev/bin/python bench/search_kills.py
 
 .PHONY: bench-isolation
 bench-isolation: .venvs/dev/.ready ## measure the images beside one that holds every framework (needs Docker and 15 GB)

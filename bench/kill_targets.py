@@ -1,6 +1,7 @@
 """A service and its MLflow, and the four kinds of process among them that `make bench-kills` kills."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -73,12 +74,15 @@ class Targets:
             "fork server": self._fork_servers,
             "service": self._service,
             "mlflow": self._whole_mlflow,
+            "search": lambda: self._below_fork_servers(1),
+            "forker": lambda: self._below_fork_servers(2),
+            "trial": lambda: self._below_fork_servers(3),
         }
 
-    def kill_one(self) -> None:
-        """Kill a process of a random kind, the whole of MLflow where it is that, and start again what is then dead."""
+    def kill_one(self, kind: str | None = None) -> None:
+        """Kill a process of this or of a random kind, the whole of MLflow where it is that, and start again what is then dead."""
         self.revive()
-        kind = self._chance.choices([*WEIGHTS], [*WEIGHTS.values()])[0]
+        kind = kind or self._chance.choices([*WEIGHTS], [*WEIGHTS.values()])[0]
         with suppress(psutil.NoSuchProcess):
             found = self._kinds[kind]()
             chosen = found if kind == "mlflow" else self._chance.sample(found, min(1, len(found)))
@@ -88,6 +92,14 @@ class Targets:
             self.killed[kind] += bool(chosen)
         self.mlflow.revive()
         self.service.revive()
+
+    def mlflow_away(self, seconds: float) -> None:
+        """Kill the whole of MLflow, and start it again when it was away so long."""
+        for process in self._whole_mlflow():
+            process.kill()
+        time.sleep(seconds)
+        self.mlflow.revive()
+        self.mlflow.wait_until_ready()
 
     def kill_the_service(self) -> None:
         """Once, and start it again; this one is not counted."""
@@ -109,6 +121,13 @@ class Targets:
 
     def _fork_servers(self) -> list[psutil.Process]:
         return self._service()[0].children()
+
+    def _below_fork_servers(self, depth: int) -> list[psutil.Process]:
+        """Of a search: its process, the one that forks its trials, or a trial, at depth 1, 2 and 3."""
+        found = self._fork_servers()
+        for _ in range(depth):
+            found = [child for each in found for child in each.children()]
+        return found
 
     def _runs(self) -> list[psutil.Process]:
         """What the fork server started."""

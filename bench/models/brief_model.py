@@ -1,4 +1,4 @@
-"""A model that is trained within a second, so that a thousand runs fit into minutes; it predicts the majority."""
+"""Models that are trained within a second, so that a thousand runs fit into minutes; they predict the majority."""
 
 import threading
 from functools import partial
@@ -83,4 +83,33 @@ class Brief:
         return FittedBrief(DummyClassifier(strategy="prior").fit(data.frame, data.train.y))
 
 
+class InstantParams(Params):
+    """One number that changes nothing."""
+
+    number: int = Field(1, ge=1, le=1_000_000)
+
+
+class Instant:
+    """Reports once."""
+
+    name = "instant"
+    task = Task.CLASSIFICATION
+    data = ("table",)
+    framework = "scikit-learn"
+    description = "Predicts the majority at once"
+    params = InstantParams
+    example: dict[str, Any] = {"model": "instant", "data": {"source": "builtin", "name": "iris"}}  # noqa: RUF012 - as the protocol has it
+    search_space: dict[str, Any] = {"number": {"low": 1, "high": 1_000_000}}  # noqa: RUF012 - likewise
+
+    def autolog(self) -> None:
+        """Nothing to log."""
+
+    def train(self, params: InstantParams, data: Data, training: Training) -> Fitted:
+        """Report, and be done."""
+        metrics = {"train_log_loss": 1 / params.number}
+        training.report(done=1, total=1, unit="rounds", metrics=metrics)
+        return FittedBrief(DummyClassifier(strategy="prior").fit(data.frame, data.train.y))
+
+
 brief = Brief()
+instant = Instant()

@@ -78,6 +78,9 @@ class Data:
     in the training rows. `trainyard.raw_columns.date_features` makes numbers of them."""
     warnings: tuple[str, ...] = ()
     """Sentences about the data that a person should read."""
+    keys: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """What the rows of each part were divided by, one value a row: a number that grows with the time, or one a group.
+    Empty where it was chance."""
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from servers import Yard, until
 
@@ -144,6 +145,21 @@ def test_a_killed_process_is_followed_by_one_that_goes_on_with_the_trials_there_
     assert all(params in [each["params"] for each in counted] for params in lost), trials
 
 
+def test_a_killed_forker_is_followed_by_another_in_the_same_attempt(shared_yard: Yard) -> None:
+    run_id = shared_yard.submit(slow())["run_id"]
+    after_trials(shared_yard, run_id, 2)
+    (forker,) = psutil.Process(shared_yard.pid(run_id)).children()
+    trials_of_its = forker.children()
+    forker.kill()
+    psutil.wait_procs([forker, *trials_of_its], timeout=30)
+    assert not [each for each in trials_of_its if each.is_running()], "a trial outlived its forker"
+    run = shared_yard.ended(run_id)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 1), run
+    counted = [each for each in nested(shared_yard, run) if not trial_end(each).startswith("lost")]
+    assert run["searched"]["trials"] == len(counted) == 8
+    assert run["searched"]["failed"] == 0
+
+
 def test_a_service_that_stops_hands_the_search_to_the_next(shared_yard: Yard) -> None:
     run_id = shared_yard.submit(slow())["run_id"]
     after_trials(shared_yard, run_id, 2)
@@ -227,3 +243,91 @@ def test_the_search_is_in_the_artifacts(shared_yard: Yard) -> None:
         "slices.png",
     }
     assert json.dumps(run["searched"])
+
+
+def test_the_best_of_an_earlier_search_is_tried_first(shared_yard: Yard) -> None:
+    experiment = "warm starts"
+    space: dict[str, Any] = {**SPACE, "subsample": {"low": 0.5, "high": 1.0}}
+    first_time = {
+        **searching(trials=3, warm_start={"best_of": "experiment"}),
+        "experiment": experiment,
+    }
+    earlier = finished(shared_yard, first_time)
+    assert any("no earlier search" in (step["message"] or "") for step in earlier["transitions"])
+
+    best = earlier["searched"]["best_params"]
+    for best_of in ("experiment", earlier["run_id"]):
+        again = searching(trials=1, space=space, warm_start={"best_of": best_of})
+        run = finished(shared_yard, {**again, "experiment": experiment})
+        (trial,) = nested(shared_yard, run)
+        assert {name: trial["params"][name] for name in best} == {
+            name: str(value) for name, value in best.items()
+        }
+        assert "subsample" in trial["params"]  # what the earlier search did not have is drawn
+    narrow = {**SPACE, "max_depth": [best["max_depth"] + 1]}
+    run = finished(
+        shared_yard,
+        {
+            **searching(trials=1, space=narrow, warm_start={"best_of": earlier["run_id"]}),
+            "experiment": experiment,
+        },
+    )
+    (trial,) = nested(shared_yard, run)
+    assert trial["params"]["learning_rate"] == str(best["learning_rate"])
+    assert trial["params"]["max_depth"] == str(best["max_depth"] + 1)
+
+
+def test_an_earlier_search_that_is_none_of_this_experiment_is_refused(shared_yard: Yard) -> None:
+    plain = finished(shared_yard, {**REQUEST, "search": None, "experiment": "no search"})
+    searched = finished(shared_yard, {**searching(trials=1), "experiment": "another"})
+    for best_of, said in (
+        (plain["run_id"], "has not searched"),
+        ("0" * 32, "no run that MLflow has"),
+        (searched["run_id"], "'another'"),
+        ("best", "experiment"),
+    ):
+        body = {**searching(warm_start={"best_of": best_of}), "experiment": "no search"}
+        answer = shared_yard.http.post("/train", json=body)
+        assert answer.status_code == 422, answer.text
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == "/search/warm_start/best_of", answer.text
+        assert said in error["detail"]
+
+
+def test_a_trial_is_measured_on_all_folds_and_pruned_between_them(shared_yard: Yard) -> None:
+    run = finished(shared_yard, searching(trials=12, sampler="random", cross_validation=3))
+    trials = nested(shared_yard, run)
+    completed = [each for each in trials if trial_end(each) == "completed"]
+    best = min(completed, key=lambda each: each["metrics"]["validation_log_loss"])
+    found = run["searched"]
+    assert best["metrics"]["validation_log_loss"] == pytest.approx(found["best_value"])
+    assert best["metrics"]["validation_log_loss_std"] == pytest.approx(found["best_std"])
+    assert found["best_std"] > 0
+    # The winner is trained as the request says, on the training rows alone.
+    assert run["metrics"]["validation_log_loss"] != pytest.approx(found["best_value"], rel=1e-6)
+    pruned = [trial_end(each) for each in trials if each["status"] == "KILLED"]
+    assert pruned
+    assert all(each.endswith(" of 90 rounds") for each in pruned)
+
+
+@pytest.mark.parametrize(
+    "yard", [{"TRAINYARD_SLOTS": "2", "TRAINYARD_THREADS": "2"}], indirect=True
+)
+def test_a_search_borrows_the_slots_that_nobody_needs_and_gives_them_back(yard: Yard) -> None:
+    search_id = yard.submit(slow(trials=500, parallel=4))["run_id"]
+
+    def running() -> Any:
+        run = yard.get(search_id)
+        assert not run["ended_at"], run
+        return (run["progress"] or {}).get("running")
+
+    until(lambda: running() == 2, "a trial in each of both slots, with one thread")
+    held = yard.submit({"model": "ticking", "data": {"source": "builtin", "name": "iris"}})
+    until(lambda: yard.get(held["run_id"])["status"] == "RUNNING", "the slot of another run")
+    until(lambda: running() == 1, "a search in its own slot alone")
+    done = yard.get(search_id)["progress"]["done"]
+    until(lambda: yard.get(search_id)["progress"]["done"] >= done + 3, "trials in its own slot")
+    assert running() == 1
+    yard.cancel(held["run_id"])
+    until(lambda: running() == 2, "the slot that is free again")
+    yard.cancel(search_id)

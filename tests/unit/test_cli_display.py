@@ -6,11 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
-from trainyard.cli.display import show_datasets, show_model, show_models, show_page, show_run
+from trainyard.cli.display import (
+    LiveRunView,
+    show_datasets,
+    show_model,
+    show_models,
+    show_page,
+    show_run,
+)
 from trainyard.contract import (
     DatasetInfo,
     Links,
     ModelInfo,
+    Phase,
+    Progress,
     Reason,
     Registered,
     Run,
@@ -110,3 +119,50 @@ def test_a_name_that_is_longer_than_the_line_goes_on_in_the_next():
 def test_what_fits_is_a_table():
     small = DATA.model_copy(update={"name": "bank.csv"})
     assert shown(show_datasets, [small])[:5] == ["source", "name", "task", "bytes", "file"]
+
+
+def searching(done, best=None):
+    """A run that has tried so many of fifty trials."""
+    changes = {
+        "status": RunStatus.RUNNING,
+        "phase": Phase.SEARCHING,
+        "metrics": {} if best is None else {"best_validation_log_loss": best},
+        "progress": Progress(done=done, total=50, unit="trials", eta_seconds=90.0, running=4),
+    }
+    return RUN.model_copy(update=changes)
+
+
+SEEN = [searching(0), searching(1, 0.5), searching(2, 0.5), searching(7, 0.25), searching(8, 0.25)]
+
+
+def test_a_search_in_a_terminal_is_a_table_of_its_best_values_with_what_runs_and_is_left():
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, color_system=None, markup=False)
+    with LiveRunView(console) as view:
+        for run in SEEN:
+            view.show(run)
+        out.truncate(0)
+        view._bar.refresh()
+        table = out.getvalue()
+        view.show(searching(50, 0.25).model_copy(update={"phase": Phase.TRAINING}))
+        out.truncate(0)
+        view._bar.refresh()
+        assert "best so far" not in out.getvalue()
+    rows = [" ".join(line.split()) for line in table.splitlines()]
+    assert [row for row in rows if "validation_log_loss" in row] == [
+        "1 validation_log_loss 0.5",
+        "7 validation_log_loss 0.25",
+    ]
+    assert "8/50 4 running 90 s left" in rows
+
+
+def test_a_search_elsewhere_is_a_line_for_each_best_value():
+    out = io.StringIO()
+    with LiveRunView(Console(file=out, width=200, markup=False)) as view:
+        for run in SEEN:
+            view.show(run)
+    assert [line for line in out.getvalue().splitlines() if line] == [
+        f"{RUN.run_id} searching",
+        f"{RUN.run_id} validation_log_loss 0.5 after 1/50 trials",
+        f"{RUN.run_id} validation_log_loss 0.25 after 7/50 trials",
+    ]

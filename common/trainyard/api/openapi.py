@@ -40,6 +40,44 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "split": {"stratify": False},
         "experiment": "diabetes",
     },
+    "search_the_params": {
+        "model": "xgboost_classifier",
+        "data": {"source": "builtin", "name": "breast_cancer"},
+        "experiment": "breast-cancer",
+        "search": {"trials": 50},
+        "register": {"name": "breast-cancer", "promote": {"metric": "test_roc_auc"}},
+    },
+    "search_as_asked": {
+        "model": "lightgbm_regressor",
+        "params": {"n_estimators": 300, "early_stopping_rounds": 20},
+        "data": {"source": "builtin", "name": "diabetes"},
+        "split": {"stratify": False},
+        "experiment": "diabetes",
+        "search": {
+            "space": {
+                "num_leaves": {"low": 4, "high": 64, "log": True},
+                "learning_rate": {"low": 0.01, "high": 0.3, "log": True},
+            },
+            "metric": "validation_r2",
+            "trials": 40,
+            "warm_start": {"best_of": "experiment"},
+            "cross_validation": 5,
+        },
+    },
+    "search_a_network": {
+        "model": "mlp",
+        "params": {"epochs": 10},
+        "data": {"source": "builtin", "name": "digits"},
+        "experiment": "digits",
+        "search": {
+            "space": {
+                "hidden_units": [[64], [128], [128, 64]],
+                "learning_rate": {"low": 0.0001, "high": 0.01, "log": True},
+            },
+            "trials": 20,
+            "pruner": "hyperband",
+        },
+    },
     "train_on_a_file": {
         "model": "xgboost_classifier",
         "data": {"source": "file", "uri": "bank_marketing.csv", "target": "y"},

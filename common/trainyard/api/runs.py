@@ -11,7 +11,7 @@ from trainyard.api.body import read_promotion, read_score_request, read_train_re
 from trainyard.api.dependencies import Context, RunId, TheCaller, TheContext, TheSupervisor
 from trainyard.api.prefer import LONGEST_WAIT_SECONDS, preferred_wait
 from trainyard.api.problems import Responses, documented
-from trainyard.api.roles import caller_of, check_register
+from trainyard.api.roles import caller_of, check_register, signed
 from trainyard.contract import (
     ModelAsked,
     Name,

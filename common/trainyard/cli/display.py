@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from trainyard.cli.search_table import SearchTable, left
 from trainyard.contract import DatasetInfo, ModelInfo, Run, RunPage, RunStatus
 
 COLOURS = {RunStatus.FINISHED: "green", RunStatus.FAILED: "red", RunStatus.KILLED: "yellow"}
 PIPE_WIDTH = 10_000
-MINUTE = 60
 
 
 def console_on(*, stderr: bool = False) -> Console:
@@ -25,22 +25,41 @@ def console_on(*, stderr: bool = False) -> Console:
     )
 
 
+class _Bar(Progress):
+    """A bar, below the table of a run that searches."""
+
+    def __init__(self, *columns: ProgressColumn, search: SearchTable, console: Console) -> None:
+        self._search = search
+        super().__init__(*columns, console=console, transient=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """As rich asks for them."""
+        table = self._search.rows()
+        if table is not None:
+            yield table
+        yield self.make_tasks_table(self.tasks)
+
+
 class LiveRunView:
-    """Follows a run: a bar in a terminal, a line for each phase elsewhere. `show` takes each change."""
+    """Follows a run: a bar in a terminal, a line for each phase elsewhere. `show` takes each change.
+
+    While the run searches there is a table above the bar, or a line for each best value.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._search = SearchTable()
         columns = [
             TextColumn(f"{{task.fields[{name}]}}", markup=False)
             for name in ("what", "rounds", "metric", "eta")
         ]
-        self._bar = Progress(
+        self._bar = _Bar(
             columns[0],
             BarColumn(bar_width=30),
             *columns[1:],
             TimeElapsedColumn(),
+            search=self._search,
             console=console,
-            transient=True,
         )
         self._task = self._bar.add_task(
             "", total=None, what="submitted", rounds="", metric="", eta=""
@@ -63,6 +82,7 @@ class LiveRunView:
     def show(self, run: Run) -> None:
         """Show the run as it stands."""
         progress = run.progress
+        better = self._search.see(run)
         self._bar.update(
             self._task,
             what=f"{run.model} {_doing(run)}",
@@ -70,9 +90,14 @@ class LiveRunView:
             total=progress.total if progress else None,
             rounds=f"{progress.done}/{progress.total} {progress.unit}" if progress else "",
             metric=_newest(run),
-            eta=_left(progress.eta_seconds) if progress else "",
+            eta=left(progress.eta_seconds) if progress else "",
         )
         self._say(f"{run.run_id} {_doing(run)}")
+        if better and progress and not self._console.is_terminal:
+            reached = f"{better.metric} {better.value:.6g}"
+            self._console.print(
+                f"{run.run_id} {reached} after {progress.done}/{progress.total} trials"
+            )
 
     def away(self, error: Exception) -> None:
         """Show that the service does not answer for now."""
@@ -231,9 +256,3 @@ def _newest(run: Run) -> str:
             if name.startswith(prefix):
                 return f"{name} {value:.4g}"
     return ""
-
-
-def _left(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds:.0f} s left" if seconds < 2 * MINUTE else f"{seconds / MINUTE:.0f} min left"

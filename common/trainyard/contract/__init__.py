@@ -30,6 +30,8 @@ from trainyard.contract.promotion import Promote, Promotion, Register, Registere
 from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
 from trainyard.contract.scoring import MODEL_URI_PATTERN, RunRequest, ScoreRequest
 from trainyard.contract.search import (
+    THE_EXPERIMENT,
+    BestOf,
     Dimension,
     Direction,
     OnCancel,
@@ -63,8 +65,10 @@ __all__ = [
     "MODEL_URI_PATTERN",
     "MOST_COLUMNS",
     "SERVICE_TOKEN",
+    "THE_EXPERIMENT",
     "WRITTEN_BY_US",
     "Alias",
+    "BestOf",
     "BuiltinData",
     "Caller",
     "CategoryColumn",

@@ -17,6 +17,7 @@ class Progress(Wire):
     total: int
     unit: str
     eta_seconds: float | None = None
+    running: int | None = Field(None, description="Trials under way, of a run that searches")
 
 
 class Transition(Wire):

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator, 
 
 from trainyard.contract.directions import more_is_better
 from trainyard.contract.wire import Wire
+from trainyard.contract.words import Task
 
 MOST_PARAMS = 100
 MOST_CHOICES = 1_000
@@ -14,6 +15,12 @@ MOST_TRIALS = 10_000
 ParamName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Choices = Annotated[list[Any], Field(min_length=1, max_length=MOST_CHOICES)]
 Number = int | float
+BY_DEFAULT = {
+    Task.CLASSIFICATION: "validation_log_loss",
+    Task.REGRESSION: "validation_root_mean_squared_error",
+}
+"""What is best where a search does not say."""
+THE_EXPERIMENT = "experiment"
 
 
 class Direction(StrEnum):
@@ -90,6 +97,21 @@ class Dimension(Wire):
 Space = Annotated[dict[ParamName, Dimension | Choices], Field(min_length=1, max_length=MOST_PARAMS)]
 
 
+class BestOf(Wire):
+    """The best params of an earlier search of the same model, in the same experiment."""
+
+    best_of: str = Field(
+        pattern=f"^({THE_EXPERIMENT}|[0-9a-f]{{32}})$",
+        examples=[THE_EXPERIMENT],
+        description="The run that searched, by its id; or 'experiment': the search that came to the best value of this metric, and none where there was none yet",
+    )
+    found: dict[ParamName, Any] = Field(
+        default_factory=dict,
+        description="What they are: written here by the service when the request is submitted",
+    )
+    found_by: str | None = Field(None, description="The run they are from, likewise")
+
+
 class Search(Wire):
     """Find the params by training many times, then train with the best ones. The test rows are not seen by it."""
 
@@ -113,7 +135,10 @@ class Search(Wire):
     )
     trials: int = Field(50, ge=1, le=MOST_TRIALS, description="How many trainings")
     parallel: int = Field(
-        1, ge=1, le=64, description="How many at once; they share the run's threads"
+        1,
+        ge=1,
+        le=64,
+        description="How many at once, in the run's slot and in those that nobody needs",
     )
     timeout_seconds: int | None = Field(
         None, ge=1, le=7 * 24 * 3600, description="No longer than this; the best so far wins"
@@ -122,11 +147,19 @@ class Search(Wire):
     pruner: PrunerName = Field(
         PrunerName.MEDIAN, description="Ends trials that fall behind the others"
     )
-    warm_start: list[dict[ParamName, Any]] = Field(
-        default_factory=list,
-        max_length=MOST_CHOICES,
-        description="Params of the space to try first",
-        examples=[[{"max_depth": 6, "learning_rate": 0.1}]],
+    warm_start: BestOf | Annotated[list[dict[ParamName, Any]], Field(max_length=MOST_CHOICES)] = (
+        Field(
+            default_factory=list,
+            description="Params of the space to try first, or the best of an earlier search",
+            examples=[[{"max_depth": 6, "learning_rate": 0.1}], {"best_of": THE_EXPERIMENT}],
+        )
+    )
+    cross_validation: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        examples=[5],
+        description="Each trial is trained so many times, on other folds of the training and validation rows, as `split` says; its metric is the mean",
     )
     on_cancel: OnCancel = Field(
         OnCancel.END,
@@ -150,6 +183,10 @@ class Search(Wire):
             raise ValueError(message)
         return direction
 
+    def metric_of(self, task: Task) -> str:
+        """The metric whose best value wins."""
+        return self.metric or BY_DEFAULT[task]
+
     def direction_of(self, metric: str) -> Direction:
         """What the request says, or else what the metric's name does."""
         by_name = Direction.MAXIMIZE if more_is_better(metric) else Direction.MINIMIZE
@@ -163,6 +200,9 @@ class Searched(Wire):
     direction: Direction
     best_trial: int
     best_value: float
+    best_std: float | None = Field(
+        None, description="Its standard deviation among the folds, where it is their mean"
+    )
     best_params: dict[str, Any]
     """Those of the space alone."""
     trials: int = Field(description="How many ended, however they did")

@@ -252,6 +252,11 @@ class Progressed(Message):
     total: int
     unit: str
     eta_seconds: float | None = None
+    running: int | None = None
+    """Trials under way."""
+    slots_wanted: int = 0
+    slots_used: int = 0
+    """By a search, beyond its own slot."""
     metrics: dict[str, float] = {}
 
 

@@ -5,6 +5,7 @@
     training.log    what the run printed
     metrics.jsonl   what each round measured
     checkpoints/    where training resumes
+    slots           how many slots a search may use beyond its own
     search/         the study of a run that searches, and what its trials measured
     artifacts/      what goes to MLflow as it is
     tmp/            the run's temporary files
@@ -71,6 +72,25 @@ class RunFolder:
     def end_of_search(self) -> Path:
         """There once the search is to end and its best to be trained, whatever trials are left."""
         return self.path / "end_of_search"
+
+    @property
+    def slots(self) -> Path:
+        """How many slots the search may use beyond its own."""
+        return self.path / "slots"
+
+    def lend(self, count: int) -> None:
+        """Let the search use so many slots beyond its own. Raises OSError."""
+        draft = self.path / "slots.tmp"
+        draft.write_text(str(count))
+        draft.replace(self.slots)
+
+    @property
+    def lent(self) -> int:
+        """As many as `lend` said last; 0 where it has said none."""
+        try:
+            return int(self.slots.read_text())
+        except (OSError, ValueError):
+            return 0
 
     @property
     def artifacts(self) -> Path:
@@ -170,6 +190,7 @@ class RunFolder:
         finally:
             self.metrics.unlink(missing_ok=True)
             self.end_of_search.unlink(missing_ok=True)
+            self.slots.unlink(missing_ok=True)
             for folder in (self.checkpoints, self.search, self.artifacts, self.temporary):
                 shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):

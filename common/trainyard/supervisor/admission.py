@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from mlflow.exceptions import MlflowException
 
-from trainyard.contract import Caller, Run, RunKind, RunRequest, ScoreRequest
+from trainyard.contract import BestOf, Caller, Run, RunKind, RunRequest, ScoreRequest
 from trainyard.errors import Invalid, Unavailable
 from trainyard.field_errors import invalid
 from trainyard.launcher.protocol import Launcher
@@ -46,16 +46,19 @@ class Admission:
         self._recording: set[str] = set()
 
     async def resolved(self, request: RunRequest, earlier: Run | None) -> RunRequest:
-        """The request with what it leaves open said: which version is scored, and which rows test.
+        """The request with what it leaves open said: which version is scored, which rows test, what is tried first.
 
         With an `earlier` run of the same Idempotency-Key the model is the one that that run scored with.
-        Raises `Invalid` for a model that MLflow does not have, or `Unavailable`.
+        Raises `Invalid` for a model or a search that MLflow does not have, or `Unavailable`.
         """
-        if not isinstance(request, ScoreRequest):
+        if isinstance(request, ScoreRequest):
+            if earlier is not None:
+                request = request.model_copy(update={"model_uri": earlier.model})
+        elif request.search is None or not isinstance(request.search.warm_start, BestOf):
             return request
-        if earlier is not None:
-            request = request.model_copy(update={"model_uri": earlier.model})
-        return await self._blocking.mlflow(lambda: self._tracking.resolved(request))
+        known = self._launcher.models.get(request.model)
+        task = known.task if known else None
+        return await self._blocking.mlflow(lambda: self._tracking.resolved(request, task))
 
     async def check(self, request: RunRequest) -> None:
         """Raise `Invalid` with every bad field, or `Unavailable`."""

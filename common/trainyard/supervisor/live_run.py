@@ -50,6 +50,10 @@ class LiveRun:
         self.stop_reason: StopReason | None = None
         self.stop_asked = asyncio.Event()
         self.cancelled_by: Caller | None = None
+        self.slots_wanted = self.slots_used = 0
+        """By a search, beyond its own slot."""
+        self.on_slots: Callable[[], None] = lambda: None
+        """Called when these change."""
         self._on_status = on_status
         self._changed = asyncio.Event()
         self._json: bytes | None = None
@@ -69,6 +73,12 @@ class LiveRun:
     def seconds_left(self) -> float:
         """Seconds until `timeout_seconds` is used up, by all the run's processes together."""
         return max(0.0, self.submission.request.timeout_seconds - self.state.seconds_trained)
+
+    @property
+    def searches(self) -> bool:
+        """Whether its params are searched for."""
+        request = self.submission.request
+        return isinstance(request, TrainRequest) and request.search is not None
 
     @property
     def may_train_its_best(self) -> bool:
@@ -193,6 +203,7 @@ class LiveRun:
     def _hear(self, event: PhaseEntered | Progressed | Noted | Warned) -> None:
         match event:
             case PhaseEntered():
+                self._of_slots(wanted=0, used=0)
                 if event.phase is not self._run.phase:
                     self._enter(RunStatus.RUNNING, event.phase)
             case Noted():
@@ -201,9 +212,15 @@ class LiveRun:
                 self._update(warnings=[each[:500] for each in event.warnings[:MOST_WARNINGS]])
             case Progressed():
                 progress = Progress(
-                    **event.model_dump(include={"done", "total", "unit", "eta_seconds"})
+                    **event.model_dump(include={"done", "total", "unit", "eta_seconds", "running"})
                 )
                 self._update(progress=progress, metrics={**self._run.metrics, **event.metrics})
+                self._of_slots(wanted=event.slots_wanted, used=event.slots_used)
+
+    def _of_slots(self, *, wanted: int, used: int) -> None:
+        if (wanted, used) != (self.slots_wanted, self.slots_used):
+            self.slots_wanted, self.slots_used = wanted, used
+            self.on_slots()
 
     def _enter(
         self,

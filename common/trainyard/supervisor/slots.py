@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -24,6 +25,7 @@ from trainyard.supervisor.decision import (
     ended_by,
 )
 from trainyard.supervisor.ending import Ending
+from trainyard.supervisor.lending import Lending
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.mlflow_status import MlflowStatus
 
@@ -55,6 +57,9 @@ class Slots:
         self._blocking = blocking
         self._waiting: deque[LiveRun] = deque()
         self._running: dict[str, tuple[LiveRun, asyncio.Task[None]]] = {}
+        self._lending = Lending()
+        self._saying: set[asyncio.Task[None]] = set()
+        self._one_says = asyncio.Lock()
         self._stopping = False
 
     @property
@@ -69,7 +74,7 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """Slots that nothing runs in."""
+        """Slots that no run has for its own; a search may have borrowed them until one comes."""
         return max(0, self.slots - len(self._running))
 
     def put(self, live: LiveRun) -> None:
@@ -102,15 +107,46 @@ class Slots:
                 task.cancel()
 
     def _dispatch(self) -> None:
-        while self._waiting and self.free and not self._stopping:
+        while self._waiting and self._unused and not self._stopping:
             live = self._waiting.popleft()
             task = asyncio.create_task(self._see_through(live))
             self._running[live.run_id] = live, task
             task.add_done_callback(partial(self._freed, live.run_id))
         self._renumber()
+        if not self._stopping:
+            self._lend()
+
+    @property
+    def _unused(self) -> int:
+        """Slots that are neither a run's own nor lent."""
+        return max(0, self.free - self._lending.out)
+
+    def _lend(self) -> None:
+        """Lend what is unused to searches, or ask back what they have, where runs wait."""
+        changed = self._lending.settle(free=self._unused, waiting=len(self._waiting))
+        for run_id in changed:
+            task = asyncio.create_task(self._say(self._running[run_id][0]))
+            self._saying.add(task)
+            task.add_done_callback(self._saying.discard)
+        if self._waiting and self._unused:  # what was asked back had not been in use
+            self._dispatch()
+
+    async def _say(self, live: LiveRun) -> None:
+        """Tell the search how many slots it may use, as it is now."""
+        async with self._one_says:
+            lent = self._lending.lent_to(live.run_id)
+            with suppress(OSError):  # a full disk: it goes on with what it has, or gets no more
+                await self._blocking.run(lambda: live.folder.lend(lent))
+
+    def _told(self, live: LiveRun) -> None:
+        """A search says how many slots it wants, and uses."""
+        if live.run_id in self._running:
+            self._lending.told(live.run_id, wanted=live.slots_wanted, used=live.slots_used)
+            self._dispatch()
 
     def _freed(self, run_id: str, task: asyncio.Task[None]) -> None:
         del self._running[run_id]
+        self._lending.over(run_id)
         if not task.cancelled() and task.exception():
             log.error("a run could not be ended", run_id=run_id, exc_info=task.exception())
         self._dispatch()
@@ -121,8 +157,14 @@ class Slots:
 
     async def _see_through(self, live: LiveRun) -> None:
         """From the slot to the run's end, or to where the next service goes on."""
+        live.on_slots = partial(self._told, live)
         while True:
+            if live.searches:
+                await self._say(live)
             decision = await self._attempted(live)
+            live.slots_wanted = live.slots_used = 0
+            self._lending.over(live.run_id)
+            self._dispatch()
             if isinstance(decision, Close):
                 await self._ending.end(live, _signed(decision.outcome, live))
                 return

@@ -22,10 +22,21 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.entities.paged_list import PagedList
 
-from trainyard.contract import Links, Phase, Run, RunKind, RunPage, RunStatus, ScoreRequest
+from trainyard.contract import (
+    Links,
+    Phase,
+    Run,
+    RunKind,
+    RunPage,
+    RunRequest,
+    RunStatus,
+    ScoreRequest,
+    Task,
+)
 from trainyard.errors import Invalid
 from trainyard.registry.model_uris import resolved
 from trainyard.tracking.availability import is_away
+from trainyard.tracking.earlier_searches import with_the_best
 from trainyard.tracking.kept import OUTCOME, Kept
 
 INSTANCE = "trainyard.instance"
@@ -228,9 +239,11 @@ class Tracking:
                 return None
             return Path(path).read_text()
 
-    def resolved(self, request: ScoreRequest) -> ScoreRequest:
-        """The request with the one model that its `model_uri` means now. Raises `Invalid` where MLflow has no such model."""
-        return resolved(self._client, request)
+    def resolved(self, request: RunRequest, task: Task | None) -> RunRequest:
+        """The request with what its `model_uri` or its search's `warm_start` means now. Raises `Invalid` where MLflow has none."""
+        if isinstance(request, ScoreRequest):
+            return resolved(self._client, request)
+        return with_the_best(self._client, request, task) if task else request
 
     def link(self, experiment_id: str, run_id: str) -> str:
         """The run's page in MLflow."""

@@ -70,29 +70,18 @@ class Progress:
         if self.stopping and (save or not self._asks_when_to_save):
             raise Interrupted
 
-    def searched(
-        self, *, done: int, total: int, at: int, metrics: Mapping[str, float], eta_seconds: float
-    ) -> None:
-        """So many trials have ended, the last one `at` these milliseconds since 1970; `metrics` are the best so far.
+    def searched(self, told: Progressed, at: int) -> None:
+        """How far a search is, since `at` in milliseconds since 1970; its metrics are the best so far.
 
         They are no part of the run's journal: the study has them.
         """
         from mlflow import MlflowClient
         from mlflow.entities import Metric
 
-        if metrics:
-            found = [Metric(name, value, at, done) for name, value in metrics.items()]
+        if told.metrics:
+            found = [Metric(name, value, at, told.done) for name, value in told.metrics.items()]
             MlflowClient().log_batch(self._run_id, found)
-        self._line.send(
-            Progressed(
-                sequence=self._next(),
-                done=done,
-                total=total,
-                unit="trials",
-                eta_seconds=round(eta_seconds, 1),
-                metrics=dict(metrics),
-            )
-        )
+        self._line.send(told.model_copy(update={"sequence": self._next()}))
 
     def trained(self) -> None:
         """The training is over. What earlier processes measured goes to MLflow even where this one had no round left to train."""

@@ -1,10 +1,12 @@
 """What rows are divided by where it is not chance: one value a row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
+
+from trainyard.datasets.splitting.parts import Rows
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class Key:
     values: npt.NDArray[Any]
     said: Callable[[Any], str | int | float]
     test_rows: int = 0
+
+    def of_parts(self, parts: Mapping[str, Rows]) -> dict[str, npt.NDArray[Any]]:
+        """The values of the rows of each part."""
+        return {part: self.values[rows] for part, rows in parts.items()}
 
     @property
     def own(self) -> npt.NDArray[Any]:

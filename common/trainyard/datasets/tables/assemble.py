@@ -85,6 +85,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         notations=features.notations,
         dates=features.dates,
         warnings=said,
+        keys={} if key is None else key.of_parts(parts),
         profile=profile(y, classes, **described) | written,
     )
 

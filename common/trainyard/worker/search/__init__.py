@@ -1,8 +1,10 @@
 """The search of a run: its params are found by training many times before it trains.
 
 space       which values there are, and whether the model takes them
+first       what is tried first
 study       Optuna's study, in the run's folder
 metric      what is best, and what trials are pruned by
+folds       the rows of each fold, where a search cross-validates
 trial       one trial, in a process of its own
 forker      the process that has the data and forks trials
 trials      the trials under way: started, heard, pruned, ended

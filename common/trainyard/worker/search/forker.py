@@ -5,6 +5,7 @@ and no pool of a framework's, at each of its forks. ADR 12 has the reasons. It s
 ends its trials and itself when the run's process is gone.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -17,10 +18,16 @@ from typing import Any, NamedTuple, NoReturn
 
 from pydantic_core import to_json
 
-from trainyard.errors import RunError
+from trainyard.errors import TrainyardError
 
-Run = Callable[[int, Mapping[str, Any], socket.socket], NoReturn]
+Run = Callable[[int, Mapping[str, Any], int, socket.socket], NoReturn]
 LONGEST_ORDER_BYTES = 1 << 17
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that a process gets when its parent ends."""
+
+
+class ForkerGone(TrainyardError):
+    """The process that forks the trials has ended."""
 
 
 class Gone(NamedTuple):
@@ -34,7 +41,7 @@ class Forker:
     """The run's process's hold on it."""
 
     def __init__(self, run: Run) -> None:
-        """Fork it. `run` is what a trial does with its number, its params and its connection."""
+        """Fork it. `run` is what a trial does with its number, params, threads and connection."""
         self._connection, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._pid = os.fork()
@@ -51,16 +58,16 @@ class Forker:
         """What to wait for."""
         return self._connection.fileno()
 
-    def start(self, number: int, params: Mapping[str, Any]) -> socket.socket:
-        """Fork a trial; its connection. Raises `RunError` where the forker is gone."""
+    def start(self, number: int, params: Mapping[str, Any], threads: int) -> socket.socket:
+        """Fork a trial; its connection. Raises `ForkerGone`."""
         ours, its = socket.socketpair()
         with its:
-            order = to_json({"number": number, "params": params})
+            order = to_json({"number": number, "params": params, "threads": threads})
             try:
                 socket.send_fds(self._connection, [order], [its.fileno()])
             except OSError as error:
                 ours.close()
-                raise RunError("the process that forks the trials has ended") from error
+                raise ForkerGone from error
         return ours
 
     def kill(self, number: int) -> None:
@@ -69,13 +76,13 @@ class Forker:
             self._connection.send(to_json({"kill": number}))
 
     def heard(self) -> Gone:
-        """The next trial that is gone. Raises `RunError` where the forker is."""
+        """The next trial that is gone. Raises `ForkerGone`."""
         try:
             said = self._connection.recv(LONGEST_ORDER_BYTES)
         except OSError:
             said = b""
         if not said:
-            raise RunError("the process that forks the trials has ended")
+            raise ForkerGone
         return Gone(*json.loads(said))
 
     def close(self) -> None:
@@ -92,6 +99,8 @@ class _Forking:
         self._connection = connection
         self._run = run
         self._trials: dict[int, int] = {}
+        self._own_pid = os.getpid()
+        self._end_with_parent = ctypes.CDLL(None).prctl
 
     def serve(self) -> None:
         """Carry out orders until the run's process is gone."""
@@ -131,10 +140,13 @@ class _Forking:
         pid = os.fork()
         if pid == 0:
             try:
+                self._end_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != self._own_pid:
+                    os._exit(1)  # it was killed before
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 self._connection.close()
-                self._run(order["number"], order["params"], connection)
+                self._run(order["number"], order["params"], order["threads"], connection)
             finally:
                 os._exit(1)
         connection.close()

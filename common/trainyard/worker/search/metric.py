@@ -8,20 +8,11 @@ from trainyard.suggestions import suggestion
 from trainyard.worker.evaluation import METRICS
 
 PARTS = ("validation", "train")
-BY_DEFAULT = {
-    Task.CLASSIFICATION: "validation_log_loss",
-    Task.REGRESSION: "validation_root_mean_squared_error",
-}
-
-
-def metric_of(search: Search, task: Task) -> str:
-    """The metric whose best value wins."""
-    return search.metric or BY_DEFAULT[task]
 
 
 def direction_of(search: Search, task: Task) -> Direction:
     """Whether its best value is the least or the greatest."""
-    return search.direction_of(metric_of(search, task))
+    return search.direction_of(search.metric_of(task))
 
 
 def wrong_metric(request: TrainRequest, task: Task) -> list[FieldError]:
@@ -29,7 +20,7 @@ def wrong_metric(request: TrainRequest, task: Task) -> list[FieldError]:
     search = request.search
     if search is None:
         return []
-    metric = metric_of(search, task)
+    metric = search.metric_of(task)
     known = [f"{part}_{name}" for part in PARTS for name in METRICS[task]]
     if metric not in known:
         hint = suggestion(metric, known, otherwise="its metrics are")
@@ -39,7 +30,21 @@ def wrong_metric(request: TrainRequest, task: Task) -> list[FieldError]:
         name = metric.removeprefix("validation_")
         detail = f"{metric!r} needs validation rows, and split.validation_size is 0; set it above 0, or take 'train_{name}'"
         return [FieldError(pointer="/search/metric", detail=detail)]
-    return []
+    return _wrong_folds(request, metric)
+
+
+def _wrong_folds(request: TrainRequest, metric: str) -> list[FieldError]:
+    """What there can be no folds for."""
+    if request.search is None or request.search.cross_validation is None:
+        return []
+    if metric.startswith("train_"):
+        name = metric.removeprefix("train_")
+        detail = f"measures the rows that validate, and the metric is {metric!r}; take 'validation_{name}', or leave it out"
+    elif request.split.by == "column":
+        detail = "has no meaning with split.by 'column', where the table says which rows validate; leave it out"
+    else:
+        return []
+    return [FieldError(pointer="/search/cross_validation", detail=detail)]
 
 
 def pruned_by(metric: str, reported: Iterable[str]) -> str | None:

@@ -45,7 +45,7 @@ class TrialRecord(BaseModel):
             case "stopped":
                 return "stopped: the search was over"
             case "lost":
-                return "lost: its process was ended with the run's; its params were tried again"
+                return "lost: its process was ended from outside; its params were tried again"
         return self.end
 
     def write(self, folder: Path) -> None:

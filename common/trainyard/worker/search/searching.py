@@ -3,15 +3,27 @@
 import time
 from collections.abc import Iterable
 
-from trainyard.contract import Direction, Reason, Search, Searched, TrainRequest
+from optuna.trial import FrozenTrial
+
+from trainyard.contract import (
+    BestOf,
+    Direction,
+    Reason,
+    SamplerName,
+    Search,
+    Searched,
+    TrainRequest,
+)
 from trainyard.errors import RunError
-from trainyard.launcher.messages import Job
+from trainyard.launcher.messages import Job, Progressed
 from trainyard.rundir.folder import RunFolder
 from trainyard.trainer import Data, Interrupted, Trainer
 from trainyard.worker.reporting import Progress
 from trainyard.worker.search import findings
-from trainyard.worker.search.forker import Forker
-from trainyard.worker.search.metric import direction_of, metric_of
+from trainyard.worker.search.first import first_of
+from trainyard.worker.search.folds import folds_of
+from trainyard.worker.search.forker import Forker, ForkerGone
+from trainyard.worker.search.metric import direction_of
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.record import TrialRecord, now
 from trainyard.worker.search.space import space_of, types_of
@@ -19,6 +31,8 @@ from trainyard.worker.search.study import END, PARAMS, Study
 from trainyard.worker.search.trial import Trials
 from trainyard.worker.search.trials import TrialsUnderWay
 
+MOST_FORKERS = 5
+"""Who kills the process that forks trials so often means the search, or it is out of memory."""
 FIRST_FAILURES = 10
 """When so many trials have failed and no other has ended, the search fails."""
 LEAVING_SECONDS = 2.0
@@ -50,9 +64,9 @@ class _Searching:
         self._job, self._folder, self._trainer = job, folder, trainer
         self._request, self._search = request, asked
         self._progress, self._mirror = progress, mirror
-        self._metric = metric_of(asked, trainer.task)
+        self._metric = asked.metric_of(trainer.task)
         self._direction = direction_of(asked, trainer.task)
-        space = space_of(request, trainer)
+        self._space = space = space_of(request, trainer)
         self._study = Study(
             folder.search,
             asked,
@@ -61,6 +75,7 @@ class _Searching:
             direction=self._direction,
             seed=request.seed,
         )
+        self._under_way: TrialsUnderWay | None = None
         self._began = time.monotonic()
         self._ended_before = len(self._study.ended)
         self._seconds_before = self._study.seconds
@@ -71,11 +86,10 @@ class _Searching:
         try:
             if not self._over() and len(self._study.ended) < self._search.trials:
                 self._run_trials(data)
+            self._judge()
         except Interrupted:
             self._give_up(LEAVING_SECONDS)
             raise
-        try:
-            self._judge()
         except RunError:
             self._give_up(self._job.patience_seconds)
             raise
@@ -87,34 +101,56 @@ class _Searching:
         self._mirror.flush(seconds)
 
     def _run_trials(self, data: Data) -> None:
-        search = self._search
+        search, split = self._search, self._request.split
+        count = search.cross_validation
+        folds = None if count is None else folds_of(data, split, count)
         trials = Trials(
             trainer=self._trainer,
             data=data,
             params=self._request.params,
             metric=self._metric,
             seed=self._request.seed,
-            threads=max(1, self._job.threads // search.parallel),
             folder=self._folder.search,
             halvings=self._job.halvings,
+            folds=folds,
         )
+        # The Gaussian-process sampler has started torch's pool in this process by then: what is forked now would inherit it.
+        forkers = 1 if search.sampler is SamplerName.GP else MOST_FORKERS
+        for number in range(1, forkers + 1):
+            try:
+                self._run_forked(trials)
+            except ForkerGone as error:
+                if number == forkers:
+                    raise RunError(error.detail) from error
+                self._progress.note("the process that forks trials was ended; another goes on")
+            else:
+                return
+
+    def _run_forked(self, trials: Trials) -> None:
+        """As long as one forker lives. Raises `ForkerGone`."""
         forker = Forker(trials.run)
         try:
-            TrialsUnderWay(
+            self._under_way = TrialsUnderWay(
                 self._study,
                 forker,
                 metric=self._metric,
                 direction=self._direction,
                 folder=self._folder.search,
-                parallel=search.parallel,
-                wanted=search.trials,
+                parallel=self._search.parallel,
+                wanted=self._search.trials,
+                threads=self._job.threads,
+                slots=lambda: 1 + self._folder.lent,
+                changed=self._tell,
                 ended=self._one_ended,
-            ).run(is_over=self._over, is_stopping=lambda: self._progress.stopping)
+            )
+            self._under_way.run(is_over=self._over, is_stopping=lambda: self._progress.stopping)
         finally:
             forker.close()
 
     def _take_up(self) -> None:
         """What an earlier process left: trials that MLflow may not have, and the best so far."""
+        if not self._study.all_ended:
+            self._say_what_is_first()
         for each in self._study.all_ended:
             record = TrialRecord.read(self._folder.search, each.number)
             if record is None or record.end != each.user_attrs.get(END):
@@ -125,6 +161,22 @@ class _Searching:
                     number=each.number, params=params, end=end, began=at, ended=now()
                 ).write(self._folder.search)
             self._mirror.add(each.number)
+
+    def _say_what_is_first(self) -> None:
+        """Where it is not what the request names."""
+        start = self._search.warm_start
+        if not isinstance(start, BestOf):
+            return
+        first = first_of(self._search, self._space)
+        if first:
+            said = ", ".join(f"{name}={value}" for name, value in first[0].items())
+            self._progress.note(f"the best of run {start.found_by} is tried first: {said}")
+        elif start.found_by:
+            self._progress.note(f"of the best of run {start.found_by} nothing is in the space")
+        else:
+            self._progress.note(
+                "the experiment has no earlier search whose best could be tried first"
+            )
 
     def _over(self) -> bool:
         """Whether the search ends with what it has found."""
@@ -141,15 +193,31 @@ class _Searching:
 
     def _one_ended(self, record: TrialRecord) -> None:
         self._mirror.add(record.number)
-        seconds = time.monotonic() - self._began
-        self._study.searched_for(self._seconds_before + seconds)
-        done = len(self._study.ended)
-        left = max(0, self._search.trials - done)
-        eta = seconds / max(1, done - self._ended_before) * left
-        best = self._study.best
-        metrics = {} if best is None or best.value is None else {f"best_{self._metric}": best.value}
+        self._study.searched_for(self._seconds_before + time.monotonic() - self._began)
+        self._tell(record.ended)
+
+    def _tell(self, at: int | None = None) -> None:
+        """How far the search is. `at`: when a trial ended, in milliseconds since 1970; None where one began."""
+        done, wanted = len(self._study.ended), self._search.trials
+        left, tried = max(0, wanted - done), done - self._ended_before
+        best, under_way = self._study.best if at else None, self._under_way
         self._progress.searched(
-            done=done, total=self._search.trials, at=record.ended, metrics=metrics, eta_seconds=eta
+            Progressed(
+                sequence=0,
+                done=done,
+                total=wanted,
+                unit="trials",
+                running=under_way.running if under_way else 0,
+                slots_wanted=max(0, min(self._search.parallel, left) - 1),
+                slots_used=max(0, under_way.slots_used - 1) if under_way else 0,
+                metrics={}
+                if best is None or best.value is None
+                else {f"best_{self._metric}": best.value},
+                eta_seconds=round((time.monotonic() - self._began) / tried * left, 1)
+                if tried > 0
+                else None,
+            ),
+            at or now(),
         )
 
     def _judge(self) -> None:
@@ -184,12 +252,19 @@ class _Searching:
             direction=Direction(self._direction),
             best_trial=-1 if best is None else best.number,
             best_value=0.0 if best is None or best.value is None else best.value,
+            best_std=self._std_of(best),
             best_params={} if best is None else best.user_attrs.get(PARAMS, {}),
             trials=len(ended),
             completed=ends.count("completed"),
             pruned=ends.count("pruned"),
             failed=ends.count("failed"),
         )
+
+    def _std_of(self, trial: FrozenTrial | None) -> float | None:
+        if trial is None or self._search.cross_validation is None:
+            return None
+        record = TrialRecord.read(self._folder.search, trial.number)
+        return record.metrics.get(f"{self._metric}_std") if record else None
 
 
 def _all_failed(ends: Iterable[object]) -> bool:

@@ -12,6 +12,7 @@ from trainyard.contract import Dimension, FieldError, SamplerName, Search, Space
 from trainyard.field_errors import bad_fields, shown
 from trainyard.suggestions import suggestion
 from trainyard.trainer import Trainer
+from trainyard.worker.search.first import same, wrong_starts
 
 POINTER = "/search/space"
 MOST_GRID_POINTS = 10_000
@@ -71,9 +72,7 @@ def wrong_space(request: TrainRequest, trainer: Trainer) -> list[FieldError]:
         for error in _wrong_dimension(name, each, space, request, trainer)
     ]
     errors += _wrong_grid(search.sampler, space)
-    for index, params in enumerate(search.warm_start):
-        errors += _wrong_start(f"/search/warm_start/{index}", params, space)
-    return errors
+    return [*errors, *wrong_starts(search, space)]
 
 
 def wrong_sampler(search: Search) -> list[FieldError]:
@@ -136,18 +135,13 @@ def grid_of(space: Dimensions, types: Mapping[str, type]) -> dict[str, list[Any]
 def _drawn(name: str, dimension: Dimension, trial: Suggests, kind: type) -> Any:
     if dimension.choices is not None:
         picked = trial.suggest_categorical(name, as_categories(dimension.choices))
-        return next(each for each in dimension.choices if _same(as_category(each), picked))
+        return next(each for each in dimension.choices if same(as_category(each), picked))
     low, high, step = dimension.low, dimension.high, dimension.step
     if low is None or high is None:
         raise TypeError(f"{name} has no range")
     if kind is int:
         return trial.suggest_int(name, int(low), int(high), step=int(step or 1), log=dimension.log)
     return trial.suggest_float(name, float(low), float(high), step=step, log=dimension.log)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """True is not 1 here."""
-    return type(one) is type(other) and bool(one == other)
 
 
 def _wrong_dimension(
@@ -240,23 +234,6 @@ def _wrong_grid(sampler: SamplerName, space: Dimensions) -> Iterator[FieldError]
         yield _error(
             POINTER, f"the grid has {points:,} points; at most {MOST_GRID_POINTS:,} are possible"
         )
-
-
-def _wrong_start(at: str, params: Params, space: Dimensions) -> Iterator[FieldError]:
-    for name, value in params.items():
-        if name not in space:
-            yield _error(f"{at}/{name}", f"is not in the space; {suggestion(name, space)}")
-            continue
-        each = space[name]
-        if each.choices is not None:
-            if not any(_same(value, choice) for choice in each.choices):
-                yield _error(
-                    f"{at}/{name}", f"{shown(value)} is none of its choices, {shown(each.choices)}"
-                )
-        elif not isinstance(value, int | float) or isinstance(value, bool):
-            yield _error(f"{at}/{name}", f"{shown(value)} is no number")
-        elif each.low is not None and each.high is not None and not each.low <= value <= each.high:
-            yield _error(f"{at}/{name}", f"{value} is not from {each.low} to {each.high}")
 
 
 def _values(dimension: Dimension, kind: type) -> list[Any] | None:

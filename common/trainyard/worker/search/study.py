@@ -23,6 +23,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from trainyard.contract import Direction, PrunerName, SamplerName, Search
+from trainyard.worker.search.first import first_of
 from trainyard.worker.search.space import Dimensions, Params, as_category, drawn, grid_of
 
 NAME = "search"
@@ -64,7 +65,7 @@ class Study:
         begun = self._study.get_trials(deepcopy=False)
         self._study.sampler = self._sampler(search, seed + len(begun))
         if not begun:
-            for params in search.warm_start:
+            for params in first_of(search, space):
                 self._enqueue(params)
         for trial in begun:
             if trial.state is TrialState.RUNNING:

@@ -4,6 +4,7 @@ It speaks to the search in lines of JSON over its own connection. After some of 
 says whether to go on. It knows nothing of MLflow, of Optuna, or of the test rows.
 """
 
+import dataclasses
 import json
 import math
 import os
@@ -30,6 +31,8 @@ from trainyard.trainer import Data, Interrupted, Part, Trainer, Training
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.failures import classified
 from trainyard.worker.reporting import finite
+from trainyard.worker.search.folds import Folds, averaged
+from trainyard.worker.search.metric import pruned_by
 from trainyard.worker.search.record import now
 
 GO_ON, PRUNE = b"1", b"0"
@@ -53,18 +56,23 @@ class Trials:
     """The request's, which no trial changes."""
     metric: str
     seed: int
-    threads: int
     folder: Path
     """For the checkpoints of trials."""
+    threads: int = 1
+    """Each trial is told its own."""
     halvings: int = 0
+    folds: Folds | None = None
 
-    def run(self, number: int, params: Mapping[str, Any], connection: socket.socket) -> NoReturn:
+    def run(
+        self, number: int, params: Mapping[str, Any], threads: int, connection: socket.socket
+    ) -> NoReturn:
         """Be one trial, and end the process."""
         try:
             _settle()
-            answers = _Answers(connection)
+            answers = _Answers(connection, folds=len(self.folds) if self.folds else 1)
             try:
-                answers.tell(self._trained(number, params, answers))
+                mine = dataclasses.replace(self, threads=threads)
+                answers.tell(mine._trained(number, params, answers))  # noqa: SLF001 - one of its own kind
             except Pruned:
                 pass
             except BaseException as error:  # noqa: BLE001 - whatever a trial raises is how it ended
@@ -81,23 +89,41 @@ class Trials:
     ) -> dict[str, Any]:
         random.seed(self.seed)
         np.random.seed(self.seed)  # noqa: NPY002 - it is the global one that is meant
+        checked = self._checked(params)
+        with threadpool_limits(self.threads):
+            if self.folds is None:
+                metrics = self._fitted(number, checked, self.data, answers)
+            else:
+                metrics = self._crossed(number, checked, self.folds, answers)
+        answers.send_rounds()
+        return {"metrics": metrics}
+
+    def _crossed(
+        self, number: int, params: Any, folds: Folds, answers: "_Answers"
+    ) -> dict[str, float]:
+        """The metrics of all folds together. Raises `Pruned`."""
+        measured: list[dict[str, float]] = []
+        for fold in range(len(folds)):
+            measured.append(self._fitted(number, params, folds.of(fold), answers))
+            answers.fold_ended(self.metric, averaged(measured))
+        return averaged(measured)
+
+    def _fitted(
+        self, number: int, params: Any, data: Data, answers: "_Answers"
+    ) -> dict[str, float]:
+        """The metrics of one model."""
         with tempfile.TemporaryDirectory(prefix=f"trial-{number}-", dir=self.folder) as folder:
-            checkpoints = Path(folder)
             training = Training(
                 seed=self.seed,
                 threads=self.threads,
-                checkpoints=checkpoints,
+                checkpoints=Path(folder),
                 report=answers.report,
                 checkpoint_due=lambda: False,
                 note=lambda message: print(f"trial {number}: {message}"),  # noqa: T201 - it is the run's log
                 halvings=self.halvings,
             )
-            with threadpool_limits(self.threads):
-                fitted = self.trainer.train(
-                    self._checked(params), _without_test(self.data), training
-                )
-                answers.send_rounds()
-                return {"metrics": self._measured(fitted)}
+            fitted = self.trainer.train(params, _without_test(data), training)
+            return self._measured(fitted, data)
 
     def _checked(self, params: Mapping[str, Any]) -> Any:
         """The params as the model takes them. Raises `InvalidParams`."""
@@ -109,21 +135,25 @@ class Trials:
             said = "; ".join(f"{each.pointer or 'params'}: {each.detail}" for each in found[:3])
             raise InvalidParams(said) from error
 
-    def _measured(self, fitted: Any) -> dict[str, float]:
+    def _measured(self, fitted: Any, data: Data) -> dict[str, float]:
         """The metrics of the rows that the search goes by."""
         prefix = self.metric.partition("_")[0]
-        part: Part | None = self.data.train if prefix == "train" else self.data.validation
+        part: Part | None = data.train if prefix == "train" else data.validation
         if part is None:
             return {}
         predicted = fitted.predict(part.x)
-        return evaluate(self.trainer.task, predicted, part, self.data.classes, prefix)
+        return evaluate(self.trainer.task, predicted, part, data.classes, prefix)
 
 
 class _Answers:
-    """The trial's end of its connection."""
+    """The trial's end of its connection. Rounds are counted through all folds."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, *, folds: int = 1) -> None:
         self._connection = connection
+        self._folds = folds
+        self._last: dict[str, float] = {}
+        self._earlier: list[dict[str, float]] = []
+        """The last round's metrics of each fold that is over."""
         self._rounds: list[tuple[int, int, dict[str, float]]] = []
         self._about: tuple[int, str] = (0, "rounds")
 
@@ -143,8 +173,9 @@ class _Answers:
     ) -> None:
         """As `Training.report`. Raises `Pruned`, and `Diverged` for what is no number."""
         del save
-        done, total = int(done), int(total)
-        measured = finite(metrics, f"{unit} {done}")
+        fold = len(self._earlier)
+        done, total = fold * int(total) + int(done), self._folds * int(total)
+        self._last = measured = finite(metrics, f"{unit} {done}")
         if not measured:
             return
         self._about = (total, str(unit))
@@ -152,7 +183,24 @@ class _Answers:
             self._rounds.append((done, now(), measured))
         if done % math.ceil(max(1, total) / MOST_QUESTIONS) == 0 and done < total:
             self.send_rounds()
-            self._ask(done, measured)
+            self._ask(done, self._so_far(measured))
+
+    def fold_ended(self, metric: str, mean: Mapping[str, float]) -> None:
+        """One more fold is over, with this mean until now. Where rounds tell nothing to prune by, folds do. Raises `Pruned`."""
+        told = pruned_by(metric, self._last)
+        self._earlier.append(self._last)
+        self._last = {}
+        if told is None and len(self._earlier) < self._folds:
+            self.send_rounds()
+            self._ask(len(self._earlier), {metric: mean[metric]} if metric in mean else {})
+
+    def _so_far(self, measured: Mapping[str, float]) -> dict[str, float]:
+        """The mean of this round and of the last rounds of the folds that are over: what all trials have at this round."""
+        return {
+            name: sum((value, *(each.get(name, value) for each in self._earlier)))
+            / (1 + len(self._earlier))
+            for name, value in measured.items()
+        }
 
     def send_rounds(self) -> None:
         """Tell what was measured since the last time."""
@@ -184,8 +232,6 @@ def _settle() -> None:
 
 def _without_test(data: Data) -> Data:
     """The data as trials see it: there are no test rows in it."""
-    import dataclasses
-
     nothing = Part(
         data.test.x[:0], data.test.y[:0], None if data.test.weight is None else data.test.weight[:0]
     )

@@ -1,5 +1,6 @@
 """The trials under way: started while there is room, heard, pruned, and ended."""
 
+import math
 import os
 import select
 import signal
@@ -15,7 +16,7 @@ from optuna.trial import Trial
 from trainyard.contract import Direction
 from trainyard.rundir.metric_journal import Measured
 from trainyard.trainer import Interrupted
-from trainyard.worker.search.forker import Forker
+from trainyard.worker.search.forker import Forker, ForkerGone
 from trainyard.worker.search.metric import comparable, pruned_by
 from trainyard.worker.search.record import TrialRecord, now
 from trainyard.worker.search.study import Study
@@ -30,6 +31,7 @@ class _Running:
     trial: Trial
     connection: socket.socket
     record: TrialRecord
+    threads: int
     heard: bytearray = field(default_factory=bytearray)
     hung_up: bool = False
     pruned: bool = False
@@ -37,7 +39,11 @@ class _Running:
 
 
 class TrialsUnderWay:
-    """Keeps `parallel` trials running until `wanted` have ended."""
+    """Keeps up to `parallel` trials running until `wanted` have ended, with a thread each at least.
+
+    `threads` are those of one slot, and `slots` says how many there are now: a trial that is begun has its share of all
+    threads. `changed` is called when trials were begun.
+    """
 
     def __init__(  # noqa: PLR0913 - what a search is made of
         self,
@@ -49,38 +55,74 @@ class TrialsUnderWay:
         folder: Path,
         parallel: int,
         wanted: int,
+        threads: int,
+        slots: Callable[[], int],
+        changed: Callable[[], None],
         ended: Callable[[TrialRecord], None],
     ) -> None:
         self._study, self._forker = study, forker
         self._metric, self._direction = metric, direction
         self._folder = folder
         self._parallel, self._wanted = parallel, wanted
-        self._ended = ended
+        self._threads, self._slots = threads, slots
+        self._changed, self._ended = changed, ended
         self._running: dict[int, _Running] = {}
 
     def run(self, *, is_over: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
-        """Run them. `is_over` ends the search with what it found; when `is_stopping` this raises `Interrupted`."""
+        """Run them. `is_over` ends the search with what it found; when `is_stopping` this raises `Interrupted`.
+
+        Raises `ForkerGone`: the trials under way were ended with the forker, and will be tried again.
+        """
         with _woken_by_signals() as wake:
-            while not is_stopping() and not is_over():
-                self._start()
-                if not self._running:
-                    return
-                self._hear(wake)
+            try:
+                while not is_stopping() and not is_over():
+                    self._start()
+                    if not self._running:
+                        return
+                    self._hear(wake)
+            except ForkerGone:
+                self._stop(interrupted=True)
+                raise
             interrupted = is_stopping()
             self._stop(interrupted=interrupted)
         if interrupted:
             raise Interrupted
 
     def _start(self) -> None:
+        before = len(self._running)
         while (
-            len(self._running) < self._parallel
+            (threads := self._threads_of_the_next())
             and len(self._study.ended) + len(self._running) < self._wanted
             and not self._study.exhausted
         ):
             trial, params = self._study.ask()
-            connection = self._forker.start(trial.number, params)
             record = TrialRecord(number=trial.number, params=params, began=now())
-            self._running[trial.number] = _Running(trial, connection, record)
+            try:
+                connection = self._forker.start(trial.number, params, threads)
+            except ForkerGone:
+                self._end(trial, record, interrupted=True)
+                raise
+            self._running[trial.number] = _Running(trial, connection, record, threads)
+        if len(self._running) > before:
+            self._changed()
+
+    def _threads_of_the_next(self) -> int:
+        """How many threads a trial has that is begun now; 0 where there is no room for one."""
+        threads = self._slots() * self._threads
+        at_once = min(self._parallel, threads)
+        share = threads // at_once
+        in_use = sum(each.threads for each in self._running.values())
+        return share if len(self._running) < at_once and in_use + share <= threads else 0
+
+    @property
+    def running(self) -> int:
+        """How many trials are under way."""
+        return len(self._running)
+
+    @property
+    def slots_used(self) -> int:
+        """By their threads."""
+        return math.ceil(sum(each.threads for each in self._running.values()) / self._threads)
 
     def _hear(self, wake: int) -> None:
         connections = {each.connection: each for each in self._running.values() if not each.hung_up}
@@ -158,15 +200,17 @@ class TrialsUnderWay:
         for number, running in self._running.items():
             self._forker.kill(number)
             running.connection.close()
-            record = running.record
-            record.end, record.ended = ("lost" if interrupted else "stopped"), now()
-            record.write(self._folder)
-            if interrupted:
-                self._study.lost(running.trial)
-            else:
-                self._study.stopped(running.trial)
-            self._ended(record)
+            self._end(running.trial, running.record, interrupted=interrupted)
         self._running.clear()
+
+    def _end(self, trial: Trial, record: TrialRecord, *, interrupted: bool) -> None:
+        record.end, record.ended = ("lost" if interrupted else "stopped"), now()
+        record.write(self._folder)
+        if interrupted:
+            self._study.lost(trial)
+        else:
+            self._study.stopped(trial)
+        self._ended(record)
 
 
 def _why(found: dict[str, Any], metrics: dict[str, float], metric: str, code: int) -> str:

@@ -1,0 +1,111 @@
+"""Slots that searches borrow, and give back, and the trials that run in them."""
+
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trainyard.contract import Direction
+from trainyard.supervisor.lending import Lending
+from trainyard.worker.search.trials import TrialsUnderWay
+
+
+def test_what_is_free_is_lent_evenly_and_never_more_than_is_wanted() -> None:
+    lending = Lending()
+    lending.told("a", wanted=5, used=0)
+    lending.told("b", wanted=1, used=0)
+    assert lending.settle(free=4, waiting=0) == {"a", "b"}
+    assert (lending.lent_to("a"), lending.lent_to("b"), lending.out) == (3, 1, 4)
+
+
+def test_a_slot_that_is_asked_back_is_free_once_its_trial_has_ended() -> None:
+    lending = Lending()
+    lending.told("a", wanted=3, used=0)
+    lending.settle(free=3, waiting=0)
+    lending.told("a", wanted=3, used=3)
+    assert lending.settle(free=0, waiting=1) == {"a"}
+    assert (lending.lent_to("a"), lending.out) == (2, 3)
+    assert not lending.settle(free=0, waiting=1), "one is on its way back for the one that waits"
+    lending.told("a", wanted=3, used=2)
+    assert lending.out == 2
+
+
+def test_a_search_that_comes_later_gets_its_share() -> None:
+    lending = Lending()
+    lending.told("early", wanted=9, used=0)
+    lending.settle(free=4, waiting=0)
+    lending.told("early", wanted=9, used=4)
+    lending.told("late", wanted=9, used=0)
+    assert lending.settle(free=0, waiting=0) == {"early"}
+    assert lending.out == 4, "it is asked for one, and has not left it"
+    lending.told("early", wanted=9, used=3)
+    assert lending.settle(free=1, waiting=0) == {"early", "late"}
+    lending.told("early", wanted=9, used=2)
+    assert lending.settle(free=1, waiting=0) == {"late"}
+    assert not lending.settle(free=0, waiting=0)
+    assert (lending.lent_to("early"), lending.lent_to("late")) == (2, 2)
+
+
+def test_a_process_that_is_gone_has_nothing() -> None:
+    lending = Lending()
+    lending.told("a", wanted=2, used=0)
+    lending.settle(free=2, waiting=0)
+    lending.told("a", wanted=2, used=2)
+    lending.over("a")
+    assert (lending.out, lending.lent_to("a")) == (0, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 4), st.integers(0, 4), st.integers(0, 3))
+    )
+)
+def test_no_slot_is_lent_twice_and_who_waits_gets_what_there_is(
+    steps: list[tuple[str, int, int, int]],
+) -> None:
+    slots, lending = 6, Lending()
+    for run_id, wanted, leaves, waiting in steps:
+        lent = lending.lent_to(run_id)
+        lending.told(run_id, wanted=wanted, used=max(0, min(lent, lent - leaves)))
+        free = slots - lending.out
+        lending.settle(free=0 if waiting else free, waiting=waiting)
+        assert lending.out <= slots
+        lent = sum(lending.lent_to(each) for each in "abc")
+        come_back = slots - lending.out - free
+        on_their_way = lending.out - lent
+        assert not waiting or lent == 0 or come_back + on_their_way >= waiting
+
+
+@pytest.mark.parametrize(
+    ("slots", "threads", "parallel", "running", "next_has"),
+    [
+        (1, 4, 4, [], 1),
+        (1, 4, 4, [1, 1, 1], 1),
+        (1, 4, 4, [1, 1, 1, 1], 0),
+        (1, 4, 1, [], 4),
+        (1, 1, 4, [1], 0),
+        (2, 1, 4, [1], 1),
+        (2, 2, 2, [1], 2),
+        (1, 2, 2, [2], 0),  # a trial that was begun when there were two slots has both threads
+    ],
+)
+def test_a_trial_is_begun_where_its_share_of_the_threads_is_free(
+    slots: int, threads: int, parallel: int, running: list[int], next_has: int
+) -> None:
+    under_way = TrialsUnderWay(
+        MagicMock(),
+        MagicMock(),
+        metric="validation_log_loss",
+        direction=Direction.MINIMIZE,
+        folder=Path(),
+        parallel=parallel,
+        wanted=50,
+        threads=threads,
+        slots=lambda: slots,
+        changed=lambda: None,
+        ended=lambda _: None,
+    )
+    under_way._running = {number: MagicMock(threads=has) for number, has in enumerate(running)}
+    assert under_way._threads_of_the_next() == next_has
+    assert under_way.slots_used == -(-sum(running) // threads)
