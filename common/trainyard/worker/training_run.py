@@ -27,6 +27,9 @@ from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.searching import search
 from trainyard.worker.system_metrics import SystemMetrics
 
+MOST_INDENTED = 500
+"""Columns."""
+
 
 def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progress) -> Outcome:
     """One run from its request to its outcome. Raises `RunError`s, `Interrupted`, and whatever crashes."""
@@ -155,9 +158,14 @@ def _evaluate(
         history=progress.history,
         importance=fitted.feature_importance(),
     )
-    profile = json.dumps(data.profile, default=str, indent=2)
+    profile = json.dumps(data.profile, default=str, indent=None if _is_wide(data) else 2)
     (folder.artifacts / "data_profile.json").write_text(profile)
     return Tested(data, predicted, metrics)
+
+
+def _is_wide(data: Data) -> bool:
+    """Whether its profile is too long to be read by people, and half of it would be indentation."""
+    return len(data.profile.get("columns", ())) > MOST_INDENTED
 
 
 def _judging(job: Job, folder: RunFolder, tested: Tested, log: RunLog) -> Judging | None:

@@ -184,7 +184,7 @@ class XGBoost:
             **params.model_dump(exclude=left_out),
             n_estimators=params.n_estimators - rounds.done,
             monotone_constraints=monotone(table, params.monotone_constraints),
-            enable_categorical=True,
+            enable_categorical=params.tree_method != "exact",
             n_jobs=rounds.training.threads,
             random_state=rounds.training.seed,
             callbacks=[AfterRound(rounds)],
@@ -213,8 +213,8 @@ class XGBoost:
 
 
 def _check_combination(params: XGBoostParams, table: Table) -> None:
-    if params.tree_method == "exact" and any(column.categories for column in table.columns):
-        name = next(column.name for column in table.columns if column.categories)
+    name = next((column.name for column in table.columns if column.categories), None)
+    if params.tree_method == "exact" and name is not None:
         raise InvalidParams(
             f"tree_method 'exact' cannot split categories, and {name!r} holds some; use 'hist' or 'approx'"
         )

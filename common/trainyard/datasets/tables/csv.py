@@ -186,6 +186,8 @@ def _head(data: bytes, dialect: Dialect, block: int) -> list[str]:
         lines = io.StringIO(data.decode(errors="replace").removeprefix("\ufeff"), newline="")
         line = next(islice(lines, dialect.skip_rows, None)).rstrip("\r\n")
         data = line.encode()
+    else:
+        data = _without_rows(data, dialect)
     options = csv.ReadOptions(
         block_size=block,
         use_threads=False,
@@ -196,6 +198,20 @@ def _head(data: bytes, dialect: Dialect, block: int) -> list[str]:
     reader = csv.open_csv(pa.BufferReader(data + b"\n"), options, _parsing(dialect), everything)
     names = list(reader.schema.names)
     return names if dialect.header else [str(at) for at in range(len(names))]
+
+
+def _without_rows(data: bytes, dialect: Dialect) -> bytes:
+    """The bytes up to the end of the header: to find out the types of values, only to drop them, takes long where there are thousands."""
+    if dialect.escape:  # with which a quote does not always open or close
+        return data
+    at = quotes = 0
+    for number, line in enumerate(io.BytesIO(data)):
+        at += len(line)
+        if number >= dialect.skip_rows:
+            quotes += line.count(dialect.quote.encode()) if dialect.quote else 0
+            if line.strip() and quotes % 2 == 0:
+                break
+    return data[:at]
 
 
 def _laid_out(header: list[str], dialect: Dialect, stated: Mapping[str, Any]) -> Layout:
