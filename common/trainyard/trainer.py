@@ -78,6 +78,9 @@ class Data:
     in the training rows. `trainyard.raw_columns.date_features` makes numbers of them."""
     warnings: tuple[str, ...] = ()
     """Sentences about the data that a person should read."""
+    beyond_memory: str | None = None
+    """A sentence, where the table does not fit in memory: the columns of each `Part.x` then lie in files, mapped into
+    memory, and are to be taken in slices of rows. Only a trainer whose `needs_whole` gives None is given such data."""
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -139,7 +142,7 @@ class Trainer(Protocol):
     """A model that can be trained.
 
     It may have a `search_space` too: what a search tries that is told no space, in the words of a request's
-    `search.space`.
+    `search.space`. And `needs_whole(params)`: None where it can train on data that is `beyond_memory`, else why not.
     """
 
     name: str
@@ -163,6 +166,15 @@ class Trainer(Protocol):
     def train(self, params: Any, data: Data, training: Training) -> Fitted:
         """Train. Raises a `RunError` for what the caller can mend; anything else is a crash."""
         ...
+
+
+WHOLE = "this model needs the whole table in memory"
+
+
+def needs_whole(trainer: Trainer, params: Params) -> str | None:
+    """Why a model with these params cannot train on a table that does not fit in memory; None where it can."""
+    own: Callable[[Params], str | None] | None = getattr(trainer, "needs_whole", None)
+    return WHOLE if own is None else own(params)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from trainyard.worker.reporting import Progress, training
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.searching import search
 from trainyard.worker.system_metrics import SystemMetrics
+from trainyard.worker.whole import whole_for
 
 MOST_INDENTED = 500
 """Columns."""
@@ -39,6 +40,8 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         system_metrics = SystemMetrics(submission.run_id)
         _seed_global_generators(request.seed)
         data = _load(job, request, trainer)
+        if data.beyond_memory:
+            progress.note(data.beyond_memory)
         warnings = progress.warn(data.warnings)
         _say_what_dates_become(data)
         chosen = _chosen(job, folder, trainer, data, progress, log)
@@ -126,7 +129,12 @@ def _seed_global_generators(seed: int) -> None:
 def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
     """The request's data, split, if the trainer can take it. Raises `InvalidData`."""
     return load(
-        request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.access
+        request.data,
+        request.split,
+        task=trainer.task,
+        kinds=trainer.data,
+        access=job.access,
+        needs_whole=whole_for(request, trainer),
     )
 
 

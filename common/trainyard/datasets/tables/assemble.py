@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from trainyard.datasets.splitting import Key, Partition, Rows
 from trainyard.datasets.tables import warned
 from trainyard.datasets.tables.columns import numbers
 from trainyard.datasets.tables.gathering import Columns, Features, gathered
+from trainyard.datasets.tables.on_disk import InFiles, InMemory
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.targets import check_target, labels, target_read
 from trainyard.datasets.tables.weights import check_parts, check_weights
@@ -38,7 +41,7 @@ class Origin:
     warnings: tuple[str, ...] = ()
 
 
-def columns_of(table: pa.Table) -> Columns:
+def columns_of(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """The columns by name. Drop `table` after this, so that each column's memory goes as it is used up."""
     return dict(zip(table.column_names, table.columns, strict=True))
 
@@ -51,8 +54,11 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     task: Task,
     origin: Origin,
     key: Key | None = None,
+    beyond_memory: str | None = None,
 ) -> Data:
     """Split and type a table, by `key` where it is given, else at random; `columns` are used up. Raises `InvalidData`.
+
+    Where it is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
 
     `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
     named categorical as categoricals whose sorted categories are the training part's.
@@ -63,7 +69,10 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     parts = partition.parts
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
-    features = gathered(columns, selection, y, parts, digest.update, decimal=origin.decimal)
+    kept = InFiles(Path(mkdtemp())) if beyond_memory else InMemory()
+    features = gathered(
+        columns, selection, y, parts, digest.update, decimal=origin.decimal, kept=kept
+    )
     said = warned.bounded(
         [*origin.warnings, *warned.of_columns(selection, target.notation), *features.warnings]
     )
@@ -85,6 +94,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         notations=features.notations,
         dates=features.dates,
         warnings=said,
+        beyond_memory=beyond_memory,
         profile=profile(y, classes, **described) | written,
     )
 

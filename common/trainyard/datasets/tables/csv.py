@@ -55,6 +55,7 @@ class Start:
     rows: pa.Table
     complete: bool
     layout: Layout
+    bytes_a_row: float
 
 
 def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) -> Start:
@@ -94,7 +95,18 @@ def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) ->
         if own and table[name].null_count == len(table)
     )
     layout = replace(layout, nameless=empty)
-    return Start(table.drop_columns(list(empty)), complete, layout)
+    rows = table.drop_columns(list(empty))
+    return Start(rows, complete, layout, bytes_a_row=block / max(len(rows), 1))
+
+
+def about_rows(location: Location, start: Start) -> int:
+    """The rows of a file that is not packed, by its size and its first rows; 0 for one that is."""
+    if start.complete:
+        return len(start.rows)
+    if _codec(location.head(4)[0]):
+        return 0
+    with location.seekable() as stream:
+        return int(stream.size() / start.bytes_a_row)
 
 
 def every_row(location: Location, layout: Layout, wanted: list[str]) -> pa.Table:
