@@ -142,7 +142,8 @@ class Trainer(Protocol):
     """A model that can be trained.
 
     It may have a `search_space` too: what a search tries that is told no space, in the words of a request's
-    `search.space`. And `needs_whole(params)`: None where it can train on data that is `beyond_memory`, else why not.
+    `search.space`. Also `needs_whole(params)`: None where it can train on data that is `beyond_memory`, else why not;
+    and `warnings_about(data)`: a list of sentences.
     """
 
     name: str
@@ -175,6 +176,12 @@ def needs_whole(trainer: Trainer, params: Params) -> str | None:
     """Why a model with these params cannot train on a table that does not fit in memory; None where it can."""
     own: Callable[[Params], str | None] | None = getattr(trainer, "needs_whole", None)
     return WHOLE if own is None else own(params)
+
+
+def warnings_about(trainer: Trainer, data: Data) -> list[str]:
+    """Sentences about what this model makes of the data that a person should read."""
+    own: Callable[[Data], list[str]] | None = getattr(trainer, "warnings_about", None)
+    return [] if own is None else own(data)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from trainyard.launcher.messages import Job
 from trainyard.raw_columns import feature_names
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
-from trainyard.trainer import Data, Fitted, Params, Trainer
+from trainyard.trainer import Data, Fitted, Params, Trainer, warnings_about
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.judging import Judging, Tested
@@ -40,10 +40,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         system_metrics = SystemMetrics(submission.run_id)
         _seed_global_generators(request.seed)
         data = _load(job, request, trainer)
-        if data.beyond_memory:
-            progress.note(data.beyond_memory)
-        warnings = progress.warn(data.warnings)
-        _say_what_dates_become(data)
+        warnings = _said_of(data, trainer, progress)
         chosen = _chosen(job, folder, trainer, data, progress, log)
 
         progress.enter(Phase.TRAINING)
@@ -136,6 +133,14 @@ def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
         access=job.access,
         needs_whole=whole_for(request, trainer),
     )
+
+
+def _said_of(data: Data, trainer: Trainer, progress: Progress) -> list[str]:
+    """Tell people about the data, and what this model makes of it: the warnings."""
+    if data.beyond_memory:
+        progress.note(data.beyond_memory)
+    _say_what_dates_become(data)
+    return progress.warn([*data.warnings, *warnings_about(trainer, data)])
 
 
 def _say_what_dates_become(data: Data) -> None:

@@ -1,7 +1,7 @@
 """A table's columns to the parts of `Data`, one column at a time, so that the table is never held twice."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -70,16 +70,12 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     kept = InFiles(Path(mkdtemp())) if beyond_memory else InMemory()
-    features = gathered(
-        columns, selection, y, parts, digest.update, decimal=origin.decimal, kept=kept
-    )
-    said = warned.bounded(
-        [*origin.warnings, *warned.of_columns(selection, target.notation), *features.warnings]
-    )
+    mark = origin.decimal
+    features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
+    said = _said(origin, warned.of_columns(selection, target.notation), features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
-    divided = {} if key is None else {"split": splitting.profile(key, split, partition)}
-    written = divided | dict(origin.written) | _dates(features)
+    told = _divided(key, split, partition) | dict(origin.written) | _dates(features)
     return Data(
         kind="table",
         name=origin.name,
@@ -95,8 +91,18 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         dates=features.dates,
         warnings=said,
         beyond_memory=beyond_memory,
-        profile=profile(y, classes, **described) | written,
+        profile=profile(y, classes, **described) | told,
     )
+
+
+def _said(origin: Origin, of_columns: Sequence[str], features: Features) -> tuple[str, ...]:
+    """What a person should read."""
+    return warned.bounded([*origin.warnings, *of_columns, *features.warnings])
+
+
+def _divided(key: Key | None, split: Split, partition: Partition) -> dict[str, Any]:
+    """What rows were divided by, for the profile."""
+    return {} if key is None else {"split": splitting.profile(key, split, partition)}
 
 
 def _dates(features: Features) -> dict[str, Any]:
