@@ -13,12 +13,15 @@ import pyarrow as pa
 from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.sources.memory import available_mb
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.datasets.tables.dialects.encodings import encoding_of
 from trainyard.datasets.tables.dialects.finding import dialect_of
 from trainyard.errors import InvalidData
 
 BLOCK_BYTES = 1 << 22
+SMALL = 16
+"""A file that fits so often into memory is small."""
 START_BYTES = (1 << 20, 1 << 22, 1 << 24)
 """Read at submit: the first that holds a header and a row."""
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -112,11 +115,13 @@ def about_rows(location: Location, start: Start) -> int:
 def every_row(location: Location, layout: Layout, wanted: list[str]) -> pa.Table:
     """The columns `wanted` of all rows of a file that `first_rows` found to be so laid out. Raises `InvalidData`.
 
-    Read block by block with the types of the first, which takes half the memory of reading it as a whole;
-    where a later block does not fit these types (1, 2, … and then 2.5), read again as a whole.
+    A file that is small beside the memory there is, is read as a whole, by all threads. Others are read block by block
+    with the types of the first, which takes half the memory; where a later block does not fit these types (1, 2, …
+    and then 2.5), read again as a whole.
     """
     with _parsed(location):
-        for read in (_in_blocks, _as_a_whole):
+        small = _is_small(location)
+        for read in (_as_a_whole,) if small else (_in_blocks, _as_a_whole):
             with _opened(location) as stream:
                 table = read(stream, layout, wanted)
             if table is not None:
@@ -140,6 +145,14 @@ def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterato
     ):
         for batch in reader:
             yield batch.select(wanted)
+
+
+def _is_small(location: Location) -> bool:
+    """Not packed, and so small that twice as much memory for a moment is of no account."""
+    if _codec(location.head(4)[0]):
+        return False
+    with location.seekable() as stream:
+        return bool(stream.size() * SMALL <= available_mb() << 20)
 
 
 def _opened(location: Location) -> Any:
