@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.sources.memory import available_mb
 from trainyard.errors import ServiceError
 from trainyard.people.tokens import read_tokens
 
@@ -93,6 +94,11 @@ class Settings(BaseSettings):
         0,
         ge=0,
         description="CPU threads to divide among the slots; all of the machine's or of the container's CPU quota by default",
+    )
+    memory_mb: int = Field(
+        0,
+        ge=0,
+        description="Memory that a run may use, by which a table is read whole or in batches; by default that of the container or the machine, divided by the slots",
     )
     grace_seconds: float = Field(
         15.0, ge=0.0, le=600.0, description="Time a cancelled run has to end by itself"
@@ -251,6 +257,11 @@ class Settings(BaseSettings):
         return max(1, (self.threads or cpu_count()) // self.slots)
 
     @property
+    def memory_a_run_mb(self) -> int:
+        """What a run may use."""
+        return self.memory_mb or available_mb() // self.slots
+
+    @property
     def data_access(self) -> DataAccess:
         """Where data may come from."""
         return DataAccess(
@@ -261,4 +272,5 @@ class Settings(BaseSettings):
             s3_buckets=self.s3_buckets,
             output_roots=tuple(root.resolve() for root in self.output_roots),
             output_buckets=self.output_buckets,
+            memory_mb=self.memory_a_run_mb,
         )

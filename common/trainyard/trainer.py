@@ -81,6 +81,9 @@ class Data:
     keys: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """What the rows of each part were divided by, one value a row: a number that grows with the time, or one a group.
     Empty where it was chance."""
+    beyond_memory: str | None = None
+    """A sentence, where the table does not fit in memory: the columns of each `Part.x` then lie in files, mapped into
+    memory, and are to be taken in slices of rows. Only a trainer whose `needs_whole` gives None is given such data."""
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -142,7 +145,8 @@ class Trainer(Protocol):
     """A model that can be trained.
 
     It may have a `search_space` too: what a search tries that is told no space, in the words of a request's
-    `search.space`.
+    `search.space`. Also `needs_whole(params)`: None where it can train on data that is `beyond_memory`, else why not;
+    and `warnings_about(data)`: a list of sentences.
     """
 
     name: str
@@ -166,6 +170,21 @@ class Trainer(Protocol):
     def train(self, params: Any, data: Data, training: Training) -> Fitted:
         """Train. Raises a `RunError` for what the caller can mend; anything else is a crash."""
         ...
+
+
+WHOLE = "this model needs the whole table in memory"
+
+
+def needs_whole(trainer: Trainer, params: Params) -> str | None:
+    """Why a model with these params cannot train on a table that does not fit in memory; None where it can."""
+    own: Callable[[Params], str | None] | None = getattr(trainer, "needs_whole", None)
+    return WHOLE if own is None else own(params)
+
+
+def warnings_about(trainer: Trainer, data: Data) -> list[str]:
+    """Sentences about what this model makes of the data that a person should read."""
+    own: Callable[[Data], list[str]] | None = getattr(trainer, "warnings_about", None)
+    return [] if own is None else own(data)
 
 
 @dataclass(frozen=True)

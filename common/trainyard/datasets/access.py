@@ -1,4 +1,4 @@
-"""Where data may come from and predictions may go, as the settings say."""
+"""Where data may come from and predictions may go, and how much memory a run has, as the settings say."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,3 +17,5 @@ class DataAccess:
     output_roots: tuple[Path, ...] = ()
     output_buckets: tuple[str, ...] = ()
     """Where predictions may be written. Empty: nowhere."""
+    memory_mb: int | None = None
+    """What a run may use, so that a table that takes more is not read whole. None: as much as there is."""

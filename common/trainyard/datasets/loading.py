@@ -9,7 +9,7 @@ from trainyard.datasets.images.pictures import inspect_images, load_images
 from trainyard.datasets.tables.files import load_file
 from trainyard.datasets.tables.inspection import inspect_file
 from trainyard.errors import InvalidData
-from trainyard.trainer import Data, DataKind
+from trainyard.trainer import WHOLE, Data, DataKind
 
 
 def load(  # noqa: PLR0913 - the spec, and what it is for
@@ -20,12 +20,13 @@ def load(  # noqa: PLR0913 - the spec, and what it is for
     access: DataAccess,
     kinds: Sequence[DataKind] = ("table",),
     seed: int | None = None,
+    needs_whole: str | None = WHOLE,
 ) -> Data:
     """Read, check and split a data set for a model of this `task` that takes these `kinds`.
 
     Rows are divided as `train_test_split` of scikit-learn does with `split.seed`, or with `seed` where it
-    is given (`splitting.partition` says how), or by a column of a table (`splitting.divided`). Raises
-    `InvalidData` for what the caller can mend.
+    is given (`splitting.partition` says how), or by a column of a table (`splitting.divided`). Where
+    `needs_whole` is None, the data may be `beyond_memory`. Raises `InvalidData` for what the caller can mend.
     """
     if seed is not None:
         split = split.model_copy(update={"seed": seed})
@@ -35,16 +36,23 @@ def load(  # noqa: PLR0913 - the spec, and what it is for
     _check_fit(spec, task, kinds)
     if isinstance(spec, ImageData):
         return load_images(spec, split, access=access)
-    return load_file(spec, split, task=task, access=access)
+    return load_file(spec, split, task=task, access=access, needs_whole=needs_whole)
 
 
-def inspect(
-    spec: DataSpec, *, task: Task, kinds: Sequence[DataKind], access: DataAccess, split: Split
+def inspect(  # noqa: PLR0913 - the spec, and what it is for
+    spec: DataSpec,
+    *,
+    task: Task,
+    kinds: Sequence[DataKind],
+    access: DataAccess,
+    split: Split,
+    needs_whole: str | None = WHOLE,
 ) -> None:
     """Check at submit what can be known cheaply: addresses, names, headers, and about the first megabyte.
 
     Meant for a process with little memory and time: it never reads a whole large file, allocates nothing by what
-    a header says, and gives a remote about five seconds an answer. Raises `InvalidData` with a JSON pointer for
+    a header says, and gives a remote about five seconds an answer. `needs_whole` says why a table that does not fit
+    in memory cannot be trained on, and is None where it can. Raises `InvalidData` with a JSON pointer for
     the first field that cannot be right.
     """
     _check_divisible(spec, split)
@@ -55,7 +63,7 @@ def inspect(
     if isinstance(spec, ImageData):
         inspect_images(spec, access=access)
     else:
-        inspect_file(spec, split, task=task, access=access)
+        inspect_file(spec, split, task=task, access=access, needs_whole=needs_whole)
 
 
 def _check_divisible(spec: DataSpec, split: Split) -> None:

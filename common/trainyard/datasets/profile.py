@@ -1,12 +1,16 @@
 """What is logged about a data set: its size, its columns, and how its target is spread. All of it is JSON."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainyard.datasets.sketches import Sketch, target_sketch
+
+MOST_SKETCHED = 2_000
+"""Columns. A sketch takes about a kilobyte, so 60,000 would be a file that nobody opens."""
 
 
 def profile(  # noqa: PLR0913 - what there is to say, each by name
@@ -23,7 +27,7 @@ def profile(  # noqa: PLR0913 - what there is to say, each by name
 
     `left_out` are columns that hold a pandas index and were not asked for. `y` are the class indices or values of all rows; `classes` is None for regression.
     `warnings` are sentences that a person should read, and are not there where there are none.
-    `sketches` are those of the features; there are none for images, of which only the target has a sketch.
+    `sketches` are those of the features, of which the first `MOST_SKETCHED` are kept; there are none for images, of which only the target has a sketch.
     """
     described: dict[str, Any] = {"rows": len(y), "parts": dict(sizes)}
     if classes is None:
@@ -44,11 +48,15 @@ def profile(  # noqa: PLR0913 - what there is to say, each by name
     if warnings:
         described["warnings"] = list(warnings)
     described["columns"] = dict(columns)
-    described["sketches"] = {
-        "columns": dict(sketches or {}),
-        "target": target_sketch(y, classes),
-    }
+    described["sketches"] = _sketched(sketches or {}) | {"target": target_sketch(y, classes)}
     return described
+
+
+def _sketched(sketches: Mapping[str, Sketch]) -> dict[str, Any]:
+    """The first `MOST_SKETCHED` columns, and how many are `left_out`."""
+    kept = dict(islice(sketches.items(), MOST_SKETCHED))
+    left_out = len(sketches) - len(kept)
+    return {"columns": kept} | ({"left_out": left_out} if left_out else {})
 
 
 def image_profile(

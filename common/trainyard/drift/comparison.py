@@ -74,7 +74,10 @@ class Drift:
 
 
 def compare(mine: Mapping[str, Any], holders: Mapping[str, Any]) -> Drift:
-    """Compare `sketches` of the run's data profile with those of the holder's. The order matters: bins are the holder's."""
+    """Compare `sketches` of the run's data profile with those of the holder's. The order matters: bins are the holder's.
+
+    A column without a sketch is neither gone nor new where a wide table's profile left some out.
+    """
     now: Mapping[str, Sketch] = mine.get("columns", {})
     before: Mapping[str, Sketch] = holders.get("columns", {})
     common = [name for name in before if name in now]
@@ -87,8 +90,8 @@ def compare(mine: Mapping[str, Any], holders: Mapping[str, Any]) -> Drift:
             ]
         ),
         target=_target(mine.get("target"), holders.get("target")),
-        gone=tuple(name for name in before if name not in now),
-        new=tuple(name for name in now if name not in before),
+        gone=() if mine.get("left_out") else tuple(name for name in before if name not in now),
+        new=() if holders.get("left_out") else tuple(name for name in now if name not in before),
         changed=tuple(
             KindChange(name, before[name]["kind"], now[name]["kind"])
             for name in common

@@ -22,6 +22,7 @@ from trainyard.worker.evaluation import METRICS
 from trainyard.worker.scoring_look import ModelUnavailable, described, inspect_scored
 from trainyard.worker.search.metric import wrong_metric
 from trainyard.worker.search.space import wrong_sampler, wrong_space
+from trainyard.worker.whole import whole_for
 
 LONGEST_TEXT = 500
 PARAMS, DATA, MODEL = "/params", "/data", "/model_uri"
@@ -68,6 +69,7 @@ def looked_at(
             kinds=trainer.data,
             access=order.access,
             split=request.split,
+            needs_whole=whole_for(request, trainer),
         ),
     )
     errors = (

@@ -16,8 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from trainyard.raw_columns import date_features, feature_names
+from trainyard.trainer import Data
 
 Floats = npt.NDArray[np.float32]
+MOST_CATEGORIES = 1_000
+"""Of one column: each is a column of floats, so the 30,000 of an identifier would take 120 KB a row."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,10 @@ class NumericColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """One column a category seen in training; unseen and missing values are all zeros."""
+    """One column a category seen in training; unseen and missing values are all zeros.
+
+    Where there are more than `MOST_CATEGORIES`, the most frequent have one, if training rows have them twice.
+    """
 
     name: str
     categories: list[str]
@@ -134,7 +140,7 @@ def _fitted(
 ) -> AnyColumn:
     optional = bool(values.isna().any())
     if isinstance(values.dtype, pd.CategoricalDtype):
-        names = [str(each) for each in values.cat.categories]
+        names = [str(each) for each in values.cat.categories[_worth_a_column(values)]]
         return CategoryColumn(name, names, optional=optional)
     if name in dates:
         elapsed = date_features(values.to_numpy(), dates[name])[:, 0]
@@ -142,6 +148,39 @@ def _fitted(
     numbers = values.to_numpy(dtype=np.float64)
     notation = dict(notations[name]) if name in notations else None
     return NumericColumn(name, *_centre(numbers), notation=notation, optional=optional)
+
+
+def warnings_about(data: Data) -> list[str]:
+    """A sentence for each column that has more categories than become columns of their own."""
+    if data.kind != "table":
+        return []
+    columns = [
+        values
+        for _, values in data.frame.items()
+        if isinstance(values.dtype, pd.CategoricalDtype)
+        and len(values.cat.categories) > MOST_CATEGORIES
+    ]
+    return [_shortened(values, len(_worth_a_column(values))) for values in columns]
+
+
+def _shortened(values: pd.Series, kept: int) -> str:
+    count = f"the column {values.name!r} has {len(values.cat.categories):,} categories in the training rows"
+    if not kept:
+        return f"{count}, each in one row, as identifiers have, so it is left out; drop it"
+    return (
+        f"{count}, and the network learns from the {kept:,} most frequent; others count as missing"
+    )
+
+
+def _worth_a_column(values: pd.Series) -> npt.NDArray[np.int64]:
+    """The positions of the categories that are kept, in their order."""
+    count = len(values.cat.categories)
+    if count <= MOST_CATEGORIES:
+        return np.arange(count)
+    codes = values.cat.codes.to_numpy()
+    times = np.bincount(codes[codes >= 0], minlength=count)
+    often = np.argsort(-times, kind="stable")[:MOST_CATEGORIES]
+    return np.sort(often[times[often] > 1])
 
 
 def _centre(numbers: npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -19,7 +19,7 @@ import mlflow
 import mlflow.pyfunc
 import requests
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, Metric, Param, Run, RunData, RunInfo, RunTag
+from mlflow.entities import LoggedModel, Metric, Run, RunData, RunInfo, RunTag
 from mlflow.exceptions import MlflowException
 
 from trainyard.contract import Register, Registered, Split
@@ -36,11 +36,14 @@ from trainyard.trainer import Data, Fitted, Trainer
 from trainyard.worker.holders import Holders
 from trainyard.worker.judging import Judging
 from trainyard.worker.logged_dataset import dataset_input
+from trainyard.worker.logged_params import as_params
 from trainyard.worker.patience import ArtifactStoreFailed, Patience
 from trainyard.worker.search.mirror import Mirror
 
 LEAVING_SECONDS = 5.0
 """How long a run that breaks off waits for MLflow to take what it has reported."""
+MOST_EXAMPLE_COLUMNS = 1_000
+"""Of 5,000 columns an example takes 5 s and 0.8 MB."""
 CHATTY_LOGGERS = ("mlflow.system_metrics", "mlflow.pyfunc", "mlflow.utils.environment")
 
 
@@ -108,7 +111,7 @@ class RunLog:
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Log the params that are not None."""
-        self._client.log_batch(self._run_id, params=_as_params(params))
+        self._client.log_batch(self._run_id, params=as_params(params))
 
     def mirror(self, kept: Path) -> Mirror:
         """What makes nested runs of the trials that are kept in this folder."""
@@ -128,7 +131,7 @@ class RunLog:
         }
         self._client.log_batch(
             self._run_id,
-            params=_as_params(params),
+            params=as_params(params),
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
@@ -240,7 +243,7 @@ class RunLog:
     def _logged_model(self, fitted: Fitted, data: Data) -> str:
         found = self._finished_model()
         if found is None:
-            fitted.log_model(name="model", input_example=fitted.raw_example(data.test.x))
+            fitted.log_model(name="model", input_example=_example(fitted, data))
             found = self._finished_model()
         if found is None:
             message = f"MLflow shows no model logged by run {self._run_id}"
@@ -260,8 +263,11 @@ class RunLog:
         return finished
 
 
-def _as_params(params: Mapping[str, Any]) -> list[Param]:
-    return [Param(name, str(value)) for name, value in params.items() if value is not None]
+def _example(fitted: Fitted, data: Data) -> Any:
+    """The first test rows; None for a wide table, whose example MLflow would write twice, parse and predict from."""
+    if data.kind == "table" and data.frame.shape[1] > MOST_EXAMPLE_COLUMNS:
+        return None
+    return fitted.raw_example(data.test.x)
 
 
 @contextmanager

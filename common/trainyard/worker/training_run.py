@@ -15,7 +15,7 @@ from trainyard.launcher.messages import Job
 from trainyard.raw_columns import feature_names
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
-from trainyard.trainer import Data, Fitted, Params, Trainer
+from trainyard.trainer import Data, Fitted, Params, Trainer, warnings_about
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.judging import Judging, Tested
@@ -26,6 +26,10 @@ from trainyard.worker.reporting import Progress, training
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.searching import search
 from trainyard.worker.system_metrics import SystemMetrics
+from trainyard.worker.whole import whole_for
+
+MOST_INDENTED = 500
+"""Columns."""
 
 
 def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progress) -> Outcome:
@@ -36,8 +40,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         system_metrics = SystemMetrics(submission.run_id)
         _seed_global_generators(request.seed)
         data = _load(job, request, trainer)
-        warnings = progress.warn(data.warnings)
-        _say_what_dates_become(data)
+        warnings = _said_of(data, trainer, progress)
         chosen = _chosen(job, folder, trainer, data, progress, log)
 
         progress.enter(Phase.TRAINING)
@@ -123,8 +126,21 @@ def _seed_global_generators(seed: int) -> None:
 def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
     """The request's data, split, if the trainer can take it. Raises `InvalidData`."""
     return load(
-        request.data, request.split, task=trainer.task, kinds=trainer.data, access=job.access
+        request.data,
+        request.split,
+        task=trainer.task,
+        kinds=trainer.data,
+        access=job.access,
+        needs_whole=whole_for(request, trainer),
     )
+
+
+def _said_of(data: Data, trainer: Trainer, progress: Progress) -> list[str]:
+    """Tell people about the data, and what this model makes of it: the warnings."""
+    if data.beyond_memory:
+        progress.note(data.beyond_memory)
+    _say_what_dates_become(data)
+    return progress.warn([*data.warnings, *warnings_about(trainer, data)])
 
 
 def _say_what_dates_become(data: Data) -> None:
@@ -155,9 +171,14 @@ def _evaluate(
         history=progress.history,
         importance=fitted.feature_importance(),
     )
-    profile = json.dumps(data.profile, default=str, indent=2)
+    profile = json.dumps(data.profile, default=str, indent=None if _is_wide(data) else 2)
     (folder.artifacts / "data_profile.json").write_text(profile)
     return Tested(data, predicted, metrics)
+
+
+def _is_wide(data: Data) -> bool:
+    """Whether its profile is too long to be read by people, and half of it would be indentation."""
+    return len(data.profile.get("columns", ())) > MOST_INDENTED
 
 
 def _judging(job: Job, folder: RunFolder, tested: Tested, log: RunLog) -> Judging | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from trainyard import raw_columns
 
+from trainyard_boosting._batches import slices
 from trainyard_boosting._tables import Table
 
 SCORING = Path(__file__).with_name("_scoring.py")
@@ -33,7 +34,11 @@ class BoostedTrees:
     """Pinned distributions that the logged model needs."""
 
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
-        return self.table.probabilities(np.asarray(self.predict_encoded(self.table.encode(x))))
+        parts = [
+            np.asarray(self.predict_encoded(self.table.encode(x.iloc[rows])))
+            for rows in slices(max(len(x), 1))
+        ]
+        return self.table.probabilities(np.concatenate(parts))
 
     def feature_importance(self) -> Mapping[str, float]:
         return {

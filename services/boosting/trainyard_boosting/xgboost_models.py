@@ -13,8 +13,9 @@ import xgboost
 from pydantic import Field, model_validator
 from trainyard.contract import Task
 from trainyard.errors import InvalidParams, OutOfMemory
-from trainyard.trainer import Data, DataKind, Params, Training
+from trainyard.trainer import Data, DataKind, Params, Part, Training
 
+from trainyard_boosting._batches import XGBoostBatches
 from trainyard_boosting._fitting import NOT_FOR_ESTIMATOR, check, monotone, sample_weights
 from trainyard_boosting._predictor import BoostedTrees, installed, pinned
 from trainyard_boosting._rounds import Rounds
@@ -169,8 +170,11 @@ class XGBoost:
         booster = rounds.resume(_load)
         if not rounds.exhausted:
             estimator = self._estimator(params, table, rounds)
-            self._fit(estimator, data, table, params, booster)
-            booster = estimator.get_booster()
+            if data.beyond_memory:
+                booster = self._fit_batches(estimator, data, table, params, booster)
+            else:
+                self._fit(estimator, data, table, params, booster)
+                booster = estimator.get_booster()
         return _fitted(
             booster if rounds.best is None else booster[: rounds.best], table, self.requirements
         )
@@ -184,7 +188,7 @@ class XGBoost:
             **params.model_dump(exclude=left_out),
             n_estimators=params.n_estimators - rounds.done,
             monotone_constraints=monotone(table, params.monotone_constraints),
-            enable_categorical=True,
+            enable_categorical=params.tree_method != "exact",
             n_jobs=rounds.training.threads,
             random_state=rounds.training.seed,
             callbacks=[AfterRound(rounds)],
@@ -211,10 +215,51 @@ class XGBoost:
             xgb_model=booster,
         )
 
+    def needs_whole(self, params: XGBoostParams) -> str | None:
+        """Why a table that does not fit in memory cannot be trained on; None where it can."""
+        if params.tree_method in {"exact", "approx"}:
+            return f"tree_method {params.tree_method!r} needs the whole table in memory, and 'hist' does not"
+        if params.booster == "dart":
+            return "booster 'dart' needs the whole table in memory, and 'gbtree' does not"
+        return None
+
+    def _fit_batches(
+        self, estimator: Any, data: Data, table: Table, params: XGBoostParams, booster: Any
+    ) -> Any:
+        """As `_fit`, with the rows binned batch by batch into files: the booster."""
+        settings = estimator.get_xgb_params()
+        if table.classes is not None and len(table.classes) > 2:
+            settings |= {"objective": "multi:softprob", "num_class": len(table.classes)}
+
+        def binned(part: Part, weight: Any, ref: Any = None) -> Any:
+            batches = XGBoostBatches(table, part, weight)
+            return xgboost.ExtMemQuantileDMatrix(
+                batches,
+                max_bin=params.max_bin,
+                nthread=settings["n_jobs"],
+                ref=ref,
+                enable_categorical=True,
+            )
+
+        weight = sample_weights(data, getattr(params, "class_weight", None))
+        train = binned(data.train, weight)
+        watched = [(train, "validation_0")]
+        if data.validation is not None and len(data.validation):
+            watched.append((binned(data.validation, data.validation.weight, train), "validation_1"))
+        return xgboost.train(
+            settings,
+            train,
+            estimator.n_estimators,
+            evals=watched,
+            callbacks=estimator.callbacks,
+            xgb_model=booster,
+            verbose_eval=False,
+        )
+
 
 def _check_combination(params: XGBoostParams, table: Table) -> None:
-    if params.tree_method == "exact" and any(column.categories for column in table.columns):
-        name = next(column.name for column in table.columns if column.categories)
+    name = next((column.name for column in table.columns if column.categories), None)
+    if params.tree_method == "exact" and name is not None:
         raise InvalidParams(
             f"tree_method 'exact' cannot split categories, and {name!r} holds some; use 'hist' or 'approx'"
         )

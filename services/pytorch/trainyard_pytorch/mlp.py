@@ -8,7 +8,7 @@ from typing import Any
 from trainyard.contract import Task
 from trainyard.networks.fitness import check_batch
 from trainyard.networks.params import MLP_SPACE, MlpParams
-from trainyard.networks.tables import TableEncoding
+from trainyard.networks.tables import TableEncoding, warnings_about
 from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_pytorch._fitted import ImageClassifier, TablePredictor
@@ -32,6 +32,10 @@ class Mlp:
 
     def autolog(self) -> None:
         """Nothing: MLflow's autologging reaches torch through Lightning alone, and the loop reports all it would."""
+
+    def warnings_about(self, data: Data) -> list[str]:
+        """About columns of a table that it does not learn from, or not wholly."""
+        return warnings_about(data)
 
     def train(
         self, params: MlpParams, data: Data, training: Training

@@ -9,7 +9,7 @@ import mlflow.tensorflow
 from trainyard.contract import Task
 from trainyard.networks.fitness import check_batch
 from trainyard.networks.params import MLP_SPACE, MlpParams
-from trainyard.networks.tables import TableEncoding
+from trainyard.networks.tables import TableEncoding, warnings_about
 from trainyard.trainer import Data, DataKind, Training
 
 from trainyard_tensorflow._device import INSTALLED
@@ -37,6 +37,10 @@ class Mlp:
         mlflow.tensorflow.autolog(
             log_models=False, log_datasets=False, checkpoint=False, silent=True
         )
+
+    def warnings_about(self, data: Data) -> list[str]:
+        """About columns of a table that it does not learn from, or not wholly."""
+        return warnings_about(data)
 
     def train(
         self, params: MlpParams, data: Data, training: Training

@@ -1,13 +1,30 @@
 """Bounds on memory for data that nobody has looked at yet."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from trainyard.datasets.sources.redaction import redacted
 from trainyard.errors import InvalidData
 
 DEFLATE_RATIO = 1032
 """Bytes that one byte of deflate (zip, gzip) unpacks to at most: https://zlib.net/zlib_tech.html."""
+LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+"""Where Linux says a container's limit, in version 2 and in version 1 of control groups: a number, or `max`."""
+
+
+def available_mb() -> int:
+    """The memory of this machine, or of this container where that is less, in 2^20 bytes."""
+    import psutil
+
+    found = [psutil.virtual_memory().total]
+    for limit in map(Path, LIMITS):
+        with suppress(OSError, ValueError):
+            found.append(int(limit.read_text()))
+    return min(found) >> 20
 
 
 @contextmanager

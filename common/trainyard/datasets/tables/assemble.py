@@ -1,8 +1,10 @@
 """A table's columns to the parts of `Data`, one column at a time, so that the table is never held twice."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from trainyard.datasets.splitting import Key, Partition, Rows
 from trainyard.datasets.tables import warned
 from trainyard.datasets.tables.columns import numbers
 from trainyard.datasets.tables.gathering import Columns, Features, gathered
+from trainyard.datasets.tables.on_disk import InFiles, InMemory
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.targets import check_target, labels, target_read
 from trainyard.datasets.tables.weights import check_parts, check_weights
@@ -38,7 +41,7 @@ class Origin:
     warnings: tuple[str, ...] = ()
 
 
-def columns_of(table: pa.Table) -> Columns:
+def columns_of(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """The columns by name. Drop `table` after this, so that each column's memory goes as it is used up."""
     return dict(zip(table.column_names, table.columns, strict=True))
 
@@ -51,8 +54,11 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     task: Task,
     origin: Origin,
     key: Key | None = None,
+    beyond_memory: str | None = None,
 ) -> Data:
     """Split and type a table, by `key` where it is given, else at random; `columns` are used up. Raises `InvalidData`.
+
+    Where it is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
 
     `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
     named categorical as categoricals whose sorted categories are the training part's.
@@ -63,14 +69,13 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     parts = partition.parts
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
-    features = gathered(columns, selection, y, parts, digest.update, decimal=origin.decimal)
-    said = warned.bounded(
-        [*origin.warnings, *warned.of_columns(selection, target.notation), *features.warnings]
-    )
+    kept = InFiles(Path(mkdtemp())) if beyond_memory else InMemory()
+    mark = origin.decimal
+    features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
+    said = _said(origin, warned.of_columns(selection, target.notation), features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
-    divided = {} if key is None else {"split": splitting.profile(key, split, partition)}
-    written = divided | dict(origin.written) | _dates(features)
+    told = _divided(key, split, partition) | dict(origin.written) | _dates(features)
     return Data(
         kind="table",
         name=origin.name,
@@ -86,8 +91,19 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         dates=features.dates,
         warnings=said,
         keys={} if key is None else key.of_parts(parts),
-        profile=profile(y, classes, **described) | written,
+        beyond_memory=beyond_memory,
+        profile=profile(y, classes, **described) | told,
     )
+
+
+def _said(origin: Origin, of_columns: Sequence[str], features: Features) -> tuple[str, ...]:
+    """What a person should read."""
+    return warned.bounded([*origin.warnings, *of_columns, *features.warnings])
+
+
+def _divided(key: Key | None, split: Split, partition: Partition) -> dict[str, Any]:
+    """What rows were divided by, for the profile."""
+    return {} if key is None else {"split": splitting.profile(key, split, partition)}
 
 
 def _dates(features: Features) -> dict[str, Any]:

@@ -13,12 +13,15 @@ import pyarrow as pa
 from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.sources.memory import available_mb
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.datasets.tables.dialects.encodings import encoding_of
 from trainyard.datasets.tables.dialects.finding import dialect_of
 from trainyard.errors import InvalidData
 
 BLOCK_BYTES = 1 << 22
+SMALL = 16
+"""A file that fits so often into memory is small."""
 START_BYTES = (1 << 20, 1 << 22, 1 << 24)
 """Read at submit: the first that holds a header and a row."""
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -55,6 +58,7 @@ class Start:
     rows: pa.Table
     complete: bool
     layout: Layout
+    bytes_a_row: float
 
 
 def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) -> Start:
@@ -94,17 +98,30 @@ def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) ->
         if own and table[name].null_count == len(table)
     )
     layout = replace(layout, nameless=empty)
-    return Start(table.drop_columns(list(empty)), complete, layout)
+    rows = table.drop_columns(list(empty))
+    return Start(rows, complete, layout, bytes_a_row=block / max(len(rows), 1))
+
+
+def about_rows(location: Location, start: Start) -> int:
+    """The rows of a file that is not packed, by its size and its first rows; 0 for one that is."""
+    if start.complete:
+        return len(start.rows)
+    if _codec(location.head(4)[0]):
+        return 0
+    with location.seekable() as stream:
+        return int(stream.size() / start.bytes_a_row)
 
 
 def every_row(location: Location, layout: Layout, wanted: list[str]) -> pa.Table:
     """The columns `wanted` of all rows of a file that `first_rows` found to be so laid out. Raises `InvalidData`.
 
-    Read block by block with the types of the first, which takes half the memory of reading it as a whole;
-    where a later block does not fit these types (1, 2, … and then 2.5), read again as a whole.
+    A file that is small beside the memory there is, is read as a whole, by all threads. Others are read block by block
+    with the types of the first, which takes half the memory; where a later block does not fit these types (1, 2, …
+    and then 2.5), read again as a whole.
     """
     with _parsed(location):
-        for read in (_in_blocks, _as_a_whole):
+        small = _is_small(location)
+        for read in (_as_a_whole,) if small else (_in_blocks, _as_a_whole):
             with _opened(location) as stream:
                 table = read(stream, layout, wanted)
             if table is not None:
@@ -128,6 +145,14 @@ def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterato
     ):
         for batch in reader:
             yield batch.select(wanted)
+
+
+def _is_small(location: Location) -> bool:
+    """Not packed, and so small that twice as much memory for a moment is of no account."""
+    if _codec(location.head(4)[0]):
+        return False
+    with location.seekable() as stream:
+        return bool(stream.size() * SMALL <= available_mb() << 20)
 
 
 def _opened(location: Location) -> Any:
@@ -186,6 +211,8 @@ def _head(data: bytes, dialect: Dialect, block: int) -> list[str]:
         lines = io.StringIO(data.decode(errors="replace").removeprefix("\ufeff"), newline="")
         line = next(islice(lines, dialect.skip_rows, None)).rstrip("\r\n")
         data = line.encode()
+    else:
+        data = _without_rows(data, dialect)
     options = csv.ReadOptions(
         block_size=block,
         use_threads=False,
@@ -196,6 +223,20 @@ def _head(data: bytes, dialect: Dialect, block: int) -> list[str]:
     reader = csv.open_csv(pa.BufferReader(data + b"\n"), options, _parsing(dialect), everything)
     names = list(reader.schema.names)
     return names if dialect.header else [str(at) for at in range(len(names))]
+
+
+def _without_rows(data: bytes, dialect: Dialect) -> bytes:
+    """The bytes up to the end of the header: to find out the types of values, only to drop them, takes long where there are thousands."""
+    if dialect.escape:  # with which a quote does not always open or close
+        return data
+    at = quotes = 0
+    for number, line in enumerate(io.BytesIO(data)):
+        at += len(line)
+        if number >= dialect.skip_rows:
+            quotes += line.count(dialect.quote.encode()) if dialect.quote else 0
+            if line.strip() and quotes % 2 == 0:
+                break
+    return data[:at]
 
 
 def _laid_out(header: list[str], dialect: Dialect, stated: Mapping[str, Any]) -> Layout:

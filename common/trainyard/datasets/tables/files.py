@@ -18,9 +18,11 @@ from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import index_columns
 from trainyard.datasets.tables.joining import joined
 from trainyard.datasets.tables.keys import key_of
+from trainyard.datasets.tables.on_disk import ReadWhenAsked
+from trainyard.datasets.tables.room import check_room, size_of
 from trainyard.datasets.tables.selection import Selection, check_has, select, selection_of_tests
 from trainyard.datasets.tables.targets import check_target
-from trainyard.trainer import Data
+from trainyard.trainer import WHOLE, Data
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,81 @@ class Table:
     key: Key | None
 
 
-def load_file(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Data:
-    """Read, check, split and type a table. Raises `InvalidData`."""
-    table = read(spec, split, task=task, access=access)
-    return tabulate(
-        table.columns, table.selection, split, task=task, origin=table.origin, key=table.key
-    )
+def load_file(
+    spec: FileData, split: Split, *, task: Task, access: DataAccess, needs_whole: str | None = WHOLE
+) -> Data:
+    """Read, check, split and type a table. Raises `InvalidData`.
+
+    One that does not fit in memory is read column by column; or refused, where the model `needs_whole` for this reason.
+    """
+    with opened(spec.uri, access) as location:
+        start = _started(location, spec, split)
+        beyond = _beyond_memory(location, start, spec, access, needs_whole)
+        if beyond is None:
+            columns = _columns(location, start.layout, start.schema, start.selection)
+        else:
+            columns = _one_by_one(location, start)
+        table = _table(columns, start, spec, split, task, access)
+        return tabulate(
+            table.columns,
+            table.selection,
+            split,
+            task=task,
+            origin=table.origin,
+            key=table.key,
+            beyond_memory=beyond,
+        )
 
 
 def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Table:
     """Read the columns that the spec asks for, and what rows are divided by. Raises `InvalidData`."""
     with opened(spec.uri, access) as location:
-        schema, layout = _schema(location, spec)
-        selection = select(schema.names, spec, index_columns(schema), key=split.column)
-        columns = _columns(location, layout, schema, selection)
+        start = _started(location, spec, split)
+        columns = _columns(location, start.layout, start.schema, start.selection)
+    return _table(columns, start, spec, split, task, access)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What is known of a table before its rows are read."""
+
+    schema: pa.Schema
+    layout: Layout | None
+    selection: Selection
+
+
+def _started(location: Location, spec: FileData, split: Split) -> _Start:
+    schema, layout = _schema(location, spec)
+    selection = select(schema.names, spec, index_columns(schema), key=split.column)
+    return _Start(schema, layout, selection)
+
+
+def _beyond_memory(
+    location: Location, start: _Start, spec: FileData, access: DataAccess, needs_whole: str | None
+) -> str | None:
+    """A sentence, where a Parquet table does not fit in memory. Raises `InvalidData` where it cannot be trained on then."""
+    if start.layout is not None or access.memory_mb is None:
+        return None
+    rows = parquet.count_rows(location, start.schema)
+    size = size_of(start.schema, rows, start.selection.columns)
+    if size.fits(access):
+        return None
+    check_room(size, access, spec, needs_whole=needs_whole)
+    return f"{size.said(access)}: they are read column by column, kept in temporary files, and trained on in batches"
+
+
+def _one_by_one(location: Location, start: _Start) -> ReadWhenAsked:
+    def column(name: str) -> pa.ChunkedArray:
+        return parquet.every_row(location, start.schema, [name]).column(name)
+
+    return ReadWhenAsked(tuple(start.selection.columns), column)
+
+
+def _table(  # noqa: PLR0913, PLR0917 - what a table is made of
+    columns: Columns, start: _Start, spec: FileData, split: Split, task: Task, access: DataAccess
+) -> Table:
+    """The table, with the rows of a separate test table after its own, and what its rows are divided by."""
+    selection = start.selection
     own = _key_column(columns, selection)
     tested, test_rows = None, 0
     if spec.test_uri is not None:
@@ -54,10 +117,9 @@ def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Tab
         test = _test_columns(spec, spec.test_uri, of_tests, task, access)
         test_rows = len(test[selection.target])
         tested = _key_column(test, of_tests)
-        columns = {name: joined(column, test.pop(name), name) for name, column in columns.items()}
+        columns = {name: joined(columns[name], test.pop(name), name) for name in columns}
     key = None if own is None else key_of(split, own, tested, test_rows)
-    origin = _origin(spec, layout, test_rows)
-    return Table(columns, selection, origin, key)
+    return Table(columns, selection, _origin(spec, start.layout, test_rows), key)
 
 
 def _origin(spec: FileData, layout: Layout | None, test_rows: int) -> Origin:

@@ -15,6 +15,7 @@ from trainyard.datasets.tables import suspicions
 from trainyard.datasets.tables.columns import is_date, plain
 from trainyard.datasets.tables.doubles import Doubles
 from trainyard.datasets.tables.features import Feature, feature, parts_of
+from trainyard.datasets.tables.on_disk import InFiles, InMemory, ReadWhenAsked
 from trainyard.datasets.tables.recognition.notation import DECIMAL_COMMA
 from trainyard.datasets.tables.recognition.reading import (
     Reading,
@@ -26,7 +27,7 @@ from trainyard.datasets.tables.selection import Selection, stated_at
 from trainyard.errors import InvalidData
 from trainyard.raw_columns import features_of
 
-Columns = dict[str, pa.ChunkedArray]
+Columns = dict[str, pa.ChunkedArray] | ReadWhenAsked
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
     digest: Callable[[Any], None],
     *,
     decimal: str = ".",
+    kept: InFiles | InMemory,
 ) -> Features:
     """All features of a table whose targets are `y`, one by one: `columns` are used up, and `digest` is given all values on the way.
 
     `decimal` is the mark in the file: a logged model that is given its text reads it as it was read here.
     """
-    frames: dict[str, dict[str, Any]] = {part: {} for part in parts}
     sketches: dict[str, Sketch] = {}
     notations: dict[str, dict[str, Any]] = {}
     dates: dict[str, dict[str, Any]] = {}
@@ -86,9 +87,9 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
         if read.dates is not None:
             dates[name] = read.dates.as_json() | features_of(each["train"])
         for part, values in each.items():
-            frames[part][name] = values
-    _check_any(frames["train"])
-    made = {part: pd.DataFrame(frames.pop(part), copy=False) for part in parts}
+            kept.put(part, name, values)
+    _check_any(sketches)
+    made = {part: kept.frame(part, len(rows)) for part, rows in parts.items()}
     twice = doubles.said({part: y[rows] for part, rows in parts.items()})
     return Features(made, sketches, notations, [*said, *filter(None, [twice])], dates)
 

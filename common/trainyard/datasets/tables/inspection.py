@@ -16,13 +16,16 @@ from trainyard.datasets.tables import csv, parquet
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
 from trainyard.datasets.tables.formats import check_has_rows, format_of
-from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import index_columns
 from trainyard.datasets.tables.keys import key_of
+from trainyard.datasets.tables.room import check_room, size_of
 from trainyard.datasets.tables.selection import Selection, check_has, select, selection_of_tests
 from trainyard.datasets.tables.targets import check_target, labels
 from trainyard.datasets.tables.weights import check_parts, check_weights
 from trainyard.errors import InvalidData
+from trainyard.trainer import WHOLE
+
+CSV_WHOLE = "CSV is read as a whole, and Parquet can be read in batches"
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,25 @@ class Head:
     selection: Selection
     types: Mapping[str, pa.DataType]
     """Of all columns."""
-    rows: Columns
+    rows: dict[str, pa.ChunkedArray]
     complete: bool
     """Whether these are all rows."""
+    about_rows: int
+    """All rows, by an estimate; 0 where it cannot be told."""
+    read_whole: str | None = None
+    """Why the file cannot be read in batches; None where it can."""
 
 
-def inspect_file(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> None:
-    """Check what the head of a table tells. Raises `InvalidData`."""
+def inspect_file(
+    spec: FileData, split: Split, *, task: Task, access: DataAccess, needs_whole: str | None = WHOLE
+) -> None:
+    """Check what the head of a table tells, and that it is not too large. Raises `InvalidData`."""
     with little_memory(spec.uri, "/data/uri"):
         head = _head(locate(spec.uri, access), spec, lambda schema: _selected(schema, spec, split))
         if head is not None:
             check_head(head, task)
+            size = size_of(pa.schema(head.types.items()), head.about_rows, head.selection.columns)
+            check_room(size, access, spec, needs_whole=head.read_whole or needs_whole)
             if head.selection.key is not None:
                 key_of(split, head.rows[head.selection.key])
     if spec.test_uri is None:
@@ -82,7 +93,8 @@ def _head(
     """The head of a table, its schema given to `selected`; None where a look costs the whole file."""
     if format_of(location, spec) == "csv":
         start = csv.first_rows(location, spec.csv)
-        rows, complete = start.rows, start.complete
+        rows, complete, whole = start.rows, start.complete, CSV_WHOLE
+        about = len(rows) if isinstance(location, WebFile) else csv.about_rows(location, start)
         schema, selection = rows.schema, selected(rows.schema)
     elif isinstance(location, WebFile):
         parquet.check_web(location)
@@ -91,10 +103,11 @@ def _head(
         schema = parquet.schema(location, all_files=False)
         selection = selected(schema)
         rows, complete = parquet.first_rows(location, selection.labels)
+        about, whole = parquet.about_rows(location, schema), None
     if complete:
         check_has_rows(rows.num_rows, location)
     types = dict(zip(schema.names, schema.types, strict=True))
-    return Head(selection, types, columns_of(rows), complete)
+    return Head(selection, types, columns_of(rows), complete, about, whole)
 
 
 def _selected(schema: pa.Schema, spec: FileData, split: Split) -> Selection:

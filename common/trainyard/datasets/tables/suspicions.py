@@ -18,6 +18,8 @@ FEWEST_ROWS = 50
 """Fewer values may all differ, or fit the target, by chance."""
 FIRST_ROWS = 1_000
 TRAIN_ROWS, TEST_ROWS = 5_000, 2_000
+MOSTLY = 0.95
+"""Of all rows, so many values of text that differ are said to be nearly all."""
 NEARLY_ALL = 0.9999
 """R2 from which numbers count as predicted perfectly."""
 
@@ -30,9 +32,12 @@ def of_values(each: Feature) -> str | None:
     if distinct == 1 and _distinct(column) == 1:
         return f"the column {name!r} is {column[0].as_py()!r} in every row, so nothing can be learnt from it; drop it"
     may_identify = is_text(column.type) or pt.is_integer(column.type)
-    if not may_identify or len(column) < FEWEST_ROWS or distinct < len(first):
+    if not may_identify or len(column) < FEWEST_ROWS or distinct < MOSTLY * len(first):
         return None
-    if _distinct(column) == len(column):
+    count = _distinct(column)
+    if is_text(column.type) and MOSTLY * len(column) <= count < len(column):
+        return f"the column {name!r} has {count:,} different values in {len(column):,} rows, nearly as many as identifiers have, which say nothing about new rows; drop it, unless its values have a meaning"
+    if count == len(column):
         return f"all {len(column)} values of the column {name!r} differ, as identifiers do, which say nothing about new rows; drop it, unless its values have a meaning"
     return None
 

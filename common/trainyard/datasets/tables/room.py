@@ -1,0 +1,84 @@
+"""How much memory a table takes, from what its files say of themselves, beside what a run may use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.types as pt
+
+from trainyard.contract import FileData
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.sources.redaction import redacted
+from trainyard.errors import InvalidData
+
+BYTES_OF_TEXT = 24
+"""A value: as Arrow has it while it is read, by experience; a few bytes afterwards, as a category."""
+TIMES = 2.5
+"""Of the table's own size: what training on it whole takes, with a library's copy of it and what is made for each row."""
+COLUMNS_AT_ONCE = 6
+"""What reading column by column takes, in columns of float64: a column in Arrow, in numpy, and its parts; target and rows."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """The rows and columns to train on, and what they take as numbers in memory."""
+
+    rows: int
+    columns: int
+    row_bytes: int
+
+    @property
+    def total(self) -> int:
+        """Bytes."""
+        return self.rows * self.row_bytes
+
+    def fits(self, access: DataAccess) -> bool:
+        """Whether a run may hold it whole, and train."""
+        return access.memory_mb is None or self.total * TIMES <= access.memory_mb << 20
+
+    def fits_by_column(self, access: DataAccess) -> bool:
+        """Whether a run may hold some of its columns."""
+        column = self.rows * 8
+        return access.memory_mb is None or column * COLUMNS_AT_ONCE <= access.memory_mb << 20
+
+    def said(self, access: DataAccess) -> str:
+        """In words."""
+        return f"the table's {self.rows:,} rows x {self.columns:,} columns take about {self.total / 1e9:,.2f} GB in memory, and {TIMES:g} times that to train on, where a run may use {(access.memory_mb or 0) / 1000:,.2f} GB"
+
+
+def size_of(schema: pa.Schema, rows: int, columns: Sequence[str]) -> Size:
+    """Of these columns of a table that has so many rows."""
+    widths = dict(zip(schema.names, map(_width, schema.types), strict=True))
+    return Size(rows, len(columns), sum(widths[name] for name in columns))
+
+
+def check_room(size: Size, access: DataAccess, spec: FileData, *, needs_whole: str | None) -> None:
+    """Raise `InvalidData` for a table that can be trained on neither whole nor in batches."""
+    if size.fits(access):
+        return
+    uri = redacted(spec.uri)
+    cure = "give the service more memory (TRAINYARD_MEMORY_MB says how much it may use), or train on fewer rows or columns"
+    if needs_whole is not None:
+        raise InvalidData(
+            f"{uri!r} is too large: {size.said(access)}; {needs_whole}: {cure}", "/data/uri"
+        )
+    if spec.test_uri is not None:
+        raise InvalidData(
+            f"{uri!r} is too large for a separate test table beside it: {size.said(access)}; leave test_uri out, or {cure}",
+            "/data/test_uri",
+        )
+    if not size.fits_by_column(access):
+        raise InvalidData(
+            f"{uri!r} is too large, even in batches: {size.said(access)}, and some columns of it are needed at once; {cure}",
+            "/data/uri",
+        )
+
+
+def _width(kind: pa.DataType) -> int:
+    """Bytes a value takes in a frame, or as Arrow's text."""
+    if pt.is_dictionary(kind):
+        return 4
+    try:
+        return max(1, int(kind.bit_width) // 8)
+    except ValueError:
+        return BYTES_OF_TEXT

@@ -1,0 +1,78 @@
+"""LightGBM on a table that does not fit in memory: binned from batches of rows, a byte a value."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightgbm
+from trainyard.trainer import Data, Part
+
+from trainyard_boosting._batches import LightGBMBatches
+from trainyard_boosting._fitting import Weights
+from trainyard_boosting._tables import Table
+
+ESTIMATORS_OWN = frozenset({"n_estimators", "importance_type", "class_weight", "objective"})
+NAMES = {"random_state": "seed", "n_jobs": "num_threads"}
+"""The estimator's words, in those of the library."""
+
+
+def fit_batches(
+    estimator: Any,
+    data: Data,
+    table: Table,
+    *,
+    weight: Weights | None,
+    after_round: Callable[[Any], None],
+) -> Any:
+    """As the estimator's `fit`, with `weight` of the training rows: the booster."""
+    settings = _settings(estimator, table)
+    train = _binned(table, data.train, weight, settings)
+    watched, names = [train], ["train"]
+    if data.validation is not None and len(data.validation):
+        part = data.validation
+        watched.append(_binned(table, part, part.weight, settings, reference=train))
+        names.append("validation")
+    return lightgbm.train(
+        settings,
+        train,
+        estimator.n_estimators,
+        valid_sets=watched,
+        valid_names=names,
+        callbacks=[after_round],
+    )
+
+
+def _settings(estimator: Any, table: Table) -> dict[str, Any]:
+    """As the library takes them, with the estimator's objective where it has none of its own."""
+    settings = {
+        NAMES.get(name, name): value
+        for name, value in estimator.get_params().items()
+        if value is not None and name not in ESTIMATORS_OWN
+    }
+    if table.classes is None:
+        return settings | {"objective": estimator.objective or "regression"}
+    if len(table.classes) > 2:
+        return settings | {"objective": "multiclass", "num_class": len(table.classes)}
+    return settings | {"objective": "binary"}
+
+
+def _binned(
+    table: Table,
+    part: Part,
+    weight: Weights | None,
+    settings: dict[str, Any],
+    reference: Any = None,
+) -> Any:
+    """The part as LightGBM's own; what it holds for pandas lets the booster predict from frames."""
+    names = [name for column in table.columns for name in column.safe_names]
+    categories = [column for column in table.columns if column.categories]
+    binned = lightgbm.Dataset(
+        LightGBMBatches(table, part),
+        label=part.y,
+        weight=weight,
+        reference=reference,
+        feature_name=names,
+        categorical_feature=[column.safe_name for column in categories],
+        params=dict(settings),
+    )
+    binned.pandas_categorical = [list(range(len(each.categories or ()))) for each in categories]
+    return binned

@@ -1,0 +1,177 @@
+"""A table that does not fit in memory is the same data, in files; and a model that cannot take it is refused at submit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from trainyard.contract import FileData, Split, Task, TrainRequest
+from trainyard.datasets import loading
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.sources import memory
+from trainyard.errors import InvalidData
+from trainyard.settings import Settings
+from trainyard.trainer import WHOLE, Params
+from trainyard.worker.whole import whole_for
+
+ROWS = 40_000
+PARTS = ("train", "validation", "test")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One table of every kind of column, as a file, as a folder of two files, and as CSV."""
+    found = tmp_path_factory.mktemp("large")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({f"x{at}": rng.standard_normal(ROWS) for at in range(5)})
+    frame["x1"] = frame["x1"].where(rng.random(ROWS) > 0.1)
+    frame["count"] = rng.integers(0, 9, ROWS)
+    frame["flag"] = rng.random(ROWS) > 0.5
+    frame["city"] = rng.choice(["Ulm", "Bonn", None], ROWS)
+    frame["euro"] = [f"{value:.2f}".replace(".", ",") for value in rng.random(ROWS) * 1000]
+    frame["when"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(ROWS), unit="min")
+    frame["weight"] = rng.random(ROWS) + 0.1
+    frame["group"] = rng.integers(0, 500, ROWS)
+    frame["y"] = (frame["x0"] + (frame["city"] == "Ulm") > 0.3).astype(int)
+    frame.to_parquet(found / "one.parquet", row_group_size=7_000)
+    (found / "many").mkdir()
+    frame.iloc[:15_000].to_parquet(found / "many/a.parquet")
+    frame.iloc[15_000:].to_parquet(found / "many/b.parquet")
+    frame.to_csv(found / "one.csv", index=False)
+    return found
+
+
+def access(folder, memory_mb=None) -> DataAccess:
+    return DataAccess(roots=(folder,), data_dir=folder, memory_mb=memory_mb)
+
+
+def spec(uri="one.parquet", **fields) -> FileData:
+    return FileData(source="file", uri=uri, target="y", weight="weight", **fields)
+
+
+def load(asked, split, folder, memory_mb=None, needs_whole=None):
+    return loading.load(
+        asked,
+        split,
+        task=Task.CLASSIFICATION,
+        access=access(folder, memory_mb),
+        needs_whole=needs_whole,
+    )
+
+
+def inspect(asked, folder, memory_mb, needs_whole=None) -> None:
+    loading.inspect(
+        asked,
+        task=Task.CLASSIFICATION,
+        kinds=("table",),
+        access=access(folder, memory_mb),
+        split=Split(),
+        needs_whole=needs_whole,
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "split"),
+    [
+        ("one.parquet", Split()),
+        ("many", Split()),
+        ("one.parquet", Split(by="time", column="when")),
+        ("one.parquet", Split(by="group", column="group")),
+        ("one.parquet", Split(validation_size=0)),
+    ],
+)
+def test_a_table_in_files_is_the_same_data(folder, tmp_path, monkeypatch, uri, split):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    whole = load(spec(uri), split, folder)
+    in_files = load(spec(uri), split, folder, memory_mb=8)
+    assert whole.beyond_memory is None
+    assert "40,000 rows" in in_files.beyond_memory
+    assert (in_files.digest, in_files.profile) == (whole.digest, whole.profile)
+    assert (in_files.warnings, in_files.notations) == (whole.warnings, whole.notations)
+    assert any(tmp_path.rglob("train-*"))
+    for name in PARTS:
+        part, other = getattr(in_files, name), getattr(whole, name)
+        if other is not None:
+            pd.testing.assert_frame_equal(part.x, other.x)
+            np.testing.assert_array_equal(part.y, other.y)
+            np.testing.assert_array_equal(part.weight, other.weight)
+
+
+def test_numbers_in_files_are_mapped_and_not_read(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    x = load(spec(), Split(), folder, memory_mb=8).train.x["x0"].to_numpy()
+    while x.base is not None and not isinstance(x, np.memmap):
+        x = x.base
+    assert isinstance(x, np.memmap) or type(x).__name__ == "mmap"
+
+
+def test_a_table_that_fits_is_read_whole(folder):
+    assert load(spec(), Split(), folder, memory_mb=100).beyond_memory is None
+    inspect(spec(), folder, 100, needs_whole=WHOLE)
+
+
+def test_a_model_that_needs_the_whole_table_is_refused_at_submit_and_in_the_run(folder):
+    for refused in (
+        lambda: inspect(spec(), folder, 8, needs_whole="mlp needs it whole"),
+        lambda: load(spec(), Split(), folder, memory_mb=8, needs_whole="mlp needs it whole"),
+    ):
+        with pytest.raises(InvalidData, match="mlp needs it whole") as caught:
+            refused()
+        assert "40,000 rows x 13 columns" in str(caught.value)
+        assert "TRAINYARD_MEMORY_MB" in str(caught.value)
+    inspect(spec(), folder, 8)
+
+
+def test_what_is_too_large_even_in_batches_is_refused_at_submit(folder):
+    with pytest.raises(InvalidData, match="even in batches"):
+        inspect(spec(), folder, 1)
+
+
+def test_a_large_csv_is_told_to_become_parquet(folder):
+    with pytest.raises(
+        InvalidData, match="CSV is read as a whole, and Parquet can be read in batches"
+    ):
+        inspect(spec("one.csv"), folder, 8)
+    inspect(spec("one.csv"), folder, 200)
+
+
+def test_a_separate_test_table_beside_a_large_one_is_refused(folder):
+    with pytest.raises(InvalidData, match="leave test_uri out") as caught:
+        inspect(spec(test_uri="one.parquet"), folder, 8)
+    assert caught.value.pointer == "/data/test_uri"
+
+
+class Large:
+    params = Params
+
+    def needs_whole(self, _params):
+        return None
+
+
+class Small:
+    params = Params
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({}, None),
+        ({"search": {"trials": 2}}, "search"),
+        ({"register": {"name": "a", "promote": {"metric": "test_roc_auc"}}}, "promot"),
+        ({"register": {"name": "a"}}, None),
+    ],
+)
+def test_why_a_training_needs_its_table_whole(more, word):
+    data = {"source": "file", "uri": "a.parquet", "target": "y"}
+    request = TrainRequest.model_validate({"model": "large", "data": data, **more})
+    assert whole_for(request, Small()) is not None
+    said = whole_for(request, Large())
+    assert said is None if word is None else word in said
+
+
+def test_a_run_may_use_its_share_of_the_memory_there_is(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{512 << 20}\n")
+    monkeypatch.setattr(memory, "LIMITS", (str(limit), str(tmp_path / "none")))
+    assert Settings(slots=2).data_access.memory_mb == 256
+    assert Settings(slots=2, memory_mb=100).data_access.memory_mb == 100
+    limit.write_text("max\n")
+    assert Settings().data_access.memory_mb > 512
