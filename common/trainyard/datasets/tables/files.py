@@ -15,7 +15,7 @@ from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
 from trainyard.datasets.tables.dialects.dialect import Layout
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.gathering import Columns
-from trainyard.datasets.tables.index import index_columns
+from trainyard.datasets.tables.index import categoricals, index_columns
 from trainyard.datasets.tables.joining import joined
 from trainyard.datasets.tables.keys import key_of
 from trainyard.datasets.tables.selection import Selection, check_has, select, selection_of_tests
@@ -46,6 +46,7 @@ def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Tab
     with opened(spec.uri, access) as location:
         schema, layout = _schema(location, spec)
         selection = select(schema.names, spec, index_columns(schema), key=split.column)
+        selection = selection.with_categories(categoricals(schema))
         columns = _columns(location, layout, schema, selection)
     own = _key_column(columns, selection)
     tested, test_rows = None, 0

@@ -20,6 +20,7 @@ from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import index_columns
 from trainyard.datasets.tables.keys import key_of
 from trainyard.datasets.tables.selection import Selection, check_has, select, selection_of_tests
+from trainyard.datasets.tables.stored import is_bytes
 from trainyard.datasets.tables.targets import check_target, labels
 from trainyard.datasets.tables.weights import check_parts, check_weights
 from trainyard.errors import InvalidData
@@ -91,10 +92,16 @@ def _head(
         schema = parquet.schema(location, all_files=False)
         selection = selected(schema)
         rows, complete = parquet.first_rows(location, selection.labels)
+        # Bytes of a Parquet table are often text; whether they are, all rows tell.
+        schema = pa.schema(_as_text_may_be(field) for field in schema)
     if complete:
         check_has_rows(rows.num_rows, location)
     types = dict(zip(schema.names, schema.types, strict=True))
     return Head(selection, types, columns_of(rows), complete)
+
+
+def _as_text_may_be(field: pa.Field) -> pa.Field:
+    return field.with_type(pa.large_string()) if is_bytes(field.type) else field
 
 
 def _selected(schema: pa.Schema, spec: FileData, split: Split) -> Selection:
