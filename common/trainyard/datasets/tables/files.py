@@ -1,5 +1,6 @@
 """Tables in files, read in full: CSV, gzipped CSV, Parquet, and folders of Parquet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -44,7 +45,7 @@ def load_file(spec: FileData, split: Split, *, task: Task, access: DataAccess) -
 def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Table:
     """Read the columns that the spec asks for, and what rows are divided by. Raises `InvalidData`."""
     with opened(spec.uri, access) as location:
-        schema, layout = _schema(location, spec)
+        schema, layout, differ = _schema(location, spec)
         selection = select(schema.names, spec, index_columns(schema), key=split.column)
         selection = selection.with_categories(categoricals(schema))
         columns = _columns(location, layout, schema, selection)
@@ -57,12 +58,12 @@ def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Tab
         tested = _key_column(test, of_tests)
         columns = {name: joined(column, test.pop(name), name) for name, column in columns.items()}
     key = None if own is None else key_of(split, own, tested, test_rows)
-    origin = _origin(spec, layout, test_rows)
+    origin = _origin(spec, layout, test_rows, differ)
     return Table(columns, selection, origin, key)
 
 
-def _origin(spec: FileData, layout: Layout | None, test_rows: int) -> Origin:
-    origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows)
+def _origin(spec: FileData, layout: Layout | None, test_rows: int, differ: Sequence[str]) -> Origin:
+    origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows, warnings=tuple(differ))
     if layout is None:
         return origin
     said = layout.sentence(origin.source)
@@ -70,7 +71,7 @@ def _origin(spec: FileData, layout: Layout | None, test_rows: int) -> Origin:
         origin,
         written={"csv": layout.dialect.described()},
         decimal=layout.dialect.decimal,
-        warnings=() if said is None else (said,),
+        warnings=(*filter(None, [said]), *differ),
     )
 
 
@@ -89,19 +90,20 @@ def _test_columns(
 ) -> Columns:
     """The columns of the separate table for the test metrics."""
     with opened(uri, access, "/data/test_uri") as location:
-        schema, layout = _schema(location, spec)
+        schema, layout, _ = _schema(location, spec)
         check_has(schema.names, selection)
         columns = _columns(location, layout, schema, selection)
     check_target(columns[selection.target], selection.target, task, "/data/test_uri")
     return columns
 
 
-def _schema(location: Location, spec: FileData) -> tuple[pa.Schema, Layout | None]:
-    """All columns; the types of a CSV's are those of its first rows. And how a CSV is written."""
+def _schema(location: Location, spec: FileData) -> tuple[pa.Schema, Layout | None, list[str]]:
+    """All columns; the types of a CSV's are those of its first rows. How a CSV is written; and in what files differ."""
     if format_of(location, spec) == "parquet":
-        return parquet.schema(location, all_files=True), None
+        schema, differ = parquet.described(location, all_files=True)
+        return schema, None, differ
     start = csv.first_rows(location, spec.csv)
-    return start.rows.schema, start.layout
+    return start.rows.schema, start.layout, []
 
 
 def _columns(

@@ -5,7 +5,7 @@ from typing import Literal
 from trainyard.contract import FileData
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
-from trainyard.datasets.tables.parquet import ENDINGS
+from trainyard.datasets.tables.parts import PARQUET
 from trainyard.errors import InvalidData
 
 DELIMITED = (".csv", ".tsv", ".txt")
@@ -24,7 +24,7 @@ def format_of(location: Location | WebFile, spec: FileData) -> Format:
     if spec.format is not None:
         return spec.format
     path = location.path.lower()
-    if path.endswith(ENDINGS):
+    if path.endswith(PARQUET):
         return "parquet"
     if path.removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst").endswith(DELIMITED):
         return "csv"
