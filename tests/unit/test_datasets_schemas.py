@@ -92,7 +92,7 @@ def test_text_in_one_file_and_numbers_in_another_are_refused_by_the_columns_name
     ):
         with pytest.raises(
             InvalidData,
-            match="'a' is text in 'day=0/part.parquet' and whole numbers in 'day=1/part.parquet'",
+            match=r"'a' is text in 'day=0/part\.parquet' and whole numbers in 'day=1/part\.parquet'",
         ):
             look()
 

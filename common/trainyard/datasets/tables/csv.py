@@ -1,4 +1,4 @@
-"""CSV by pyarrow, in whatever dialect and encoding its first bytes are in; plain, or packed by gzip, bzip2 or zstd."""
+"""CSV by pyarrow, in whatever dialect and encoding its first bytes are in; plain, or packed by gzip, bzip2, zstd or zip."""
 
 import codecs
 import io
@@ -13,16 +13,13 @@ import pyarrow as pa
 from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.tables import packed
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.datasets.tables.dialects.encodings import encoding_of
 from trainyard.datasets.tables.dialects.finding import dialect_of
 from trainyard.errors import InvalidData
 
 BLOCK_BYTES = 1 << 22
-START_BYTES = (1 << 20, 1 << 22, 1 << 24)
-"""Read at submit: the first that holds a header and a row."""
-PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-"""What a packed file begins with, and pyarrow's name for the way it is packed."""
 UTF8 = "utf-8"
 # What pandas.read_csv takes for missing, so that a plain script sees the same table.
 MISSING = (
@@ -57,16 +54,21 @@ class Start:
     layout: Layout
 
 
-def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) -> Start:
+def first_rows(
+    location: Location | WebFile,
+    asked: CsvOptions | None = None,
+    texts: frozenset[str] = frozenset(),
+) -> Start:
     """The rows at the start of the file, read as `asked` says, and for the rest as its first bytes tell. Raises `InvalidData`.
 
     A megabyte is read, or more where the header and one row are longer. A column without a name is called
-    `Unnamed: 0` after its position, as pandas does, and left out where it has no value either.
+    `Unnamed: 0` after its position, as pandas does, and left out where it has no value either. The columns `texts`
+    are read as text, whatever they hold.
     """
     from pyarrow import csv
 
     stated = {} if asked is None else asked.model_dump(exclude_none=True)
-    data, complete = _start(location)
+    data, complete = packed.start(location)
     if not data.strip():
         raise InvalidData(
             f"{location.uri!r} is empty; a header line and rows are needed", location.pointer
@@ -81,7 +83,7 @@ def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) ->
         # block of a file that was cut holds only whole rows.
         block = len(data) + 1 if complete else len(data) // 2
         named = _head(data, dialect, block)
-        layout = _laid_out(named, dialect, stated)
+        layout = replace(_laid_out(named, dialect, stated), texts=texts)
         options = csv.ReadOptions(block_size=block, use_threads=False, **_header(layout))
         reader = csv.open_csv(
             pa.BufferReader(data), options, _parsing(dialect), _converting(layout, None)
@@ -105,7 +107,7 @@ def every_row(location: Location, layout: Layout, wanted: list[str]) -> pa.Table
     """
     with _parsed(location):
         for read in (_in_blocks, _as_a_whole):
-            with _opened(location) as stream:
+            with packed.opened(location) as stream:
                 table = read(stream, layout, wanted)
             if table is not None:
                 return table.select(wanted)
@@ -121,23 +123,13 @@ def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterato
 
     with (
         _parsed(location),
-        _opened(location) as stream,
+        packed.opened(location) as stream,
         csv.open_csv(
             stream, _reading(layout), _parsing(layout.dialect), _converting(layout, wanted)
         ) as reader,
     ):
         for batch in reader:
             yield batch.select(wanted)
-
-
-def _opened(location: Location) -> Any:
-    """The file's bytes, unpacked."""
-    codec = _codec(location.head(4)[0])
-    return location.filesystem.open_input_stream(location.path, compression=codec)
-
-
-def _codec(start: bytes) -> str | None:
-    return next((codec for magic, codec in PACKED.items() if start.startswith(magic)), None)
 
 
 def _in_blocks(stream: Any, layout: Layout, wanted: list[str]) -> pa.Table | None:
@@ -219,38 +211,6 @@ def _named(header: list[str]) -> list[str]:
     return names
 
 
-def _start(location: Location | WebFile) -> tuple[bytes, bool]:
-    """The first bytes, unpacked, with a header and a row in their first half; and whether these are all."""
-    for limit in START_BYTES:
-        data, complete = location.head(limit)
-        if codec := _codec(data):
-            data, complete = _unpacked(location, data, limit, codec, complete=complete)
-        half = len(data) // 2
-        if complete or max(data.count(b"\n", 0, half), data.count(b"\r", 0, half)) >= 2:
-            return data, complete
-    raise InvalidData(
-        f"the header and the first row of {location.uri!r} are longer than {START_BYTES[-1] // 2_000_000} MB; save the table as Parquet",
-        location.pointer,
-    )
-
-
-def _unpacked(
-    location: Location | WebFile, data: bytes, limit: int, codec: str, *, complete: bool
-) -> tuple[bytes, bool]:
-    """At most `limit` bytes unpacked, however many `data` would unpack to."""
-    # Bytes that were cut unpack to at least half as many before the cut is met.
-    limit = limit + 1 if complete else len(data) // 2
-    parts: list[bytes] = []
-    with (
-        readable(location.uri, location.pointer),
-        pa.CompressedInputStream(pa.BufferReader(data), codec) as stream,
-    ):
-        while limit > 0 and (part := stream.read(limit)):
-            parts.append(part)
-            limit -= len(part)
-    return b"".join(parts), complete and limit > 0
-
-
 def _parsing(dialect: Dialect) -> Any:
     from pyarrow import csv
 
@@ -271,7 +231,8 @@ def _converting(layout: Layout, wanted: list[str] | None) -> Any:
         strings_can_be_null=True,
         decimal_point=layout.dialect.decimal,
         include_columns=None if wanted is None else [*wanted, *layout.nameless],
-        column_types=dict.fromkeys(layout.nameless, pa.null()),
+        column_types=dict.fromkeys(layout.nameless, pa.null())
+        | dict.fromkeys(layout.texts, pa.string()),
     )
 
 

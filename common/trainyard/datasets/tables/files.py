@@ -11,9 +11,9 @@ from trainyard.datasets.sources.addresses import opened
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
-from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables import delimited, parquet
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
-from trainyard.datasets.tables.dialects.dialect import Layout
+from trainyard.datasets.tables.delimited import Laid
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import categoricals, index_columns
@@ -62,16 +62,15 @@ def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Tab
     return Table(columns, selection, origin, key)
 
 
-def _origin(spec: FileData, layout: Layout | None, test_rows: int, differ: Sequence[str]) -> Origin:
+def _origin(spec: FileData, layout: Laid | None, test_rows: int, differ: Sequence[str]) -> Origin:
     origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows, warnings=tuple(differ))
     if layout is None:
         return origin
-    said = layout.sentence(origin.source)
     return replace(
         origin,
         written={"csv": layout.dialect.described()},
         decimal=layout.dialect.decimal,
-        warnings=(*filter(None, [said]), *differ),
+        warnings=tuple(delimited.said(layout, origin.source)),
     )
 
 
@@ -97,21 +96,21 @@ def _test_columns(
     return columns
 
 
-def _schema(location: Location, spec: FileData) -> tuple[pa.Schema, Layout | None, list[str]]:
+def _schema(location: Location, spec: FileData) -> tuple[pa.Schema, Laid | None, list[str]]:
     """All columns; the types of a CSV's are those of its first rows. How a CSV is written; and in what files differ."""
     if format_of(location, spec) == "parquet":
         schema, differ = parquet.described(location, all_files=True)
         return schema, None, differ
-    start = csv.first_rows(location, spec.csv)
+    start = delimited.first_rows(location, spec.csv, all_files=True)
     return start.rows.schema, start.layout, []
 
 
 def _columns(
-    location: Location, layout: Layout | None, schema: pa.Schema, selection: Selection
+    location: Location, layout: Laid | None, schema: pa.Schema, selection: Selection
 ) -> Columns:
     if layout is None:
         table = parquet.every_row(location, schema, selection.columns)
     else:
-        table = csv.every_row(location, layout, selection.columns)
+        table = delimited.every_row(location, layout, selection.columns)
     check_has_rows(table.num_rows, location)
     return columns_of(table)

@@ -12,10 +12,10 @@ from trainyard.datasets.sources.addresses import locate
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import little_memory
-from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables import delimited, parquet
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
-from trainyard.datasets.tables.formats import check_has_rows, format_of
+from trainyard.datasets.tables.formats import check_has_rows, format_of, is_seen_whole
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import index_columns
 from trainyard.datasets.tables.keys import key_of
@@ -81,13 +81,12 @@ def _head(
     location: Location | WebFile, spec: FileData, selected: Callable[[pa.Schema], Selection]
 ) -> Head | None:
     """The head of a table, its schema given to `selected`; None where a look costs the whole file."""
-    if format_of(location, spec) == "csv":
-        start = csv.first_rows(location, spec.csv)
+    if is_seen_whole(location, spec):
+        return None
+    if isinstance(location, WebFile) or format_of(location, spec) == "csv":
+        start = delimited.first_rows(location, spec.csv)
         rows, complete = start.rows, start.complete
         schema, selection = rows.schema, selected(rows.schema)
-    elif isinstance(location, WebFile):
-        parquet.check_web(location)
-        return None
     else:
         schema = parquet.schema(location, all_files=False)
         selection = selected(schema)

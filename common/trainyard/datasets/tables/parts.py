@@ -8,6 +8,9 @@ import pyarrow as pa
 
 PARQUET = (".parquet", ".pq", ".parquet.gzip", ".parquet.gz", ".parquet.snappy", ".parquet.zstd")
 """The last ones are Parquet as any other, named after how its pages are packed."""
+DELIMITED = (".csv", ".tsv", ".txt")
+"""Whatever they say, the delimiter is found from the first rows."""
+PACKED = (".gz", ".bz2", ".zst", ".zip")
 COPYING = "._COPYING_"
 NOTHING = "__HIVE_DEFAULT_PARTITION__"
 """The value of a folder whose rows have none."""
@@ -27,6 +30,19 @@ def parquet_parts(files: Iterable[str]) -> list[str]:
     seen = visible(files)
     named = [file for file in seen if file.lower().endswith(PARQUET)]
     return named or [file for file in seen if "." not in file.rpartition("/")[2]]
+
+
+def delimited_parts(files: Iterable[str]) -> list[str]:
+    """The visible files that end as CSV does, packed or not."""
+    return [file for file in visible(files) if is_delimited(file)]
+
+
+def is_delimited(name: str) -> bool:
+    """Whether a name ends as that of a CSV, packed or not."""
+    bare = name.lower()
+    for ending in PACKED:
+        bare = bare.removesuffix(ending)
+    return bare.endswith(DELIMITED)
 
 
 def _is_hidden(name: str) -> bool:

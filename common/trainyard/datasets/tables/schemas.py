@@ -42,16 +42,31 @@ def differences(parts: Mapping[str, pa.Schema], whole: pa.Schema, uri: str) -> l
 
 
 def contradiction(parts: Mapping[str, pa.Schema]) -> str | None:
-    """Of files that cannot be unified, the column that is to blame; None where that is not plain."""
-    for name in dict.fromkeys(name for part in parts.values() for name in part.names):
-        kinds: dict[str, str] = {}
-        for file, part in parts.items():
-            if name in part.names and not pt.is_null(part.field(name).type):
-                kinds.setdefault(_kind(part.field(name).type), file)
-        if len(kinds) > 1 and set(kinds) != {"whole numbers", "numbers"}:
-            said = " and ".join(f"{kind} in {file!r}" for kind, file in [*kinds.items()][:2])
-            return f"the column {name!r} is {said}; write it in one type in all files"
+    """Of files that cannot be unified, a column that is to blame; None where that is not plain."""
+    for name, kinds in _contradictions(parts).items():
+        said = " and ".join(f"{kind} in {file!r}" for kind, file in [*kinds.items()][:2])
+        return f"the column {name!r} is {said}; write it in one type in all files"
     return None
+
+
+def contradictory(parts: Mapping[str, pa.Schema]) -> frozenset[str]:
+    """The columns that are of kinds which nothing but text holds together."""
+    return frozenset(_contradictions(parts))
+
+
+def _contradictions(parts: Mapping[str, pa.Schema]) -> dict[str, dict[str, str]]:
+    """Of each such column, the kinds, each with the first file that has it."""
+    found: dict[str, dict[str, str]] = {}
+    for file, part in parts.items():
+        for field in part:
+            if not pt.is_null(field.type):
+                found.setdefault(field.name, {}).setdefault(_kind(field.type), file)
+    return {name: kinds for name, kinds in found.items() if not _is_one(set(kinds))}
+
+
+def _is_one(kinds: set[str]) -> bool:
+    """Whether a type holds the values of all these kinds."""
+    return len(kinds) < 2 or kinds == {"whole numbers", "numbers"}
 
 
 def _difference(field: pa.Field, parts: Mapping[str, pa.Schema], uri: str) -> str | None:
