@@ -5,6 +5,7 @@ but pandas, numpy and MLflow. A column is described by an entry of the model's `
 `name`, `kind` and `optional`, and for text `notation`, for dates `date`.
 """
 
+import datetime as dt
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,6 +76,8 @@ def numbers(values: pd.Series, column: Mapping[str, Any]) -> npt.NDArray[np.floa
     """float64 of (n,), NaN where missing; text as training read it. Raises ValueError for what is no number."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
+    if (column.get("notation") or {}).get("seconds"):
+        values = _in_seconds(values, column)
     if values.dtype.kind in "mM":
         message = f"the column {column['name']!r} is of type {values.dtype}, where numbers are due"
         raise ValueError(message)
@@ -84,6 +87,32 @@ def numbers(values: pd.Series, column: Mapping[str, Any]) -> npt.NDArray[np.floa
         dtype=np.float64, na_value=np.nan
     )
     return found
+
+
+def _in_seconds(values: pd.Series, column: Mapping[str, Any]) -> pd.Series:
+    """Durations and times of day in seconds, as training read them; numbers as they are."""
+    if values.dtype.kind == "m":
+        found: pd.Series = values.dt.total_seconds()
+        return found
+    if values.dtype.kind in "biuf":
+        return values
+    return values.astype(object).map(lambda value: _seconds(value, column))
+
+
+def _seconds(value: Any, column: Mapping[str, Any]) -> Any:
+    if isinstance(value, dt.time):
+        value = value.isoformat()
+    if isinstance(value, dt.timedelta | np.timedelta64):
+        return pd.Timedelta(value).total_seconds()
+    if not isinstance(value, str) or ":" not in value:
+        return value
+    try:
+        return pd.Timedelta(value.strip() + ":00" * (value.count(":") == 1)).total_seconds()
+    except ValueError as error:
+        message = (
+            f"the column {column['name']!r} is {value!r}, where a time such as 17:30:00 is due"
+        )
+        raise ValueError(message) from error
 
 
 def codes(values: pd.Series, categories: Sequence[Any]) -> npt.NDArray[np.int32]:
@@ -98,7 +127,8 @@ def codes(values: pd.Series, categories: Sequence[Any]) -> npt.NDArray[np.int32]
 
     def code(value: Any) -> int:
         if isinstance(value, bytes):
-            value = value.decode(errors="replace")
+            text = value.decode(errors="replace")
+            value = text if text in exact else value.hex()
         key = same(value)
         found: int = exact.get(str(value), alike.get(key, truths.get(key, -1)))
         return found

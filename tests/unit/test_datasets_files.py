@@ -365,15 +365,10 @@ def test_a_target_that_does_not_fit_is_refused_at_submit(root, content, task, co
     assert complaint in refused(root, content, task=Task(task), pointer="/data/target")
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ("d,y\n" + "10:30:00,0\n11:00:00,1\n" * 20, "the column 'd' holds times of day"),
-        ("a,void,y\n" + "1,,0\n2,NA,1\n" * 20, "every value of the column 'void' is missing"),
-    ],
-)
-def test_a_column_that_cannot_be_trained_on_is_named_at_submit(root, content, complaint):
-    assert complaint in refused(root, content, pointer="/data/drop")
+def test_a_column_that_cannot_be_trained_on_is_named_at_submit(root):
+    content = "a,void,y\n" + "1,,0\n2,NA,1\n" * 20
+    complaint = refused(root, content, pointer="/data/drop")
+    assert "every value of the column 'void' is missing" in complaint
 
 
 def test_infinite_features_and_nested_ones_are_refused(root):

@@ -91,7 +91,8 @@ def test_text_in_one_file_and_numbers_in_another_are_refused_by_the_columns_name
         lambda: loading.load(spec, Split(), task=Task.CLASSIFICATION, access=access),
     ):
         with pytest.raises(
-            InvalidData, match="Field a has incompatible types: large_string vs int64"
+            InvalidData,
+            match=r"'a' is text in 'day=0/part\.parquet' and whole numbers in 'day=1/part\.parquet'",
         ):
             look()
 
@@ -109,3 +110,78 @@ def test_a_delta_table_is_not_read_as_the_parquet_files_that_it_is_made_of(tmp_p
     (tmp_path / "parts" / "_delta_log" / "00000000000000000000.json").write_text("{}")
     with pytest.raises(InvalidData, match="is a Delta table"):
         load(tmp_path, spec)
+
+
+def test_columns_that_not_all_files_have_or_that_differ_in_kind_are_told_of(tmp_path):
+    later = {"late": [row / 7 for row in range(ROWS)], "kind": [row / 3 for row in range(ROWS)]}
+    data, _ = load(tmp_path, folder(tmp_path, {"kind": [*range(ROWS)]}, later))
+    assert list(data.warnings)[:2] == [
+        "the column 'kind' is whole numbers in some files and numbers in others of 'parts', and is read as numbers",
+        "the column 'late' is not in 1 of 2 files of 'parts', such as 'day=0/part.parquet', and is missing in their rows",
+    ]
+
+
+def test_dates_in_one_file_and_times_in_another_are_times(tmp_path):
+    days = pa.array([*range(ROWS)], pa.date32())
+    times = pa.array([row * 3_600_000_000 for row in range(ROWS)], pa.timestamp("us"))
+    data, rows = load(tmp_path, folder(tmp_path, {"when": days}, {"when": times}))
+    assert str(data.frame["when"].dtype) == "datetime64[us]"
+    assert (rows[1]["when"].day, rows[ROWS + 1]["when"].hour) == (2, 1)
+
+
+def parts(root: Path, *files: str) -> FileData:
+    """A folder of these files, each with rows of its own."""
+    for number, file in enumerate(files):
+        path = root / "parts" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = {"row": range(number * ROWS, number * ROWS + ROWS), "y": [0, 1] * (ROWS // 2)}
+        pq.write_table(pa.table({name: pa.array([*each]) for name, each in table.items()}), path)
+    return FileData(source="file", uri="parts", target="y")
+
+
+@pytest.mark.parametrize(
+    ("files", "read"),
+    [
+        (["_year=2020/a.parquet", "_year=2021/a.parquet", "_temporary/0/a.parquet"], 2),
+        (["a.parquet", ".b.parquet", "_c.parquet", "d.parquet._COPYING_", ".e/f.parquet"], 1),
+        (["000000_0", "000001_0", "_SUCCESS"], 2),
+        (["a.parquet", "README", "_metadata"], 1),
+        (["a.parquet.gzip", "b.snappy.parquet", "c.PARQUET"], 3),
+    ],
+)
+def test_the_files_of_a_table_are_those_that_spark_and_hive_mean(tmp_path, files, read):
+    _, rows = load(tmp_path, parts(tmp_path, *files))
+    assert len(rows) == read * ROWS
+
+
+def test_files_without_a_byte_or_a_row_are_none(tmp_path):
+    spec = parts(tmp_path, "b.parquet")
+    (tmp_path / "parts/a.parquet").touch()
+    empty = pa.table({"row": pa.array([], pa.null()), "y": pa.array([], pa.null())})
+    pq.write_table(empty, tmp_path / "parts/aa.parquet")
+    data, rows = load(tmp_path, spec)
+    assert (len(rows), str(data.frame["row"].dtype)) == (ROWS, "int64")
+
+
+def test_one_parquet_file_may_be_named_after_its_packing(tmp_path):
+    pq.write_table(pa.table({"a": [*range(40)], "y": [0, 1] * 20}), tmp_path / "x.parquet.gzip")
+    spec = FileData(source="file", uri="x.parquet.gzip", target="y")
+    access = DataAccess((tmp_path,), tmp_path)
+    assert len(loading.load(spec, Split(), task=Task.CLASSIFICATION, access=access).frame) == 28
+
+
+@pytest.mark.parametrize("own", [[2020, 2021], ["2020", "2021"]])
+def test_what_a_folder_says_of_its_rows_stands_above_what_its_files_do(tmp_path, own):
+    spec = parts(tmp_path, "year=2020/a.parquet", "year=2021/a.parquet")
+    for year, value in zip((2020, 2021), own, strict=True):
+        path = tmp_path / f"parts/year={year}/a.parquet"
+        with_own = pq.read_table(path, partitioning=None)
+        pq.write_table(with_own.append_column("year", pa.array([value] * ROWS)), path)
+    _, rows = load(tmp_path, spec)
+    assert (rows[0]["year"], rows[ROWS]["year"]) == (2020, 2021)
+
+
+def test_codes_in_the_names_of_folders_keep_their_zeros(tmp_path):
+    spec = parts(tmp_path, "store=007/a.parquet", "store=010/a.parquet", "store=x%20y/a.parquet")
+    _, rows = load(tmp_path, spec)
+    assert [rows[number * ROWS]["store"] for number in range(3)] == ["007", "010", "x y"]

@@ -167,14 +167,6 @@ def test_times_beyond_the_calendar_and_targets_of_dates_are_refused(tmp_path):
         load(tmp_path, pa.array(HOURS), target="when")
 
 
-@pytest.mark.parametrize(
-    "value", [pa.array([5] * ROWS, pa.duration("s")), pa.array([5] * ROWS, pa.time32("s"))]
-)
-def test_durations_and_times_of_day_are_refused_with_what_to_do(tmp_path, value):
-    with pytest.raises(InvalidData, match="write it as a number in the table, such as seconds"):
-        load(tmp_path, value)
-
-
 def test_a_sentinel_far_away_costs_the_others_no_precision(tmp_path):
     values = [
         pd.Timestamp("0001-01-01") if row % 50 == 0 else each for row, each in enumerate(HOURS)

@@ -125,7 +125,7 @@ StatedColumn = Annotated[NumberColumn | CategoryColumn | DateColumn, Field(discr
 
 
 class FileData(Wire):
-    """A table: CSV, packed or not, one Parquet file or a partitioned Parquet folder."""
+    """A table: CSV, packed or not, Parquet, or a folder of either."""
 
     source: Literal["file"]
     uri: str = Field(

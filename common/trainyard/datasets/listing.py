@@ -10,14 +10,14 @@ from trainyard.contract import DatasetInfo
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.builtin import BUILTINS
 from trainyard.datasets.sources.walking import TooManyEntries, walk
+from trainyard.datasets.tables.parts import PARQUET
 
 MOST_LISTED = 1000
-PACKED = ("", ".gz", ".bz2", ".zst")
+PACKED = ("", ".gz", ".bz2", ".zst", ".zip")
 TABLES = (
     *(f".csv{packed}" for packed in PACKED),
     *(f".tsv{packed}" for packed in PACKED),
-    ".parquet",
-    ".pq",
+    *PARQUET,
 )
 
 

@@ -5,7 +5,6 @@ directory, and these against the file's, before anything is allocated by it.
 """
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,15 +13,14 @@ import numpy as np
 
 from trainyard.datasets.images.npy import Header, read_header
 from trainyard.datasets.images.pixels import Images, check_kinds, check_shapes, images_of
+from trainyard.datasets.sources.archives import MAGIC, archive
 from trainyard.datasets.sources.http import WebFile
-from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import DEFLATE_RATIO, check_fits
 from trainyard.errors import InvalidData
 
 PARTS = ("train", "test")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-MAGIC = b"PK\x03\x04"
-DIRECTORY_BYTES = 1 << 20
 
 
 def read(location: Location) -> tuple[Images, Images]:
@@ -55,59 +53,14 @@ def check_web(location: WebFile) -> None:
         )
 
 
-class _FrugalFile:
-    """A file that refuses to be read in pieces larger than `DIRECTORY_BYTES` while `opening`.
-
-    zipfile reads the whole directory at once, however large the file says it is.
-    """
-
-    def __init__(self, stream: Any, location: Location) -> None:
-        self._stream = stream
-        self._location = location
-        self.opening = True
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            size = self._stream.size() - self._stream.tell()
-        if self.opening and size > DIRECTORY_BYTES:
-            raise InvalidData(
-                f"the directory of {self._location.uri!r} takes {size:,} bytes, and at most {DIRECTORY_BYTES:,} are read; save the four arrays alone",
-                self._location.pointer,
-            )
-        return bytes(self._stream.read(size))
-
-    def seek(self, position: int, whence: int = 0) -> int:
-        return int(self._stream.seek(position, whence))
-
-    def tell(self) -> int:
-        return int(self._stream.tell())
-
-    def seekable(self) -> bool:
-        return True
-
-
 @contextmanager
 def _archive(location: Location) -> Iterator[zipfile.ZipFile]:
-    with readable(location.uri, location.pointer), location.seekable() as stream:
-        if stream.read(len(MAGIC)) != MAGIC:
-            raise InvalidData(
-                f"{location.uri!r} is neither a folder of IDX files nor an .npz", location.pointer
-            )
-        try:
-            file: Any = _FrugalFile(stream, location)
-            with zipfile.ZipFile(file) as archive:
-                file.opening = False
-                yield archive
-        except (
-            ValueError,
-            RuntimeError,  # encrypted
-            NotImplementedError,  # packed in another way
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise InvalidData(
-                f"{location.uri!r} is not an .npz of plain arrays: {error}", location.pointer
-            ) from error
+    if location.head(len(MAGIC))[0] != MAGIC:
+        raise InvalidData(
+            f"{location.uri!r} is neither a folder of images nor an .npz", location.pointer
+        )
+    with archive(location, "an .npz of plain arrays") as opened:
+        yield opened
 
 
 def _array(archive: zipfile.ZipFile, key: str) -> Any:

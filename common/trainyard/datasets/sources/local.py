@@ -50,7 +50,7 @@ def local(path: Path, root: Path, uri: str, pointer: str) -> Location:
 
 
 def _files(path: Path, root: Path, uri: str, pointer: str) -> tuple[str, ...]:
-    """The files below the folder `path`, relative to it and sorted."""
+    """The files below the folder `path`, relative to it and sorted; those without a byte say nothing and are left out."""
     found: list[str] = []
     try:
         for folder, _, names in walk(path):
@@ -60,7 +60,8 @@ def _files(path: Path, root: Path, uri: str, pointer: str) -> tuple[str, ...]:
                         f"{uri!r} holds {str(file.relative_to(path))!r}, which points outside the data roots",
                         pointer,
                     )
-                found.append(os.path.relpath(file, path))
+                if file.stat().st_size:
+                    found.append(os.path.relpath(file, path))
     except TooManyEntries as error:
         raise InvalidData(
             f"{uri!r} holds more than {MOST_ENTRIES:,} files and folders; name the folder of one table, or join its files into fewer",

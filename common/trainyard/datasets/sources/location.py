@@ -11,7 +11,7 @@ from trainyard.errors import DiskFull, InvalidData
 
 @dataclass(frozen=True)
 class Location:
-    """A file when `files` is None; else a folder, whose files `files` are paths relative to `path`, sorted."""
+    """A file when `files` is None; else a folder, whose files `files`, those without a byte left out, are paths relative to `path`, sorted."""
 
     uri: str
     """As it may be shown: see `redaction.redacted`."""

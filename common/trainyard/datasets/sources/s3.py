@@ -64,7 +64,9 @@ def _listed(folder: Location) -> Location:
     from pyarrow.fs import FileSelector, FileType
 
     found = folder.filesystem.get_file_info(FileSelector(folder.path, recursive=True))
-    files = [_relative(each.path, folder) for each in found if each.type == FileType.File]
+    files = [
+        _relative(each.path, folder) for each in found if each.type == FileType.File and each.size
+    ]
     if len(files) > MOST_ENTRIES:
         raise InvalidData(
             f"{folder.uri!r} holds {len(files):,} objects, and at most {MOST_ENTRIES:,} are read; name the folder of one table, or join its objects into fewer",
@@ -95,7 +97,11 @@ def _some_files(folder: Location) -> Iterator[str]:
             return
         found = folder.filesystem.get_file_info(FileSelector(waiting.pop()))
         found.sort(key=lambda each: each.path)
-        yield from (_relative(each.path, folder) for each in found if each.type == FileType.File)
+        yield from (
+            _relative(each.path, folder)
+            for each in found
+            if each.type == FileType.File and each.size
+        )
         waiting.extend(each.path for each in reversed(found) if each.type == FileType.Directory)
 
 

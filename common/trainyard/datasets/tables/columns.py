@@ -8,6 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from trainyard.datasets.tables.stored import (
+    is_bytes,
+    is_named_by_bytes,
+    is_span,
+    seconds,
+    text_of,
+)
 from trainyard.errors import InvalidData
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -18,11 +25,16 @@ LARGEST_WHOLE_FLOAT = 2**53
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column without a dictionary around its values, decimals as float64, half floats as float32.
 
-    String views become large strings, as Arrow can do little with the former.
+    String views become large strings, as Arrow can do little with the former. Bytes become text, and spans of
+    time seconds, as `stored` says.
     """
     kind = column.type
     if pt.is_dictionary(kind):
         return plain(column.cast(kind.value_type))
+    if is_span(kind):
+        return seconds(column)
+    if is_bytes(kind):
+        return text_of(column)
     if pt.is_decimal(kind):
         return column.cast(pa.float64())
     if pt.is_string_view(kind):
@@ -50,23 +62,32 @@ def check_usable(name: str, kind: pa.DataType, pointer: str) -> None:
     kind = kind.value_type if pt.is_dictionary(kind) else kind
     if is_text(kind) or is_numeric(kind) or pt.is_boolean(kind) or pt.is_null(kind):
         return
-    if is_date(kind):
+    if is_date(kind) or is_span(kind) or is_named_by_bytes(kind):
         return
-    if pt.is_temporal(kind) or pt.is_interval(kind):
-        holds = "times of day" if pt.is_time(kind) else "durations"
+    if pt.is_interval(kind):
         raise InvalidData(
-            f"the column {name!r} holds {holds} ({kind}); drop it, or write it as a number in the table, such as seconds",
+            f"the column {name!r} holds intervals of months, days and more ({kind}); drop it, or write it as a number in the table, such as days",
             pointer,
         )
-    if pt.is_binary(kind) or pt.is_large_binary(kind):
+    if is_bytes(kind):
         raise InvalidData(
             f"the column {name!r} holds bytes that are not UTF-8 text; save the table in UTF-8, say the encoding of a CSV in data.csv, or drop the column",
             pointer,
         )
     raise InvalidData(
-        f"the column {name!r} is of type {kind}; drop it: numbers, strings and booleans can be trained on",
+        f"the column {name!r} is of type {kind}; drop it{_instead(name, kind)}: numbers, strings, booleans, dates and times can be trained on",
         pointer,
     )
+
+
+def _instead(name: str, kind: pa.DataType) -> str:
+    """What to do with several values in one, where they matter."""
+    if pt.is_struct(kind):
+        shown = ", ".join(repr(f"{name}.{field.name}") for field in list(kind)[:3])
+        return f", or write its fields as columns of their own, such as {shown}" if shown else ""
+    if pt.is_nested(kind):
+        return ", or write what matters of it as columns of their own, such as its length, its mean, or a column a value"
+    return ""
 
 
 def check_magnitude(values: npt.NDArray[Any], what: str, pointer: str) -> None:

@@ -1,4 +1,4 @@
-"""CSV by pyarrow, in whatever dialect and encoding its first bytes are in; plain, or packed by gzip, bzip2 or zstd."""
+"""CSV by pyarrow, in whatever dialect and encoding its first bytes are in; plain, or packed by gzip, bzip2, zstd or zip."""
 
 import codecs
 import io
@@ -13,7 +13,7 @@ import pyarrow as pa
 from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
-from trainyard.datasets.sources.memory import available_mb
+from trainyard.datasets.tables import packed
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.datasets.tables.dialects.encodings import encoding_of
 from trainyard.datasets.tables.dialects.finding import dialect_of
@@ -22,10 +22,6 @@ from trainyard.errors import InvalidData
 BLOCK_BYTES = 1 << 22
 SMALL = 16
 """A file that fits so often into memory is small."""
-START_BYTES = (1 << 20, 1 << 22, 1 << 24)
-"""Read at submit: the first that holds a header and a row."""
-PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-"""What a packed file begins with, and pyarrow's name for the way it is packed."""
 UTF8 = "utf-8"
 # What pandas.read_csv takes for missing, so that a plain script sees the same table.
 MISSING = (
@@ -61,16 +57,21 @@ class Start:
     bytes_a_row: float
 
 
-def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) -> Start:
+def first_rows(
+    location: Location | WebFile,
+    asked: CsvOptions | None = None,
+    texts: frozenset[str] = frozenset(),
+) -> Start:
     """The rows at the start of the file, read as `asked` says, and for the rest as its first bytes tell. Raises `InvalidData`.
 
     A megabyte is read, or more where the header and one row are longer. A column without a name is called
-    `Unnamed: 0` after its position, as pandas does, and left out where it has no value either.
+    `Unnamed: 0` after its position, as pandas does, and left out where it has no value either. The columns `texts`
+    are read as text, whatever they hold.
     """
     from pyarrow import csv
 
     stated = {} if asked is None else asked.model_dump(exclude_none=True)
-    data, complete = _start(location)
+    data, complete = packed.start(location)
     if not data.strip():
         raise InvalidData(
             f"{location.uri!r} is empty; a header line and rows are needed", location.pointer
@@ -85,7 +86,7 @@ def first_rows(location: Location | WebFile, asked: CsvOptions | None = None) ->
         # block of a file that was cut holds only whole rows.
         block = len(data) + 1 if complete else len(data) // 2
         named = _head(data, dialect, block)
-        layout = _laid_out(named, dialect, stated)
+        layout = replace(_laid_out(named, dialect, stated), texts=texts)
         options = csv.ReadOptions(block_size=block, use_threads=False, **_header(layout))
         reader = csv.open_csv(
             pa.BufferReader(data), options, _parsing(dialect), _converting(layout, None)
@@ -106,10 +107,8 @@ def about_rows(location: Location, start: Start) -> int:
     """The rows of a file that is not packed, by its size and its first rows; 0 for one that is."""
     if start.complete:
         return len(start.rows)
-    if _codec(location.head(4)[0]):
-        return 0
-    with location.seekable() as stream:
-        return int(stream.size() / start.bytes_a_row)
+    size = packed.plain_bytes(location)
+    return 0 if size is None else int(size / start.bytes_a_row)
 
 
 def every_row(location: Location, layout: Layout, wanted: list[str]) -> pa.Table:
@@ -122,7 +121,7 @@ def every_row(location: Location, layout: Layout, wanted: list[str]) -> pa.Table
     with _parsed(location):
         small = _is_small(location)
         for read in (_as_a_whole,) if small else (_in_blocks, _as_a_whole):
-            with _opened(location) as stream:
+            with packed.opened(location) as stream:
                 table = read(stream, layout, wanted)
             if table is not None:
                 return table.select(wanted)
@@ -138,7 +137,7 @@ def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterato
 
     with (
         _parsed(location),
-        _opened(location) as stream,
+        packed.opened(location) as stream,
         csv.open_csv(
             stream, _reading(layout), _parsing(layout.dialect), _converting(layout, wanted)
         ) as reader,
@@ -147,22 +146,14 @@ def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterato
             yield batch.select(wanted)
 
 
+SMALL = 16
+"""A file that fits so often into memory is small."""
+
+
 def _is_small(location: Location) -> bool:
     """Not packed, and so small that twice as much memory for a moment is of no account."""
-    if _codec(location.head(4)[0]):
-        return False
-    with location.seekable() as stream:
-        return bool(stream.size() * SMALL <= available_mb() << 20)
-
-
-def _opened(location: Location) -> Any:
-    """The file's bytes, unpacked."""
-    codec = _codec(location.head(4)[0])
-    return location.filesystem.open_input_stream(location.path, compression=codec)
-
-
-def _codec(start: bytes) -> str | None:
-    return next((codec for magic, codec in PACKED.items() if start.startswith(magic)), None)
+    size = packed.plain_bytes(location)
+    return size is not None and size * SMALL <= available_mb() << 20
 
 
 def _in_blocks(stream: Any, layout: Layout, wanted: list[str]) -> pa.Table | None:
@@ -260,38 +251,6 @@ def _named(header: list[str]) -> list[str]:
     return names
 
 
-def _start(location: Location | WebFile) -> tuple[bytes, bool]:
-    """The first bytes, unpacked, with a header and a row in their first half; and whether these are all."""
-    for limit in START_BYTES:
-        data, complete = location.head(limit)
-        if codec := _codec(data):
-            data, complete = _unpacked(location, data, limit, codec, complete=complete)
-        half = len(data) // 2
-        if complete or max(data.count(b"\n", 0, half), data.count(b"\r", 0, half)) >= 2:
-            return data, complete
-    raise InvalidData(
-        f"the header and the first row of {location.uri!r} are longer than {START_BYTES[-1] // 2_000_000} MB; save the table as Parquet",
-        location.pointer,
-    )
-
-
-def _unpacked(
-    location: Location | WebFile, data: bytes, limit: int, codec: str, *, complete: bool
-) -> tuple[bytes, bool]:
-    """At most `limit` bytes unpacked, however many `data` would unpack to."""
-    # Bytes that were cut unpack to at least half as many before the cut is met.
-    limit = limit + 1 if complete else len(data) // 2
-    parts: list[bytes] = []
-    with (
-        readable(location.uri, location.pointer),
-        pa.CompressedInputStream(pa.BufferReader(data), codec) as stream,
-    ):
-        while limit > 0 and (part := stream.read(limit)):
-            parts.append(part)
-            limit -= len(part)
-    return b"".join(parts), complete and limit > 0
-
-
 def _parsing(dialect: Dialect) -> Any:
     from pyarrow import csv
 
@@ -312,7 +271,8 @@ def _converting(layout: Layout, wanted: list[str] | None) -> Any:
         strings_can_be_null=True,
         decimal_point=layout.dialect.decimal,
         include_columns=None if wanted is None else [*wanted, *layout.nameless],
-        column_types=dict.fromkeys(layout.nameless, pa.null()),
+        column_types=dict.fromkeys(layout.nameless, pa.null())
+        | dict.fromkeys(layout.texts, pa.string()),
     )
 
 

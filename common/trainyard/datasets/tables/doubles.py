@@ -24,6 +24,7 @@ class Doubles:
     def __init__(self, rows: Mapping[str, int]) -> None:
         """`rows` are those of each part."""
         self._hashes = {part: np.zeros(count, np.uint64) for part, count in rows.items()}
+        self._told = {part: np.zeros(count, np.bool_) for part, count in rows.items()}
         self._rows = sum(rows.values())
         self._is_fine, self._is_settled = False, self._rows < FEWEST_ROWS
 
@@ -37,7 +38,10 @@ class Doubles:
             hashes += _hashes(each)
         if _is_fine(values["train"]):
             self._is_fine = True
-            self._is_settled = self._alike() < MANY * self._rows
+            for part, each in values.items():
+                self._told[part] |= ~pd.isna(each)
+            untold = self._rows - len(self._all)
+            self._is_settled = self._alike() + untold < MANY * self._rows
 
     def said(self, y: Mapping[str, npt.NDArray[Any]]) -> str | None:
         """A sentence where many rows are alike in all features. `y` are the targets of each part."""
@@ -46,13 +50,15 @@ class Doubles:
         alike, distinct = self._alike(), len(np.unique(self._all))
         if alike < MANY * self._rows:
             return None
-        with_target = self._all * ODD + _hashes(np.concatenate([y[part] for part in self._hashes]))
+        targets = np.concatenate([y[part][told] for part, told in self._told.items()])
+        with_target = self._all * ODD + _hashes(targets)
         differ = ", some with another target" if len(np.unique(with_target)) > distinct else ""
         return f"{alike} of {self._rows} rows are the same as another in all features{differ}; where they are copies, such as a backup among the files, leave them out, as a row that trains may test too"
 
     @property
     def _all(self) -> Hashes:
-        return np.concatenate(list(self._hashes.values()))
+        """Of the rows that have a fine value; others are alike by chance."""
+        return np.concatenate([each[self._told[part]] for part, each in self._hashes.items()])
 
     def _alike(self) -> int:
         """Rows that are the same as another, as far as features were told."""

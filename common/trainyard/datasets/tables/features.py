@@ -37,9 +37,9 @@ class Feature:
 
 
 def feature(name: str, column: pa.ChunkedArray, *, is_category: bool, pointer: str) -> Feature:
-    """Check a column. Raises `InvalidData` for durations and the like, nothing but missing values, and numbers beyond float32."""
-    check_usable(name, column.type, pointer)
+    """Check a column. Raises `InvalidData` for lists and the like, nothing but missing values, and numbers beyond float32."""
     column = plain(column)
+    check_usable(name, column.type, pointer)
     if missing(column) == len(column):
         raise InvalidData(f"every value of the column {name!r} is missing; drop it", pointer)
     check_whole_numbers(column, f"column {name!r}", pointer)

@@ -1,5 +1,6 @@
 """Tables in files, read in full: CSV, gzipped CSV, Parquet, and folders of Parquet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -10,12 +11,12 @@ from trainyard.datasets.sources.addresses import opened
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
-from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables import delimited, parquet
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
-from trainyard.datasets.tables.dialects.dialect import Layout
+from trainyard.datasets.tables.delimited import Laid
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.gathering import Columns
-from trainyard.datasets.tables.index import index_columns
+from trainyard.datasets.tables.index import categoricals, index_columns
 from trainyard.datasets.tables.joining import joined
 from trainyard.datasets.tables.keys import key_of
 from trainyard.datasets.tables.on_disk import ReadWhenAsked
@@ -74,14 +75,16 @@ class _Start:
     """What is known of a table before its rows are read."""
 
     schema: pa.Schema
-    layout: Layout | None
+    layout: Laid | None
+    differ: Sequence[str]
+    """What its files differ in, in words."""
     selection: Selection
 
 
 def _started(location: Location, spec: FileData, split: Split) -> _Start:
-    schema, layout = _schema(location, spec)
+    schema, layout, differ = _schema(location, spec)
     selection = select(schema.names, spec, index_columns(schema), key=split.column)
-    return _Start(schema, layout, selection)
+    return _Start(schema, layout, differ, selection.with_categories(categoricals(schema)))
 
 
 def _beyond_memory(
@@ -119,19 +122,19 @@ def _table(  # noqa: PLR0913, PLR0917 - what a table is made of
         tested = _key_column(test, of_tests)
         columns = {name: joined(columns[name], test.pop(name), name) for name in columns}
     key = None if own is None else key_of(split, own, tested, test_rows)
-    return Table(columns, selection, _origin(spec, start.layout, test_rows), key)
+    origin = _origin(spec, start.layout, test_rows, start.differ)
+    return Table(columns, selection, origin, key)
 
 
-def _origin(spec: FileData, layout: Layout | None, test_rows: int) -> Origin:
-    origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows)
+def _origin(spec: FileData, layout: Laid | None, test_rows: int, differ: Sequence[str]) -> Origin:
+    origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows, warnings=tuple(differ))
     if layout is None:
         return origin
-    said = layout.sentence(origin.source)
     return replace(
         origin,
         written={"csv": layout.dialect.described()},
         decimal=layout.dialect.decimal,
-        warnings=() if said is None else (said,),
+        warnings=tuple(delimited.said(layout, origin.source)),
     )
 
 
@@ -150,27 +153,28 @@ def _test_columns(
 ) -> Columns:
     """The columns of the separate table for the test metrics."""
     with opened(uri, access, "/data/test_uri") as location:
-        schema, layout = _schema(location, spec)
+        schema, layout, _ = _schema(location, spec)
         check_has(schema.names, selection)
         columns = _columns(location, layout, schema, selection)
     check_target(columns[selection.target], selection.target, task, "/data/test_uri")
     return columns
 
 
-def _schema(location: Location, spec: FileData) -> tuple[pa.Schema, Layout | None]:
-    """All columns; the types of a CSV's are those of its first rows. And how a CSV is written."""
+def _schema(location: Location, spec: FileData) -> tuple[pa.Schema, Laid | None, list[str]]:
+    """All columns; the types of a CSV's are those of its first rows. How a CSV is written; and in what files differ."""
     if format_of(location, spec) == "parquet":
-        return parquet.schema(location, all_files=True), None
-    start = csv.first_rows(location, spec.csv)
-    return start.rows.schema, start.layout
+        schema, differ = parquet.described(location, all_files=True)
+        return schema, None, differ
+    start = delimited.first_rows(location, spec.csv, all_files=True)
+    return start.rows.schema, start.layout, []
 
 
 def _columns(
-    location: Location, layout: Layout | None, schema: pa.Schema, selection: Selection
+    location: Location, layout: Laid | None, schema: pa.Schema, selection: Selection
 ) -> Columns:
     if layout is None:
         table = parquet.every_row(location, schema, selection.columns)
     else:
-        table = csv.every_row(location, layout, selection.columns)
+        table = delimited.every_row(location, layout, selection.columns)
     check_has_rows(table.num_rows, location)
     return columns_of(table)

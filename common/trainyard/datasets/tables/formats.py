@@ -5,33 +5,45 @@ from typing import Literal
 from trainyard.contract import FileData
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
-from trainyard.datasets.tables.parquet import ENDINGS
+from trainyard.datasets.tables import packed, parquet
+from trainyard.datasets.tables.parts import PARQUET, delimited_parts, is_delimited, visible
 from trainyard.errors import InvalidData
 
-DELIMITED = (".csv", ".tsv", ".txt")
-"""Whatever they say, the delimiter is found from the first rows. Each may be packed: .gz, .bz2, .zst."""
+ZIP = ".zip"
 Format = Literal["csv", "parquet"]
 
 
 def format_of(location: Location | WebFile, spec: FileData) -> Format:
     """The format to read the table in. Raises `InvalidData` where neither spec nor name tells it."""
     if location.files is not None:
-        if spec.format == "csv":
-            raise InvalidData(
-                f"{location.uri!r} is a folder, and CSV is read from one file", "/data/format"
-            )
-        return "parquet"
+        if spec.format is not None:
+            return spec.format
+        has_parquet = any(file.lower().endswith(PARQUET) for file in visible(location.files))
+        return "csv" if not has_parquet and delimited_parts(location.files) else "parquet"
     if spec.format is not None:
         return spec.format
     path = location.path.lower()
-    if path.endswith(ENDINGS):
+    if path.endswith(PARQUET):
         return "parquet"
-    if path.removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst").endswith(DELIMITED):
+    if is_delimited(path) or path.endswith(ZIP):
         return "csv"
     raise InvalidData(
-        f"{location.uri!r} does not end in .csv, .csv.gz, .tsv, .txt or .parquet; say which it is",
+        f"{location.uri!r} does not end in .csv, .csv.gz, .zip, .tsv, .txt or .parquet; say which it is",
         "/data/format",
     )
+
+
+def is_seen_whole(location: Location | WebFile, spec: FileData) -> bool:
+    """Whether a look costs the whole file: one from the web whose description is at its end. Raises `InvalidData`."""
+    if not isinstance(location, WebFile):
+        return False
+    if format_of(location, spec) == "parquet":
+        parquet.check_web(location)
+        return True
+    if location.path.lower().endswith(ZIP):
+        packed.check_web(location)
+        return True
+    return False
 
 
 def check_has_rows(rows: int, location: Location | WebFile) -> None:

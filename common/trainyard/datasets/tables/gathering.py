@@ -1,7 +1,7 @@
 """The features of a table, each read, typed, divided into parts, and looked at for what a person should know."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy.typing as npt
@@ -11,12 +11,12 @@ import pyarrow.types as pt
 
 from trainyard.datasets.sketches import Sketch
 from trainyard.datasets.splitting import Rows
-from trainyard.datasets.tables import suspicions
+from trainyard.datasets.tables import stored, suspicions
 from trainyard.datasets.tables.columns import is_date, plain
 from trainyard.datasets.tables.doubles import Doubles
 from trainyard.datasets.tables.features import Feature, feature, parts_of
 from trainyard.datasets.tables.on_disk import InFiles, InMemory, ReadWhenAsked
-from trainyard.datasets.tables.recognition.notation import DECIMAL_COMMA
+from trainyard.datasets.tables.recognition.notation import DECIMAL_COMMA, SECONDS
 from trainyard.datasets.tables.recognition.reading import (
     Reading,
     as_stated,
@@ -116,7 +116,12 @@ def _read(name: str, column: pa.ChunkedArray, selection: Selection, decimal: str
         return as_stated(name, column, selection.numbers[name])
     if decimal == "," and pt.is_floating(column.type):
         return Reading(column, DECIMAL_COMMA)
-    return recognised(name, column)
+    said = tuple(filter(None, [stored.said(name, column.type)]))
+    if stored.is_span(column.type):
+        return Reading(column, SECONDS, said)
+    column = stored.text_of(column) if stored.is_bytes(column.type) else column
+    read = recognised(name, column, decimal)
+    return replace(read, warnings=(*said, *read.warnings))
 
 
 def _feature(name: str, read: Reading, selection: Selection) -> Feature:

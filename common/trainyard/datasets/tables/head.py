@@ -5,17 +5,16 @@ from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources.addresses import locate
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.memory import little_memory
-from trainyard.datasets.tables import csv, parquet
-from trainyard.datasets.tables.formats import format_of
+from trainyard.datasets.tables import delimited, parquet
+from trainyard.datasets.tables.formats import format_of, is_seen_whole
 
 
 def column_names(uri: str, spec: FileData, access: DataAccess, pointer: str) -> list[str] | None:
     """The columns; None where a look costs the whole file. Raises `InvalidData`."""
     with little_memory(uri, pointer):
         location = locate(uri, access, pointer)
-        if format_of(location, spec) == "csv":
-            return list(csv.first_rows(location, spec.csv).rows.column_names)
-        if isinstance(location, WebFile):
-            parquet.check_web(location)
+        if is_seen_whole(location, spec):
             return None
+        if isinstance(location, WebFile) or format_of(location, spec) == "csv":
+            return list(delimited.first_rows(location, spec.csv).rows.column_names)
         return list(parquet.schema(location, all_files=False).names)

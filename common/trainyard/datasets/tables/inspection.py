@@ -12,14 +12,15 @@ from trainyard.datasets.sources.addresses import locate
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import little_memory
-from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables import delimited, parquet
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
-from trainyard.datasets.tables.formats import check_has_rows, format_of
+from trainyard.datasets.tables.formats import check_has_rows, format_of, is_seen_whole
 from trainyard.datasets.tables.index import index_columns
 from trainyard.datasets.tables.keys import key_of
 from trainyard.datasets.tables.room import check_room, size_of
 from trainyard.datasets.tables.selection import Selection, check_has, select, selection_of_tests
+from trainyard.datasets.tables.stored import is_bytes
 from trainyard.datasets.tables.targets import check_target, labels
 from trainyard.datasets.tables.weights import check_parts, check_weights
 from trainyard.errors import InvalidData
@@ -91,23 +92,28 @@ def _head(
     location: Location | WebFile, spec: FileData, selected: Callable[[pa.Schema], Selection]
 ) -> Head | None:
     """The head of a table, its schema given to `selected`; None where a look costs the whole file."""
-    if format_of(location, spec) == "csv":
-        start = csv.first_rows(location, spec.csv)
-        rows, complete, whole = start.rows, start.complete, CSV_WHOLE
-        about = len(rows) if isinstance(location, WebFile) else csv.about_rows(location, start)
-        schema, selection = rows.schema, selected(rows.schema)
-    elif isinstance(location, WebFile):
-        parquet.check_web(location)
+    if is_seen_whole(location, spec):
         return None
+    if isinstance(location, WebFile) or format_of(location, spec) == "csv":
+        start = delimited.first_rows(location, spec.csv)
+        rows, complete, whole = start.rows, start.complete, CSV_WHOLE
+        about = delimited.about_rows(location, start)
+        schema, selection = rows.schema, selected(rows.schema)
     else:
         schema = parquet.schema(location, all_files=False)
         selection = selected(schema)
         rows, complete = parquet.first_rows(location, selection.labels)
         about, whole = parquet.about_rows(location, schema), None
+        # Bytes of a Parquet table are often text; whether they are, all rows tell.
+        schema = pa.schema(_as_text_may_be(field) for field in schema)
     if complete:
         check_has_rows(rows.num_rows, location)
     types = dict(zip(schema.names, schema.types, strict=True))
     return Head(selection, types, columns_of(rows), complete, about, whole)
+
+
+def _as_text_may_be(field: pa.Field) -> pa.Field:
+    return field.with_type(pa.large_string()) if is_bytes(field.type) else field
 
 
 def _selected(schema: pa.Schema, spec: FileData, split: Split) -> Selection:

@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
-from trainyard.datasets.tables.schemas import unified
+from trainyard.datasets.tables.parts import parquet_parts, partition
+from trainyard.datasets.tables.schemas import contradiction, differences, unified, without
 from trainyard.errors import InvalidData
 
-ENDINGS = (".parquet", ".pq")
 MAGIC = b"PAR1"
 SAMPLE_ROWS = 10_000
 SAMPLE_FILES = 10
@@ -25,9 +25,16 @@ def schema(location: Location, *, all_files: bool) -> pa.Schema:
 
     Without `all_files` the first `SAMPLE_FILES` files of a folder are opened.
     """
+    return described(location, all_files=all_files)[0]
+
+
+def described(location: Location, *, all_files: bool) -> tuple[pa.Schema, list[str]]:
+    """The same, and a sentence for each column in which the files of a folder differ. Raises `InvalidData`."""
     with _parsed(location):
         sample = _checked_sample(location)
-        return _dataset(location, _files(location) if all_files else sample).schema
+        if location.files is None:
+            return _dataset(location, []).schema, []
+        return _unified(location, _files(location) if all_files else sample)
 
 
 def first_rows(location: Location, wanted: list[str]) -> tuple[pa.Table, bool]:
@@ -42,7 +49,8 @@ def first_rows(location: Location, wanted: list[str]) -> tuple[pa.Table, bool]:
     )
     with _parsed(location):
         sample = _checked_sample(location)
-        table = _dataset(location, sample).head(
+        known = None if location.files is None else _unified(location, sample)[0]
+        table = _dataset(location, sample, known).head(
             SAMPLE_ROWS,
             columns=wanted,
             batch_size=SAMPLE_ROWS,
@@ -137,44 +145,46 @@ def _files(location: Location) -> list[str]:
             f"{location.uri!r} is a Delta table, and its files hold deleted and overwritten rows too; write its current version as plain Parquet and name that",
             location.pointer,
         )
-    files = [file for file in location.files if file.endswith(ENDINGS) and not _is_hidden(file)]
+    files = parquet_parts(location.files)
     if not files:
         raise InvalidData(f"the folder {location.uri!r} holds no .parquet file", location.pointer)
     return files
 
 
 def _dataset(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
-    """The table of `files`, or of the one file that the location is; with the schema `known` where it is."""
+    """The table of `files`, whose schema is `known`, or of the one file that the location is."""
     from pyarrow import dataset
 
     if location.files is None:
         return dataset.dataset(location.path, filesystem=location.filesystem, format="parquet")
-    paths = [f"{location.path}/{file}" for file in files]
-    own = _partitioned(location, paths, known)
-    if known is not None:
-        return own
-    whole = unified(own.schema, [_schema_of(path, location) for path in paths])
-    return own if whole == own.schema else _partitioned(location, paths, whole)
-
-
-def _partitioned(location: Location, paths: list[str], known: pa.Schema | None) -> Any:
-    """The table of files in `column=value` folders, with the schema `known` or that of the first file."""
-    from pyarrow import dataset
-
     return dataset.dataset(
-        paths,
+        [f"{location.path}/{file}" for file in files],
         schema=known,
         filesystem=location.filesystem,
         format="parquet",
         partition_base_dir=location.path,
-        partitioning=dataset.partitioning(flavor="hive"),
+        partitioning=dataset.partitioning(partition(files), flavor="hive"),
     )
 
 
-def _schema_of(path: str, location: Location) -> pa.Schema:
+def _unified(location: Location, files: list[str]) -> tuple[pa.Schema, list[str]]:
+    """One schema for all files of a folder, and in what they differ. Raises `InvalidData` where no schema fits."""
+    apart = partition(files)
+    parts = {file: without(_schema_of(file, location), apart.names) for file in files}
+    try:
+        whole = unified([*parts.values()], apart)
+    except pa.ArrowTypeError as error:
+        raise InvalidData(
+            f"the files of {location.uri!r} contradict each other: {contradiction(parts) or error}",
+            location.pointer,
+        ) from error
+    return whole, differences(parts, whole, location.uri)
+
+
+def _schema_of(file: str, location: Location) -> pa.Schema:
     from pyarrow.parquet import read_schema
 
-    return read_schema(path, filesystem=location.filesystem)
+    return read_schema(f"{location.path}/{file}", filesystem=location.filesystem)
 
 
 def _checked_sample(location: Location) -> list[str]:
@@ -206,10 +216,6 @@ def _check_footer(location: Location, file: str | None) -> None:
             f"the description of columns and row groups in {shown!r} takes {footer:,} bytes of a file of {size:,}, and at most {FOOTER_BYTES:,} are read; write fewer and larger row groups",
             location.pointer,
         )
-
-
-def _is_hidden(file: str) -> bool:
-    return any(part.startswith((".", "_")) for part in file.split("/"))
 
 
 @contextmanager

@@ -45,6 +45,12 @@ class Selection:
         """All columns to read, each once."""
         return list(dict.fromkeys([*self.features, *self.labels]))
 
+    def with_categories(self, names: Collection[str]) -> "Selection":
+        """The same, with those features categories of which the request does not say otherwise."""
+        stated = self.numbers.keys() | self.dates.keys()
+        more = self.categorical | (set(names) & set(self.features)) - stated
+        return replace(self, categorical=more) if more != self.categorical else self
+
     def pointer(self, feature: str) -> str:
         """Where in the request to mend `feature`."""
         return f"/data/features/{self._positions[feature]}" if self.named else "/data/drop"

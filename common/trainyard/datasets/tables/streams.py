@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from trainyard.contract import FileData
 from trainyard.datasets.sources.location import Location
-from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables import csv, delimited, parquet
 from trainyard.datasets.tables.columns import plain
 from trainyard.datasets.tables.dialects.dialect import Layout
 from trainyard.datasets.tables.formats import check_has_rows, format_of
@@ -40,7 +40,7 @@ def stream_of(
     if format_of(location, spec) == "parquet":
         found = _parquet(location, names, whole, most_whole)
     else:
-        found = _csv(location, csv.first_rows(location, spec.csv), names, whole, most_whole)
+        found = _delimited(location, spec, names, whole, most_whole)
     check_has_rows(found.rows, location)
     return found
 
@@ -102,6 +102,21 @@ def _parquet(location: Location, names: list[str], whole: list[str], most_whole:
         schema,
         lambda: parquet.in_batches(location, known, names, ROWS_AT_ONCE),
     )
+
+
+def _delimited(
+    location: Location, spec: FileData, names: list[str], whole: list[str], most_whole: int
+) -> Stream:
+    """A folder of CSV is read as a whole, for its columns are known when all files are."""
+    start = delimited.first_rows(location, spec.csv, all_files=True)
+    if isinstance(start, csv.Start):
+        return _csv(location, start, names, whole, most_whole)
+    known = start.rows.column_names
+    _check_known(known, names, location.pointer)
+    there = [name for name in whole if name in known]
+    table = delimited.every_row(location, start.layout, list(dict.fromkeys([*names, *there])))
+    within = there if table.num_rows <= most_whole else []
+    return stream_in_memory(table, names=names, whole=within)
 
 
 def _csv(

@@ -45,6 +45,8 @@ class Layout:
     """Of all columns in the file, in its order."""
     nameless: tuple[str, ...] = ()
     """Those without a name and without a value, as `names` calls them; they are no part of the table."""
+    texts: frozenset[str] = frozenset()
+    """Columns that are read as text, as another file of the same table has text in them."""
     stated: Mapping[str, Any] = field(default_factory=dict)
     """What the request says of the dialect."""
 

@@ -185,7 +185,8 @@ def _marks(values: Sequence[str]) -> str:
     present = [value for value in values if value.strip()]
     if not present or not all(NUMBER.fullmatch(value) for value in present):
         return ""
-    if any(POINT.fullmatch(value) for value in present):
+    pointed = [value for value in present if POINT.fullmatch(value)]
+    if pointed and not all(THOUSANDS.fullmatch(value.replace(".", ",")) for value in pointed):
         return "."
     return (
         ","

@@ -36,8 +36,11 @@ class Choice:
     doubt: str = ""
 
 
-def choose(counts: Mapping[str, int]) -> Choice | None:
-    """The choice for a column whose values, without white space around them, occur so often; None for other text."""
+def choose(counts: Mapping[str, int], decimal: str = ".") -> Choice | None:
+    """The choice for a column whose values, without white space around them, occur so often; None for other text.
+
+    Where the file's `decimal` mark is a comma, of two notations with the same numbers that with the comma is preferred.
+    """
     words = {word: rows for word, rows in counts.items() if not is_mark(word)}
     present = sum(words.values())
     with_digits = sum(rows for word, rows in words.items() if DIGIT.search(word))
@@ -48,13 +51,17 @@ def choose(counts: Mapping[str, int]) -> Choice | None:
     if most <= DOUBTFUL * present:
         return None
     fitting = [each for each in NOTATIONS if fits[each] == most]
+    if decimal == ",":
+        fitting.sort(key=lambda each: each.decimal != ",")
     numbers = {word for word in words if fitting[0].matches(word)}
     others = words.keys() - numbers
     if most < ENOUGH * present or (others and len(numbers) < FEWEST_NUMBERS):
         other = max(others, key=words.__getitem__)
         return Choice(None, f"most are numbers, and others are not, such as {other!r}")
     doubt = _codes(numbers) or _mixed(numbers)
-    return Choice(None, doubt) if doubt else _unless_ambiguous(fitting, numbers)
+    if doubt:
+        return Choice(None, doubt)
+    return Choice(fitting[0]) if decimal == "," else _unless_ambiguous(fitting, numbers)
 
 
 def _unless_ambiguous(fitting: Collection[Notation], numbers: Collection[str]) -> Choice:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 CURRENCIES = r"R\$|[$€£¥₹₽₩₺₪]|USD|EUR|GBP|CHF|JPY|kr|zł"
 PER_CENT = "%"
@@ -17,6 +18,8 @@ class Notation:
 
     decimal: str = "."
     thousands: str = ""
+    in_seconds: bool = False
+    """Whether durations and times of day are read too, as so many seconds."""
 
     @property
     def pattern(self) -> str:
@@ -45,9 +48,10 @@ class Notation:
         """Whether the text, without white space around it, is a number so written."""
         return self._compiled.match(text) is not None
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         """What a logged model needs to read text as training did."""
-        return {"pattern": self.pattern, "ignored": self.ignored, "decimal": self.decimal}
+        said = {"pattern": self.pattern, "ignored": self.ignored, "decimal": self.decimal}
+        return said | {"seconds": True} if self.in_seconds else said
 
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
@@ -61,6 +65,7 @@ class Notation:
 PLAIN = Notation()
 DECIMAL_COMMA = Notation(",")
 THOUSANDS_COMMA = Notation(".", ",")
+SECONDS = Notation(in_seconds=True)
 NOTATIONS = (
     PLAIN,
     DECIMAL_COMMA,

@@ -50,8 +50,10 @@ class Reading:
         return self.notation.as_json() | {"missing": list(self.missing[:MOST_MISSING])}
 
 
-def recognised(name: str, column: pa.ChunkedArray) -> Reading:
+def recognised(name: str, column: pa.ChunkedArray, decimal: str = ".") -> Reading:
     """Numbers where the text holds numbers in one consistent notation, dates likewise; else the column as it is.
+
+    `decimal` is the mark in all of the file: with a comma, 1.234 are thousands.
 
     What pandas or Arrow stored as categories was called categories by whoever wrote it, and stays. Raises
     `InvalidData` for dates beyond the calendar.
@@ -62,7 +64,7 @@ def recognised(name: str, column: pa.ChunkedArray) -> Reading:
         return Reading(column)
     column = plain(column)
     counts = _sample(column)
-    choice = choose(counts)
+    choice = choose(counts, decimal)
     if choice is None:
         written = order_of(counts)
         return Reading(column) if written is None else _dates(name, column, counts, written)
