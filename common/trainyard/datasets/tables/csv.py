@@ -13,6 +13,7 @@ import pyarrow as pa
 from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.sources.memory import available_mb
 from trainyard.datasets.tables import packed
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.datasets.tables.dialects.encodings import encoding_of
