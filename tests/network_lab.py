@@ -14,6 +14,7 @@ import pandas as pd
 from trainyard.contract import BuiltinData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
+from trainyard.raw_columns import ISO, features_of
 from trainyard.service import installed_service
 from trainyard.trainer import Data, Interrupted, Part, Training, load_catalogue
 from trainyard.worker.evaluation import evaluate
@@ -80,7 +81,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     if "save" in job:
         fitted.save_model(Path(job["save"]), input_example=fitted.raw_example(data.test.x))
         if isinstance(data.test.x, pd.DataFrame):
-            data.test.x.to_json(folder / "raw.json", orient="split")
+            data.test.x.to_json(folder / "raw.json", orient="split", date_format="iso")
         else:
             np.save(folder / "raw.npy", data.test.x)
     return {**result, "metrics": evaluate(trainer.task, predicted, data.test, data.classes, "test")}
@@ -105,7 +106,7 @@ def data_of(name: str, trainer: Any) -> Data:
 
 
 def mixed(task: Task) -> Data:
-    """What to predict depends on a category and on a number, of which one in ten is missing; a column is of no use."""
+    """What to predict depends on a category and on a number, of which one in ten is missing; two columns are of no use, one of dates."""
     rng = np.random.default_rng(0)
     colour, size, code = (
         rng.choice(["red", "green", "blue"], 600),
@@ -114,6 +115,8 @@ def mixed(task: Task) -> Data:
     )
     value = (colour == "red") * 2.0 + (size > 50) + (code == 2) * 4.0
     size[rng.random(600) < 0.1] = np.nan
+    when = np.datetime64("2024-01-01", "us") + rng.integers(0, 5_000, 600) * np.timedelta64(1, "h")
+    when[::7] = np.datetime64("NaT")
     frame = pd.DataFrame(
         {
             "the colour": pd.Categorical(
@@ -122,6 +125,7 @@ def mixed(task: Task) -> Data:
             "size [cm]": size,
             "code": pd.Categorical(code, [1, 2, 3]),
             "flag": rng.random(600) < 0.5,
+            "when": when,
         }
     )
     y = value * 100 if task is Task.REGRESSION else np.digitize(value, [1.5, 4.5])
@@ -141,6 +145,7 @@ def mixed(task: Task) -> Data:
         test=parts[2],
         target="y",
         classes=None if task is Task.REGRESSION else ("high", "low", "mid"),
+        dates={"when": {"zone": None, "formats": [ISO], "missing": []} | features_of(when[:400])},
     )
 
 

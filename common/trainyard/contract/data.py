@@ -177,7 +177,7 @@ class FileData(Wire):
 
 
 class ImageData(Wire):
-    """Images: a folder of IDX files, or an .npz with x_train, y_train, x_test, y_test."""
+    """Images: a folder of pictures by class or of IDX files, or an .npz with x_train, y_train, x_test, y_test."""
 
     source: Literal["images"]
     uri: str = Field(min_length=1, max_length=2000)

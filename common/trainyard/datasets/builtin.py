@@ -10,7 +10,7 @@ import pyarrow as pa
 from trainyard.contract import BuiltinData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.images import idx_folder, mnist
-from trainyard.datasets.images.pictures import Labelled, divided
+from trainyard.datasets.images.pictures import Labelled, divided, labelled
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
 from trainyard.datasets.tables.selection import Selection
 from trainyard.errors import InvalidData
@@ -72,8 +72,7 @@ def builtin_images(name: str, access: DataAccess) -> tuple[Labelled, Labelled | 
     """The training images, and the test images where they are apart."""
     if name == "digits":
         return _digits(), None
-    train, test = (Labelled(*each) for each in idx_folder.read(mnist.fetched(name, access)))
-    return train, test
+    return labelled(idx_folder.read(mnist.fetched(name, access)))
 
 
 def inspect_builtin(

@@ -60,10 +60,15 @@ def _sketched(sketches: Mapping[str, Sketch]) -> dict[str, Any]:
 
 
 def image_profile(
-    y: npt.NDArray[Any], classes: Sequence[Any], *, shape: Sequence[int], sizes: Mapping[str, int]
+    y: npt.NDArray[Any],
+    classes: Sequence[Any],
+    *,
+    shape: Sequence[int],
+    sizes: Mapping[str, int],
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """As `profile`, with the shape of an image (height, width, channels) in the place of columns."""
-    described = profile(y, classes, columns={}, sizes=sizes)
+    described = profile(y, classes, columns={}, sizes=sizes, warnings=warnings)
     return {
         **{key: value for key, value in described.items() if key != "columns"},
         "image": list(shape),

@@ -31,6 +31,19 @@ class _Unpacked:
     packed: bool
 
 
+def begins(location: Location, file: str) -> bool:
+    """Whether a file begins as IDX does, with any type of values."""
+    with readable(f"{location.uri}/{file}", location.pointer), location.seekable(file) as raw:
+        start = raw.read(2)
+        raw.seek(0)
+        if start == b"\x1f\x8b":
+            try:
+                start = gzip.GzipFile(fileobj=raw).read(2)
+            except zlib.error:
+                return False
+        return bool(start == b"\0\0")
+
+
 def shape(location: Location, file: str) -> tuple[int, ...]:
     """The sizes in a file's header; reads no further. Raises `InvalidData` for another format, or an impossible size."""
     with _unpacked(location, file) as unpacked:

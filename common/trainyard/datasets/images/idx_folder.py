@@ -1,45 +1,48 @@
-"""A folder of four IDX files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with `t10k`."""
+"""A folder of IDX files: images and labels to train on, and the same to test on where they are set apart.
 
-from typing import Any
+They are known by MNIST's names, `train-images-idx3-ubyte` and so on with `t10k`; under other names by what their
+headers say, and by which is called a test or is the smaller.
+"""
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Mapping
 
 from trainyard.datasets.images import idx
+from trainyard.datasets.images.pixels import Found, Images
 from trainyard.datasets.sources.location import Location
+from trainyard.datasets.tables.parts import visible
 from trainyard.errors import InvalidData
 
 PREFIXES = ("train", "t10k")
-Images = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
+TESTS = ("t10k", "test", "val")
+MOST_FILES = 20
+"""Whose headers are read where the names do not tell."""
+Pair = tuple[str, str]
+"""The file of images and the file of labels."""
 
 
-def read(location: Location) -> tuple[Images, Images]:
-    """Training and test images, uint8 (n, height, width, channels), each with labels (n,). Raises `InvalidData`."""
-    train, test = (_pair(location, prefix) for prefix in PREFIXES)
-    if train[0].shape[1:] != test[0].shape[1:]:
+def read(location: Location) -> Found:
+    """Training and test images with their labels. Raises `InvalidData`."""
+    pairs = _pairs(location)
+    train = _images(location, "train", pairs["train"])
+    test = _images(location, "t10k", pairs["t10k"]) if "t10k" in pairs else None
+    if test is not None and train[0].shape[1:] != test[0].shape[1:]:
         raise InvalidData(
             f"training images of {location.uri!r} are {train[0].shape[1:]}, and test images {test[0].shape[1:]}",
             location.pointer,
         )
-    return train, test
+    return Found(train, test)
 
 
 def check(location: Location) -> None:
     """Raise `InvalidData` unless the files are there, are IDX, and have one label an image; reads headers alone."""
-    for prefix in PREFIXES:
-        _check_shapes(
-            location,
-            prefix,
-            idx.shape(location, _file(location, prefix, "images")),
-            idx.shape(location, _file(location, prefix, "labels")),
-        )
+    for prefix, (images, labels) in _pairs(location).items():
+        _check_shapes(location, prefix, idx.shape(location, images), idx.shape(location, labels))
 
 
-def _pair(location: Location, prefix: str) -> Images:
-    images = idx.array(location, _file(location, prefix, "images"))
-    labels = idx.array(location, _file(location, prefix, "labels"))
+def _images(location: Location, prefix: str, pair: Pair) -> Images:
+    images, labels = (idx.array(location, file) for file in pair)
     _check_shapes(location, prefix, images.shape, labels.shape)
-    return images if images.ndim == 4 else images[..., np.newaxis], labels
+    return images if images.ndim == 4 else images[..., None], labels
 
 
 def _check_shapes(
@@ -57,16 +60,67 @@ def _check_shapes(
         )
 
 
-def _file(location: Location, prefix: str, what: str) -> str:
+def _pairs(location: Location) -> Mapping[str, Pair]:
+    """The files of each part; `train` is always there."""
+    usual = {
+        (prefix, what): _usual(location, prefix, what)
+        for prefix in PREFIXES
+        for what in ("images", "labels")
+    }
+    if not any(usual.values()):
+        return _by_headers(location)
+    for (prefix, what), file in usual.items():
+        if file is None:
+            raise InvalidData(
+                f"the folder {location.uri!r} holds no {_names(prefix, what)[0]!r}, gzipped or not",
+                location.pointer,
+            )
+    return {
+        prefix: (str(usual[prefix, "images"]), str(usual[prefix, "labels"])) for prefix in PREFIXES
+    }
+
+
+def _usual(location: Location, prefix: str, what: str) -> str | None:
+    names = _names(prefix, what)
+    return next((name for name in names if name in (location.files or ())), None)
+
+
+def _names(prefix: str, what: str) -> list[str]:
     dimensions = 3 if what == "images" else 1
-    usual = [
+    return [
         f"{prefix}-{what}{mark}idx{dimensions}-ubyte{ending}"
         for mark in "-."
         for ending in (".gz", "")
     ]
-    for name in usual:
-        if name in (location.files or ()):
-            return name
-    raise InvalidData(
-        f"the folder {location.uri!r} holds no {usual[0]!r}, gzipped or not", location.pointer
+
+
+def _by_headers(location: Location) -> Mapping[str, Pair]:
+    """The same by what the files say of themselves."""
+    files = [
+        file for file in visible(location.files or ())[:MOST_FILES] if idx.begins(location, file)
+    ]
+    shapes = {file: idx.shape(location, file) for file in files}
+    images = [file for file, shape in shapes.items() if len(shape) in {3, 4}]
+    labels = [file for file, shape in shapes.items() if len(shape) == 1]
+    tests = {file for file in shapes if any(word in file.lower() for word in TESTS)}
+    if not tests and len(images) > 1:
+        fewest = min(shapes[file][0] for file in images)
+        tests = {file for file, shape in shapes.items() if shape[0] == fewest}
+    pairs: dict[str, Pair] = {}
+    for part, is_test in (("train", False), ("t10k", True)):
+        of_part = [
+            [file for file in each if (file in tests) == is_test] for each in (images, labels)
+        ]
+        if [len(each) for each in of_part] == [1, 1]:
+            pairs[part] = (of_part[0][0], of_part[1][0])
+        elif any(of_part) or part == "train":
+            raise _untold(location, files)
+    return pairs
+
+
+def _untold(location: Location, files: list[str]) -> InvalidData:
+    held = f"the IDX files {', '.join(map(repr, files[:5]))}" if files else "no IDX files"
+    return InvalidData(
+        f"the folder {location.uri!r} holds {held} and no pictures; one file of images and one of labels to train on, and two more whose names have 'test' in them, are right, or the folder of a class for each picture",
+        location.pointer,
     )

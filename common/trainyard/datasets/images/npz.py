@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trainyard.datasets.images.npy import Header, read_header
-from trainyard.datasets.images.pixels import Images, check_kinds, check_shapes, images_of
+from trainyard.datasets.images.pixels import Found, check_kinds, check_shapes, images_of
 from trainyard.datasets.sources.archives import MAGIC, archive
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
@@ -23,19 +23,15 @@ PARTS = ("train", "test")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read(location: Location) -> tuple[Images, Images]:
-    """Training and test images, uint8 (n, height, width, channels), each with labels (n,). Raises `InvalidData`.
+def read(location: Location) -> Found:
+    """Training and test images with their labels. Raises `InvalidData`.
 
-    Floats within 0..1 are scaled to 0..255, other numbers must lie within 0..255.
+    Floats within 0..1 and whole numbers of up to 16 bits are scaled to 0..255, other numbers must lie within 0..255.
     """
     with _archive(location) as archive:
         _check_headers(archive, location)
         arrays = {key: _array(archive, key) for key in KEYS}
-    train, test = (
-        images_of(arrays.pop(f"x_{part}"), arrays.pop(f"y_{part}"), part, location)
-        for part in PARTS
-    )
-    return train, test
+    return images_of(arrays, location)
 
 
 def check(location: Location) -> None:

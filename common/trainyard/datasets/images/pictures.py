@@ -1,7 +1,8 @@
-"""Images with labels: a folder of IDX files named as MNIST's are, or an .npz of four arrays."""
+"""Images with labels: a folder of pictures by class, of IDX files, or an .npz of four arrays."""
 
 import hashlib
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy.typing as npt
 
 from trainyard.contract import ImageData, Split, Task
 from trainyard.datasets.access import DataAccess
-from trainyard.datasets.images import idx_folder, npz
+from trainyard.datasets.images import by_class, idx_folder, npz
+from trainyard.datasets.images.pixels import Found
 from trainyard.datasets.profile import image_profile
 from trainyard.datasets.sources.addresses import locate, opened
 from trainyard.datasets.sources.http import WebFile
+from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import partition
@@ -30,16 +33,33 @@ class Labelled:
 
 def load_images(spec: ImageData, split: Split, *, access: DataAccess) -> Data:
     """Read, check and split images. Raises `InvalidData`."""
-    train, test = read_images(spec, access=access)
-    return divided(train, test, split, name=file_name(spec.uri), source=redacted(spec.uri))
+    found = _found(spec, access)
+    train, test = labelled(found)
+    name, source = file_name(spec.uri), redacted(spec.uri)
+    return divided(train, test, split, name=name, source=source, warnings=found.warnings)
 
 
-def read_images(spec: ImageData, *, access: DataAccess) -> tuple[Labelled, Labelled]:
-    """The training and the test images as they were saved. Raises `InvalidData`."""
+def read_images(spec: ImageData, *, access: DataAccess) -> tuple[Labelled, Labelled | None]:
+    """The training images as they were saved, and the test images where they are set apart. Raises `InvalidData`."""
+    return labelled(_found(spec, access))
+
+
+def _found(spec: ImageData, access: DataAccess) -> Found:
     with opened(spec.uri, access) as location:
-        source = npz if location.files is None else idx_folder
-        train, test = (Labelled(*each) for each in source.read(location))
-    return train, test
+        found: Found = _source(location).read(location)
+        return found
+
+
+def labelled(found: Found) -> tuple[Labelled, Labelled | None]:
+    """The two parts of what was found."""
+    return Labelled(*found.train), None if found.test is None else Labelled(*found.test)
+
+
+def _source(location: Location) -> ModuleType:
+    """The module that reads such images: it has `read` and `check`."""
+    if location.files is None:
+        return npz
+    return by_class if by_class.holds_pictures(location) else idx_folder
 
 
 def inspect_images(spec: ImageData, *, access: DataAccess) -> None:
@@ -48,14 +68,18 @@ def inspect_images(spec: ImageData, *, access: DataAccess) -> None:
         location = locate(spec.uri, access)
         if isinstance(location, WebFile):
             npz.check_web(location)
-        elif location.files is None:
-            npz.check(location)
         else:
-            idx_folder.check(location)
+            _source(location).check(location)
 
 
-def divided(
-    train: Labelled, test: Labelled | None, split: Split, *, name: str, source: str
+def divided(  # noqa: PLR0913 - images, and what is known of them
+    train: Labelled,
+    test: Labelled | None,
+    split: Split,
+    *,
+    name: str,
+    source: str,
+    warnings: tuple[str, ...] = (),
 ) -> Data:
     """Split images; without `test` the test part is split off too. Raises `InvalidData`."""
     pointer = "/data/name" if source.startswith("builtin:") else "/data/uri"
@@ -85,7 +109,9 @@ def divided(
             classes,
             shape=train.x.shape[1:],
             sizes={part: len(each) for part, each in parts.items()},
+            warnings=warnings,
         ),
+        warnings=warnings,
     )
 
 

@@ -1,0 +1,189 @@
+"""A folder of pictures by class, `train/cat/1.png` or `cat/1.png`, decoded once to bytes by Pillow."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainyard.datasets.images.pixels import WHITE, Found, Images
+from trainyard.datasets.sources.location import Location
+from trainyard.datasets.sources.memory import check_fits
+from trainyard.datasets.tables.parts import visible
+from trainyard.errors import InvalidData
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+"""What Pillow may take a picture for, whatever its name says."""
+TRAIN = frozenset({"train", "training"})
+TEST = frozenset({"test", "testing"})
+VALIDATION = frozenset({"val", "valid", "validation"})
+LOOKED_AT = 20
+"""Pictures whose headers are read at submit."""
+MOST_BYTES = MOST_PIXELS = 1 << 25
+GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "F"})
+DEEP = frozenset({"I", "I;16", "I;16B"})
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A file with its class, and what its header says."""
+
+    file: str
+    label: str
+    size: tuple[int, int] = (0, 0)
+    """Width and height."""
+    mode: str = ""
+
+
+def holds_pictures(location: Location) -> bool:
+    """Whether the folder has pictures in it."""
+    return any(file.lower().endswith(ENDINGS) for file in visible(location.files or ()))
+
+
+def check(location: Location) -> None:
+    """Raise `InvalidData` unless each picture is in the folder of a class, and the first ones are pictures."""
+    train, _, _ = _divided(location)
+    for picture in train[:LOOKED_AT]:
+        _looked_at(location, picture)
+
+
+def read(location: Location) -> Found:
+    """All pictures in the size that most have, grey where all are. Raises `InvalidData`."""
+    train, test, said = _divided(location)
+    train = [_looked_at(location, each) for each in train]
+    test = [_looked_at(location, each) for each in test]
+    both = [*train, *test]
+    sizes = Counter(each.size for each in train)
+    size = max(sizes, key=lambda each: (sizes[each], -each[0] * each[1]))
+    channels = 1 if all(each.mode in GREY for each in both) else 3
+    check_fits(len(both) * size[0] * size[1] * channels, repr(location.uri), location.pointer)
+    said += _done(location, both, size, channels)
+    made = [_images(location, part, size, channels) for part in (train, test)]
+    return Found(made[0], made[1] if test else None, tuple(said))
+
+
+def _divided(location: Location) -> tuple[list[_Picture], list[_Picture], list[str]]:
+    """The pictures to train on, those to test on where they are set apart, and what to say of it."""
+    files = [file for file in visible(location.files or ()) if file.lower().endswith(ENDINGS)]
+    parts = {file.split("/")[0].lower() for file in files}
+    if not parts & TRAIN:
+        return [_picture(file, file, location) for file in files], [], []
+    found: dict[str, list[_Picture]] = {"train": [], "test": [], "validation": []}
+    for file in files:
+        part, _, rest = file.partition("/")
+        names = {"train": TRAIN, "test": TEST, "validation": VALIDATION}
+        known = next((name for name, each in names.items() if part.lower() in each), None)
+        if known is None:
+            raise InvalidData(
+                f"{file!r} in {location.uri!r} is beside the folder of training pictures; put it into 'train', 'validation' or 'test'",
+                location.pointer,
+            )
+        found[known].append(_picture(rest, file, location))
+    if not found["validation"]:
+        return found["train"], found["test"], []
+    if not found["test"]:
+        said = f"the validation pictures of {location.uri!r} are the test, as there are no others"
+        return found["train"], found["validation"], [said]
+    said = f"the validation pictures of {location.uri!r} are among those to train on, of which split.validation_size are set apart"
+    return [*found["train"], *found["validation"]], found["test"], [said]
+
+
+def _picture(path: str, file: str, location: Location) -> _Picture:
+    label, _, name = path.partition("/")
+    if not name:
+        raise InvalidData(
+            f"{file!r} in {location.uri!r} is in no folder of a class; 'train/cat/1.png' or 'cat/1.png' is right",
+            location.pointer,
+        )
+    return _Picture(file, label)
+
+
+def _looked_at(location: Location, picture: _Picture) -> _Picture:
+    """The picture with what its header says, checked to be no bomb. Raises `InvalidData`."""
+    opened = _opened(location, picture)
+    if opened.width * opened.height > MOST_PIXELS:
+        raise InvalidData(
+            f"{picture.file!r} in {location.uri!r} is {opened.width} x {opened.height}, and at most {MOST_PIXELS:,} pixels are read; save it smaller",
+            location.pointer,
+        )
+    mode = "RGBA" if "transparency" in opened.info else opened.mode
+    return _Picture(picture.file, picture.label, opened.size, mode)
+
+
+def _opened(location: Location, picture: _Picture) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    with location.seekable(picture.file) as stream:
+        if stream.size() > MOST_BYTES:
+            raise InvalidData(
+                f"{picture.file!r} in {location.uri!r} takes {stream.size():,} bytes, and at most {MOST_BYTES:,} are read; save it smaller",
+                location.pointer,
+            )
+        data = stream.read()
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise _damaged(location, picture, error) from error
+
+
+def _images(
+    location: Location, pictures: Sequence[_Picture], size: tuple[int, int], channels: int
+) -> Images:
+    """uint8 of (n, height, width, channels), and the classes."""
+    x = np.empty((len(pictures), size[1], size[0], channels), dtype=np.uint8)
+    for at, picture in enumerate(pictures):
+        try:
+            x[at] = _decoded(_opened(location, picture), size, channels)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise _damaged(location, picture, error) from error
+    return x, np.array([each.label for each in pictures], dtype=np.str_)
+
+
+def _decoded(picture: Any, size: tuple[int, int], channels: int) -> npt.NDArray[np.uint8]:
+    """Bytes of (height, width, channels): upright as a camera says, on white where it can be seen through."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in DEEP:
+        shades = np.rint(np.asarray(picture).astype(np.float64) * (WHITE / 65535))
+        picture = Image.fromarray(shades.clip(0, WHITE).astype(np.uint8))
+    if "A" in picture.mode or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(picture, dtype=np.uint8).reshape(size[1], size[0], channels)
+
+
+def _done(
+    location: Location, pictures: Sequence[_Picture], size: tuple[int, int], channels: int
+) -> list[str]:
+    """What is done to some of the pictures, in words."""
+    others = [each for each in pictures if each.size != size]
+    clear = [each for each in pictures if "A" in each.mode]
+    grey = [each for each in pictures if each.mode in GREY and channels == 3]
+    deep = [each for each in pictures if each.mode in DEEP]
+    counted = {
+        f"are not {size[0]} x {size[1]}, as most are, and are resized to it": others,
+        "can be seen through, and are put on white": clear,
+        "are grey among coloured ones, and are read as coloured": grey,
+        "are of 16 bits, and are read as bytes": deep,
+    }
+    return [
+        f"{len(found)} of {len(pictures)} pictures of {location.uri!r} {words}, such as {found[0].file!r}"
+        for words, found in counted.items()
+        if found
+    ]
+
+
+def _damaged(location: Location, picture: _Picture, error: Exception) -> InvalidData:
+    return InvalidData(
+        f"{picture.file!r} in {location.uri!r} is not a readable picture: {error}; {', '.join(FORMATS)} are read",
+        location.pointer,
+    )

@@ -1,0 +1,166 @@
+"""Pictures by class, arrays in every usual form, and IDX under any name become the same bytes, and it is said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_files import X_TEST, Y_TEST, X, Y, access, inspect, load, refused, write_idx
+from PIL import Image
+from trainyard.contract import ImageData
+from trainyard.datasets.images.pictures import read_images
+
+RGB = np.stack([X, X // 2, 255 - X], axis=-1)
+RGB_TEST = np.stack([X_TEST, X_TEST // 2, 255 - X_TEST], axis=-1)
+
+
+def npz(root: Path, **change: np.ndarray) -> None:
+    arrays = {"x_train": RGB, "y_train": Y, "x_test": RGB_TEST, "y_test": Y_TEST} | change
+    np.savez(root / "x.npz", **arrays)
+
+
+def same(root: Path, uri: str = "x.npz") -> str:
+    """That the images are those of the plain file; the warnings."""
+    inspect(root, uri)
+    found, tests = read_images(ImageData(source="images", uri=uri), access=access(root))
+    assert np.abs(found.x.astype(int) - RGB).max() <= 1
+    assert np.abs(tests.x.astype(int) - RGB_TEST).max() <= 1
+    assert (found.y == Y).all()
+    assert (tests.y == Y_TEST).all()
+    data = load(root, uri)
+    assert data.profile.get("warnings", []) == list(data.warnings)
+    return "\n".join(data.warnings)
+
+
+def test_arrays_of_sixteen_bits_are_read_as_bytes(tmp_path):
+    npz(tmp_path, x_train=RGB.astype(np.uint16) * 257, x_test=RGB_TEST.astype(np.uint16) * 257)
+    assert "are of 16 bits, 0..65535, and are read as bytes" in same(tmp_path)
+
+
+def test_white_is_what_it_is_in_both_parts(tmp_path):
+    dark = np.full(RGB_TEST.shape, 3 * 257, dtype=np.uint16)
+    npz(tmp_path, x_train=RGB.astype(np.uint16) * 257, x_test=dark)
+    inspect(tmp_path, "x.npz")
+    assert load(tmp_path, "x.npz").test.x.max() == 3
+
+
+def test_channels_first_are_moved_to_the_end(tmp_path):
+    npz(tmp_path, x_train=np.moveaxis(RGB, -1, 1), x_test=np.moveaxis(RGB_TEST, -1, 1))
+    assert "channels first, and are read as (6, 5, 3)" in same(tmp_path)
+
+
+def test_one_hot_labels_are_positions(tmp_path):
+    npz(tmp_path, y_train=np.eye(3)[Y], y_test=np.eye(3, dtype=np.uint8)[Y_TEST])
+    assert "one-hot, and are read as the position of the 1" in same(tmp_path)
+
+
+def test_labels_that_are_not_one_hot_are_refused(tmp_path):
+    npz(tmp_path, y_train=np.ones((60, 3)))
+    assert "is not one-hot" in refused(tmp_path, "x.npz", at_submit=False)
+
+
+def test_labels_of_bytes_are_text(tmp_path):
+    names = np.array([b"cat", "häsin".encode(), b"dog"])
+    npz(tmp_path, y_train=names[Y], y_test=names[Y_TEST])
+    assert load(tmp_path, "x.npz").classes == ("cat", "dog", "häsin")
+
+
+def pictures(root: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
+    for number, (image, label) in enumerate(zip(x, y, strict=True)):
+        path = root / "set" / part / str(label) / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).convert("RGB").save(path)
+
+
+def test_a_folder_by_class_gives_its_pictures(tmp_path):
+    names = np.array(["cat", "dog", "fox"])
+    pictures(tmp_path, "train", RGB, names[Y])
+    pictures(tmp_path, "test", RGB_TEST, names[Y_TEST])
+    (tmp_path / "set/train/cat/.hidden.png").write_bytes(b"x")
+    (tmp_path / "set/train/LICENSE").write_text("x")
+    inspect(tmp_path, "set")
+    data = load(tmp_path, "set")
+    assert (data.classes, data.warnings) == (("cat", "dog", "fox"), ())
+    found, _ = read_images(ImageData(source="images", uri="set"), access=access(tmp_path))
+    assert (np.sort(found.x.reshape(60, -1), axis=0) == np.sort(RGB.reshape(60, -1), axis=0)).all()
+    assert (found.x[0] == RGB[0]).all()
+    assert (data.test.x[0] == RGB_TEST[0]).all()
+
+
+def test_without_parts_the_test_is_split_off(tmp_path):
+    pictures(tmp_path, "", X, Y)
+    for path in (tmp_path / "set").rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+    inspect(tmp_path, "set")
+    data = load(tmp_path, "set")
+    assert data.train.x.shape[1:] == (6, 5, 1)
+    assert sum(data.profile["parts"].values()) == 60
+
+
+def test_what_is_done_to_pictures_is_said(tmp_path):
+    pictures(tmp_path, "train", RGB, Y)
+    pictures(tmp_path, "validation", RGB_TEST, Y_TEST)
+    train = tmp_path / "set/train"
+    Image.new("RGB", (9, 8), "red").save(train / "0/other.png")
+    Image.new("RGBA", (5, 6), (0, 0, 0, 0)).save(train / "1/clear.png")
+    deep = np.full((6, 5), 65535, dtype=np.uint16)
+    Image.fromarray(deep).save(train / "2/deep.png")
+    inspect(tmp_path, "set")
+    found, _ = read_images(ImageData(source="images", uri="set"), access=access(tmp_path))
+    assert (found.x == 255).all(axis=(1, 2, 3)).sum() == 2
+    said = "\n".join(load(tmp_path, "set").warnings)
+    assert "1 of 75 pictures of 'set' are not 5 x 6, as most are, and are resized to it" in said
+    assert "can be seen through, and are put on white, such as 'train/1/clear.png'" in said
+    assert "are grey among coloured ones" in said
+    assert "are of 16 bits, and are read as bytes" in said
+    assert "the validation pictures of 'set' are the test" in said
+
+
+@pytest.mark.parametrize("name", ["0/bad.png", "stray.png"])
+def test_what_is_no_picture_or_of_no_class_is_refused_by_name_at_submit(tmp_path, name):
+    pictures(tmp_path, "", RGB, Y)
+    (tmp_path / "set" / name).write_bytes(b"x" * 100)
+    (tmp_path / "set/0/000.png").unlink()
+    (tmp_path / "set" / name).rename(tmp_path / "set" / name.replace("bad", "000"))
+    assert name.replace("bad", "000") in refused(tmp_path, "set")
+
+
+def test_a_picture_that_would_unpack_to_a_lot_is_refused_by_its_header(tmp_path):
+    pictures(tmp_path, "", RGB, Y)
+    Image.new("1", (12_000, 12_000)).save(tmp_path / "set/0/000.png")
+    assert "'0/000.png' in 'set' is 12000 x 12000, and at most" in refused(tmp_path, "set")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a-images.idx", "a-labels.idx", "b-images.idx", "b-labels.idx"],
+        ["emnist-test-i", "emnist-test-l", "emnist-train-i", "emnist-train-l"],
+    ],
+)
+def test_idx_files_are_known_by_their_headers(tmp_path, names):
+    write_idx(tmp_path / "set", packed="emnist" in names[0])
+    plain = sorted((tmp_path / "set").iterdir(), key=lambda each: ("train" in each.name, each.name))
+    order = names if "emnist" in names[0] else names[2:] + names[:2]
+    for path, name in zip(plain, order, strict=True):
+        path.rename(tmp_path / "set" / name)
+    (tmp_path / "set/README.md").write_text("x")
+    inspect(tmp_path, "set")
+    data = load(tmp_path, "set")
+    assert (data.test.x[..., 0] == X_TEST).all()
+    assert data.test.y.tolist() == Y_TEST.tolist()
+
+
+def test_two_idx_files_are_all_there_is(tmp_path):
+    folder = write_idx(tmp_path / "set")
+    for path in folder.glob("t10k*"):
+        path.unlink()
+    for path in folder.iterdir():
+        path.rename(folder / path.name.replace("train", "all"))
+    inspect(tmp_path, "set")
+    assert sum(load(tmp_path, "set").profile["parts"].values()) == 60
+
+
+def test_a_folder_of_neither_is_refused(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/x.bin").write_bytes(b"x")
+    assert "holds no IDX files and no pictures" in refused(tmp_path, "set")
