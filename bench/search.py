@@ -1,8 +1,8 @@
 """`make bench` for searches: 50 trials of XGBoost and 20 of `mlp`, beside Optuna in one warm process on the same cores.
 
 Writes results/search.json: seconds, trials a second, the start of a trial, and what the best params reach on the test
-rows beside the default ones and beside plain Optuna's, for SEARCH_SEEDS seeds (5) of split and training. A table that
-TRAINYARD_TEST_DATA does not name is left out.
+rows beside the default ones and beside plain Optuna's, for SEARCH_SEEDS seeds (5) of split and training. SEARCH_TRIALS
+(50) makes it a quick look. A table that TRAINYARD_TEST_DATA does not name is left out.
 """
 
 import json
@@ -26,8 +26,9 @@ from report import figure, ms, output_of, phase_at, write  # noqa: E402
 from tables import DATA  # noqa: E402
 
 SEEDS = range(1, 1 + int(os.environ.get("SEARCH_SEEDS", "5")))
-TRIALS, ROUNDS, CORES = 50, 100, 2
-NETWORK_TRIALS, EPOCHS = 20, 10
+TRIALS = int(os.environ.get("SEARCH_TRIALS", "50"))
+ROUNDS, CORES = 100, 2
+NETWORK_TRIALS, EPOCHS = TRIALS * 2 // 5, 10
 GOAL = "<= 0.6x"
 GIVEN = Path(os.environ.get("TRAINYARD_TEST_DATA", "/nowhere"))
 

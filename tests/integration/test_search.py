@@ -327,7 +327,7 @@ def test_a_search_borrows_the_slots_that_nobody_needs_and_gives_them_back(yard: 
     until(lambda: running() == 1, "a search in its own slot alone")
     done = yard.get(search_id)["progress"]["done"]
     until(lambda: yard.get(search_id)["progress"]["done"] >= done + 3, "trials in its own slot")
-    assert running() == 1
+    assert running() <= 1
     yard.cancel(held["run_id"])
     until(lambda: running() == 2, "the slot that is free again")
     yard.cancel(search_id)
