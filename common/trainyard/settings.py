@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Comma-separated names that this service is called by, and whose pages may call it, beside addresses, names without a dot, and *.localhost, *.internal and *.cluster.local: train.example.com, *.example.com, or * for any",
+        description="Comma-separated names that this service may be called by without a token, and whose pages may call it, beside addresses, names without a dot, and *.localhost, *.internal and *.cluster.local: train.example.com, *.example.com, or * for any",
     )
     services: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
         (),

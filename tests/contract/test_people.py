@@ -1,6 +1,7 @@
 """Who may do what, tried on every call that a real service describes; and whose runs they are, in MLflow too."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -72,3 +73,15 @@ def test_a_run_is_its_submitters_in_the_service_and_in_mlflow_and_says_who_cance
     audit = closed_yard.http.get("/audit", params={"limit": 200}).json()["entries"]
     of_run = [(each["by"], each["call"]) for each in audit if each["run_id"] == run["run_id"]]
     assert of_run == [("pia", f"DELETE /train/{run['run_id']}"), ("tom", "POST /train")]
+
+
+def test_the_process_of_a_run_has_no_token_in_its_environment(
+    closed_yard: Yard, tokens: dict[str, str]
+) -> None:
+    run_id = closed_yard.submit(ticking(), Authorization=f"Bearer {tokens['tom']}")["run_id"]
+    closed_yard.in_phase(run_id, "training")
+    told = Path(f"/proc/{closed_yard.pid(run_id)}/environ").read_text()
+    closed_yard.cancel(run_id)
+    assert f"MLFLOW_TRACKING_URI={closed_yard.mlflow.url}" in told
+    for secret in ("TRAINYARD_TOKEN", closed_yard.service.environment["TRAINYARD_TOKEN"]):
+        assert secret not in told

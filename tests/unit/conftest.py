@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lives import World
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _a_work_directory_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Applications over a supervisor in memory write their audit somewhere, and not beside the tests."""
     with pytest.MonkeyPatch.context() as patch:

@@ -94,6 +94,18 @@ async def test_names_that_the_settings_tell_are_known(runs, host):
         assert (await client.get("/models", headers={"Host": "any.example"})).status_code == 200
 
 
+async def test_with_a_token_any_name_will_do_and_without_one_it_does_not_help(runs):
+    foreign = {"Host": "gpu1.lab.example:8003", "Origin": "https://yard.example"}
+    async with calling(runs, token="t") as client:
+        known = {**foreign, "Authorization": "Bearer t"}
+        assert (await client.post("/train", json=TRAINING, headers=known)).status_code == 202
+        assert (await client.get("/models", headers=foreign)).status_code == 401
+        for path in ("/docs", "/openapi.json"):
+            assert (await client.get(path, headers=foreign)).status_code == 403
+    async with calling(runs) as client:
+        assert (await client.post("/train", json=TRAINING, headers=known)).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("host", "origin", "status"),
     [

@@ -258,3 +258,8 @@ async def test_a_token_that_runs_wild_is_bounded_and_others_and_reading_are_not(
         assert (await client.get("/train", headers=headers("tom"))).status_code == 200
         other = await client.post("/train", json=TRAINING, headers=headers("pia"))
         assert other.status_code == 202
+    settings = Settings(changes_a_minute=3)
+    transport = httpx.ASGITransport(create_app(runs, SERVICE, settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        answers = [await client.post("/train", json=TRAINING) for _ in range(5)]
+    assert {each.status_code for each in answers} == {202}

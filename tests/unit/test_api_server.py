@@ -1,6 +1,7 @@
 """The service as a real server on loopback, and one training without a server."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -100,6 +101,8 @@ async def test_a_head_without_end_is_refused_and_its_connection_closed(runs, hea
         large = {"X": "a" * 50_000}
         for _ in range(3):  # over one connection
             assert (await client.get("/healthz", headers=large)).status_code == 200
+            body = json.dumps(BODY).encode() + b" " * 900_000
+            assert (await client.post("/train", content=body)).status_code == 202
 
 
 async def test_one_training_reports_each_version_and_returns_as_it_ended(runs):

@@ -67,13 +67,13 @@ def create_app(
     app.add_middleware(audit.Audited, trail=trail)
     if settings.changes_a_minute:
         app.add_middleware(Pace, a_minute=settings.changes_a_minute)
+    app.add_middleware(KnownHosts, own=settings.own_hosts, allowed=settings.allowed_hosts)
     if settings.closed:
         app.add_middleware(
             RequireToken,
             people=KnownPeople(settings.secret, settings.tokens_file),
             between_services=peer_secret(settings.shared_secret),
         )
-    app.add_middleware(KnownHosts, own=settings.own_hosts, allowed=settings.allowed_hosts)
 
     def describe() -> dict[str, Any]:
         return openapi.describe(app, context)

@@ -23,7 +23,7 @@ LONGEST_SHOWN = 100
 class KnownHosts:
     """Answers calls for another name, or from a page of another name, with 403.
 
-    `/healthz` is answered whatever the name is: it tells nothing. Addresses, names without a dot (of this machine, of a
+    Whoever has a token is no foreign page, so a call with one may come by any name. `/healthz` is answered whatever the name is: it tells nothing. Addresses, names without a dot (of this machine, of a
     Compose service) and `NOBODYS_SUFFIXES` are known, and so are `own` names and those `allowed`: names, `*.example.com`, or `*` for any.
     Pages may send calls to their own host, and those of `allowed` names to all.
     """
@@ -35,7 +35,8 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        known = scope.get("state", {}).get("caller") is not None
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or known:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)

@@ -6,13 +6,13 @@ from trainyard.api.audit import READING
 from trainyard.api.problems import answer
 from trainyard.api.slowing import Slowing
 from trainyard.errors import TooManyCalls
-from trainyard.peers.services import PATHS
 
 
 class Pace:
     """Answers with 429 what comes faster than `a_minute`; as many may come at once.
 
-    Calls between services do not count. There is a line for each name that is known, so wrong tokens make none.
+    There is a line for each name that is known, so wrong tokens make none. Calls without a token do not count: those
+    between services, and of a service that asks for none, which listens on loopback alone.
     """
 
     def __init__(self, app: ASGIApp, a_minute: int) -> None:
@@ -22,18 +22,12 @@ class Pace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, or refuse it."""
-        if (
-            scope["type"] == "http"
-            and scope["method"] not in READING
-            and scope["path"] not in PATHS
-        ):
-            caller = scope.get("state", {}).get("caller")
-            if self._line(caller.name if caller else "").turn() is None:
-                refusal = TooManyCalls(
-                    f"more than {self._a_minute} calls a minute that change something"
-                )
-                await answer(refusal)(scope, receive, send)
-                return
+        caller = scope.get("state", {}).get("caller")
+        changes = scope["type"] == "http" and scope["method"] not in READING
+        if caller is not None and changes and self._line(caller.name).turn() is None:
+            refusal = TooManyCalls(f"more than {self._a_minute} calls a minute change something")
+            await answer(refusal)(scope, receive, send)
+            return
         await self.app(scope, receive, send)
 
     def _line(self, name: str) -> Slowing:

@@ -107,7 +107,7 @@ class Mirror:
         tags = {
             PARENT: self._submission.run_id,
             NUMBER: str(record.number),
-            "mlflow.user": "trainyard",
+            "mlflow.user": self._submission.submitted_by or "trainyard",
             "trainyard.model": self._submission.request.model,
         }
         made = self._client.create_run(
