@@ -16,7 +16,7 @@ from trainyard.errors import InvalidParams  # noqa: E402
 from trainyard.trainer import Interrupted, Training  # noqa: E402
 from trainyard.worker.evaluation import evaluate  # noqa: E402
 from trainyard_boosting import lightgbm_models, xgboost_models  # noqa: E402
-from trainyard_boosting._batches import ROWS_AT_ONCE, LightGBMBatches  # noqa: E402
+from trainyard_boosting._batches import ROWS_AT_ONCE, LightGBMBatches, rows_at_once  # noqa: E402
 from trainyard_boosting._tables import Table  # noqa: E402
 
 ROWS = ROWS_AT_ONCE + 20_000
@@ -159,6 +159,12 @@ def test_lightgbm_is_given_rows_by_position_slice_and_list(folder):
     np.testing.assert_array_equal(batches[far], batches[far : far + 1][0])
     np.testing.assert_array_equal(batches[[1, far]], np.stack([batches[1], batches[far]]))
     assert np.isnan(batches[:100]).any()
+
+
+def test_of_many_columns_fewer_rows_are_taken_at_once():
+    assert rows_at_once(10) == ROWS_AT_ONCE
+    assert 8 * 60_000 * rows_at_once(60_000) <= 1 << 25
+    assert rows_at_once(10**9) == 1
 
 
 def test_xgboost_s_other_methods_say_that_they_need_the_whole_table():
