@@ -92,7 +92,7 @@ def measured(path: Path, tracking_uri: str, memory_mb: int | None) -> dict[str, 
         bench = Caller(f"http://127.0.0.1:{service.port}")
         for model in MODELS:
             data = {"source": "file", "uri": str(path), "target": "y"}
-            request = {"model": model, "params": {"n_estimators": 10}, "data": data}
+            request = {"model": model, "params": {"n_estimators": 5}, "data": data}
             run, _, _ = bench.train(request)
             found[model] = {
                 "test_roc_auc": round(run["metrics"]["test_roc_auc"], 5),

@@ -13,10 +13,10 @@ from trainyard.contract import FileData, Split, Task  # noqa: E402
 from trainyard.datasets import loading  # noqa: E402
 from trainyard.datasets.access import DataAccess  # noqa: E402
 from trainyard.errors import InvalidParams  # noqa: E402
-from trainyard.trainer import Training  # noqa: E402
+from trainyard.trainer import Interrupted, Training  # noqa: E402
 from trainyard.worker.evaluation import evaluate  # noqa: E402
 from trainyard_boosting import lightgbm_models, xgboost_models  # noqa: E402
-from trainyard_boosting._batches import ROWS_AT_ONCE, LightGBMBatches  # noqa: E402
+from trainyard_boosting._batches import ROWS_AT_ONCE, LightGBMBatches, rows_at_once  # noqa: E402
 from trainyard_boosting._tables import Table  # noqa: E402
 
 ROWS = ROWS_AT_ONCE + 20_000
@@ -117,6 +117,40 @@ def test_early_stopping_and_class_weights_hold_in_batches(folder, tmp_path):
         assert fitted.predict(data.test.x.head(5)).shape == (5, 2)
 
 
+@pytest.mark.parametrize("trainer", [xgboost_models.classifier, lightgbm_models.classifier])
+def test_a_training_in_batches_that_was_interrupted_ends_as_one_that_was_not(
+    trainer, folder, tmp_path
+):
+    data = loaded(folder, Task.CLASSIFICATION, "two", 16)
+    reported = []
+
+    def report(*, done, save=None, **_):
+        reported.append(done)
+        if save:
+            save()
+            raise Interrupted
+
+    def training(checkpoint_at):
+        return Training(
+            seed=0,
+            threads=2,
+            checkpoints=tmp_path,
+            report=report,
+            checkpoint_due=lambda: len(reported) + 1 == checkpoint_at,
+        )
+
+    params = trainer.params(n_estimators=6)
+    with pytest.raises(Interrupted):
+        trainer.train(params, data, training(3))
+    reported.clear()
+    resumed = trainer.train(params, data, training(None))
+    goes_on = trainer.framework != "lightgbm"
+    assert reported == ([4, 5, 6] if goes_on else [1, 2, 3, 4, 5, 6])
+    unbroken = fit(trainer, data, tmp_path / "unbroken", n_estimators=6)
+    x = data.test.x.head(1_000)
+    np.testing.assert_allclose(resumed.predict(x), unbroken.predict(x), rtol=1e-4)
+
+
 def test_lightgbm_is_given_rows_by_position_slice_and_list(folder):
     data = loaded(folder, Task.CLASSIFICATION, "two", 16)
     batches = LightGBMBatches(Table.of(data), data.train)
@@ -125,6 +159,12 @@ def test_lightgbm_is_given_rows_by_position_slice_and_list(folder):
     np.testing.assert_array_equal(batches[far], batches[far : far + 1][0])
     np.testing.assert_array_equal(batches[[1, far]], np.stack([batches[1], batches[far]]))
     assert np.isnan(batches[:100]).any()
+
+
+def test_of_many_columns_fewer_rows_are_taken_at_once():
+    assert rows_at_once(10) == ROWS_AT_ONCE
+    assert 8 * 60_000 * rows_at_once(60_000) <= 1 << 25
+    assert rows_at_once(10**9) == 1
 
 
 def test_xgboost_s_other_methods_say_that_they_need_the_whole_table():

@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from trainyard.contract import FileData, Split, Task, TrainRequest
+from trainyard.contract import FileData, ScoreRequest, Split, Task, TrainRequest
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources import memory
 from trainyard.errors import InvalidData
 from trainyard.settings import Settings
 from trainyard.trainer import WHOLE, Params
+from trainyard.worker.scored_model import About
+from trainyard.worker.scoring_look import inspect_scored
 from trainyard.worker.whole import whole_for
 
 ROWS = 40_000
@@ -175,3 +177,14 @@ def test_a_run_may_use_its_share_of_the_memory_there_is(tmp_path, monkeypatch):
     assert Settings(slots=2, memory_mb=100).data_access.memory_mb == 100
     limit.write_text("max\n")
     assert Settings().data_access.memory_mb > 512
+
+
+def test_a_scoring_of_a_large_table_is_not_refused_as_it_never_has_the_whole_in_memory(folder):
+    request = ScoreRequest.model_validate(
+        {
+            "model_uri": "models:/large/1",
+            "data": {"source": "file", "uri": "one.parquet", "target": "y"},
+            "rows": "test",
+        }
+    )
+    inspect_scored(request, About(("x0", "city"), Task.CLASSIFICATION, int), access(folder, 1))

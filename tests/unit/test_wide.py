@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from trainyard import raw_columns
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets import loading
@@ -14,6 +15,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.datasets.profile import MOST_SKETCHED, profile
 from trainyard.datasets.sketches import number_sketch
 from trainyard.drift.comparison import compare
+from trainyard.errors import InvalidData
 from trainyard.networks.scoring import Scoring
 from trainyard.networks.tables import MOST_CATEGORIES, TableEncoding, warnings_about
 from trainyard.trainer import Data, Part
@@ -85,6 +87,12 @@ def test_identifiers_take_no_column_of_a_network_each() -> None:
     (said,) = warnings_about(data)
     assert "'id' has 30,000 categories" in said
     assert "left out" in said
+
+
+def test_a_network_on_nothing_but_identifiers_is_refused() -> None:
+    data = table_of(id=pd.Categorical([f"id-{at:05d}" for at in range(2_000)]))
+    with pytest.raises(InvalidData, match="as identifiers do"):
+        TableEncoding.fitted(data.frame)
 
 
 def test_the_most_frequent_of_many_categories_are_learnt_and_the_logged_model_does_the_same() -> (

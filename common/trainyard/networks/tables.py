@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trainyard.errors import InvalidData
 from trainyard.raw_columns import date_features, feature_names
 from trainyard.trainer import Data
 
@@ -82,8 +83,16 @@ class TableEncoding:
         notations: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         dates: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> Self:
-        """From training rows, and for regression their targets of (n,); `notations` and `dates` as in `Data`."""
+        """From training rows, and for regression their targets of (n,); `notations` and `dates` as in `Data`.
+
+        Raises `InvalidData` where there are only identifiers.
+        """
         columns = [_fitted(str(name), frame[name], notations, dates) for name in frame.columns]
+        if not any(map(_width, columns)):
+            raise InvalidData(
+                "a network has nothing to learn from: every feature has a value of its own in each row, as identifiers do; add features that rows have in common",
+                "/data/features",
+            )
         if target is None:
             return cls(columns)
         return cls(columns, float(target.mean()), float(target.std()) or 1.0)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import requests
@@ -82,7 +83,8 @@ def _inspect_tests(request: ScoreRequest, model: About, access: DataAccess) -> N
             update={"features": columns, "drop": [], "categorical": [], "columns": {}}
         )
     split = request.split or Split()
-    inspect(data, task=model.task, kinds=("table",), access=access, split=split)
+    streamed = replace(access, memory_mb=None)  # a scoring never has the whole table in memory
+    inspect(data, task=model.task, kinds=("table",), access=streamed, split=split)
 
 
 def _check_columns(request: ScoreRequest, needed: tuple[str, ...], access: DataAccess) -> None:

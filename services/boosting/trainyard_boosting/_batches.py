@@ -15,11 +15,18 @@ from trainyard.trainer import Part
 from trainyard_boosting._tables import Table
 
 ROWS_AT_ONCE = 1 << 16
+NUMBERS_AT_ONCE = 1 << 22
+"""32 MB of float64: of a table with thousands of columns fewer rows are taken at once."""
 
 
-def slices(rows: int) -> Iterator[slice]:
+def rows_at_once(columns: int) -> int:
+    """Of a table with so many columns."""
+    return max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // max(columns, 1)))
+
+
+def slices(rows: int, at_once: int) -> Iterator[slice]:
     """Of so many rows, in order."""
-    return (slice(at, at + ROWS_AT_ONCE) for at in range(0, rows, ROWS_AT_ONCE))
+    return (slice(at, at + at_once) for at in range(0, rows, at_once))
 
 
 class XGBoostBatches(xgboost.DataIter):  # type: ignore[misc,unused-ignore] # typed in parts only
@@ -27,7 +34,7 @@ class XGBoostBatches(xgboost.DataIter):  # type: ignore[misc,unused-ignore] # ty
 
     def __init__(self, table: Table, part: Part, weight: npt.NDArray[Any] | None) -> None:
         self._table, self._part, self._weight = table, part, weight
-        self._slices = slices(len(part))
+        self.reset()
         super().__init__(cache_prefix=str(Path(tempfile.mkdtemp()) / "pages"))
 
     def next(self, input_data: Any) -> bool:
@@ -44,16 +51,15 @@ class XGBoostBatches(xgboost.DataIter):  # type: ignore[misc,unused-ignore] # ty
 
     def reset(self) -> None:
         """Begin again."""
-        self._slices = slices(len(self._part))
+        self._slices = slices(len(self._part), rows_at_once(len(self._table.columns)))
 
 
 class LightGBMBatches(lightgbm.Sequence):  # type: ignore[misc,unused-ignore] # typed in parts only
     """A part as LightGBM asks for it: rows by their positions, as float64 of (n, columns), categories by their codes."""
 
-    batch_size = ROWS_AT_ONCE
-
     def __init__(self, table: Table, part: Part) -> None:
         self._table, self._part = table, part
+        self.batch_size = rows_at_once(len(table.columns))
         self._held: tuple[int, npt.NDArray[np.float64]] | None = None
 
     def __len__(self) -> int:
@@ -64,10 +70,10 @@ class LightGBMBatches(lightgbm.Sequence):  # type: ignore[misc,unused-ignore] # 
             return self._encoded(index)
         if isinstance(index, list | np.ndarray):
             return np.stack([self[int(each)] for each in index])
-        batch, row = divmod(int(index), ROWS_AT_ONCE)
+        batch, row = divmod(int(index), self.batch_size)
         if self._held is None or self._held[0] != batch:  # single rows are asked for in order
-            at = batch * ROWS_AT_ONCE
-            self._held = batch, self._encoded(slice(at, at + ROWS_AT_ONCE))
+            at = batch * self.batch_size
+            self._held = batch, self._encoded(slice(at, at + self.batch_size))
         found: npt.NDArray[np.float64] = self._held[1][row]
         return found
 

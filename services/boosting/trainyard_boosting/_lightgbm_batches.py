@@ -6,13 +6,15 @@ from typing import Any
 import lightgbm
 from trainyard.trainer import Data, Part
 
-from trainyard_boosting._batches import LightGBMBatches
+from trainyard_boosting._batches import LightGBMBatches, rows_at_once
 from trainyard_boosting._fitting import Weights
 from trainyard_boosting._tables import Table
 
 ESTIMATORS_OWN = frozenset({"n_estimators", "importance_type", "class_weight", "objective"})
 NAMES = {"random_state": "seed", "n_jobs": "num_threads"}
 """The estimator's words, in those of the library."""
+FEWEST_SAMPLED = 20_000
+"""Rows that bins are made from at least; they are held as float64, twice."""
 
 
 def fit_batches(
@@ -47,6 +49,11 @@ def _settings(estimator: Any, table: Table) -> dict[str, Any]:
         NAMES.get(name, name): value
         for name, value in estimator.get_params().items()
         if value is not None and name not in ESTIMATORS_OWN
+    }
+    sampled = max(FEWEST_SAMPLED, rows_at_once(len(table.columns)))
+    settings |= {
+        "force_col_wise": True,  # by rows it holds all bins once more
+        "subsample_for_bin": min(settings["subsample_for_bin"], sampled),
     }
     if table.classes is None:
         return settings | {"objective": estimator.objective or "regression"}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from trainyard import raw_columns
 
-from trainyard_boosting._batches import slices
+from trainyard_boosting._batches import rows_at_once, slices
 from trainyard_boosting._tables import Table
 
 SCORING = Path(__file__).with_name("_scoring.py")
@@ -36,7 +36,7 @@ class BoostedTrees:
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
         parts = [
             np.asarray(self.predict_encoded(self.table.encode(x.iloc[rows])))
-            for rows in slices(max(len(x), 1))
+            for rows in slices(max(len(x), 1), rows_at_once(x.shape[1]))
         ]
         return self.table.probabilities(np.concatenate(parts))
 

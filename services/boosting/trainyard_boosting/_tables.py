@@ -78,15 +78,15 @@ class Table:
         encoded = frame.copy(deep=False) if list(frame.columns) == names else frame[names]
         encoded.columns = pd.Index([column.safe_name for column in self.columns])
         for column in self.columns:
-            values = encoded[column.safe_name]
-            if column.date is not None:
+            if column.categories is None:
                 continue
+            values = encoded[column.safe_name]
             if column.categories:
                 codes = values.cat.codes.to_numpy()
                 encoded[column.safe_name] = pd.Categorical.from_codes(
                     codes, categories=pd.RangeIndex(len(column.categories))
                 )
-            elif isinstance(values.dtype, pd.CategoricalDtype):
+            else:
                 encoded[column.safe_name] = np.nan
         return self._with_dates(encoded)
 

@@ -15,8 +15,10 @@ BYTES_OF_TEXT = 24
 """A value: as Arrow has it while it is read, by experience; a few bytes afterwards, as a category."""
 TIMES = 2.5
 """Of the table's own size: what training on it whole takes, with a library's copy of it and what is made for each row."""
-COLUMNS_AT_ONCE = 6
-"""What reading column by column takes, in columns of float64: a column in Arrow, in numpy, and its parts; target and rows."""
+BYTES_A_ROW = 64
+"""In batches: target, part, weight, gradients and predictions of a row, and some columns while they are read."""
+BYTES_A_VALUE = 1
+"""In batches: the bin of a value."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,10 @@ class Size:
         """Whether a run may hold it whole, and train."""
         return access.memory_mb is None or self.total * TIMES <= access.memory_mb << 20
 
-    def fits_by_column(self, access: DataAccess) -> bool:
-        """Whether a run may hold some of its columns."""
-        column = self.rows * 8
-        return access.memory_mb is None or column * COLUMNS_AT_ONCE <= access.memory_mb << 20
+    def fits_in_batches(self, access: DataAccess) -> bool:
+        """Whether a run may hold what is left of it when it is read in batches."""
+        held = self.rows * (BYTES_A_ROW + self.columns * BYTES_A_VALUE)
+        return access.memory_mb is None or held <= access.memory_mb << 20
 
     def said(self, access: DataAccess) -> str:
         """In words."""
@@ -67,9 +69,9 @@ def check_room(size: Size, access: DataAccess, spec: FileData, *, needs_whole: s
             f"{uri!r} is too large for a separate test table beside it: {size.said(access)}; leave test_uri out, or {cure}",
             "/data/test_uri",
         )
-    if not size.fits_by_column(access):
+    if not size.fits_in_batches(access):
         raise InvalidData(
-            f"{uri!r} is too large, even in batches: {size.said(access)}, and some columns of it are needed at once; {cure}",
+            f"{uri!r} is too large, even in batches: {size.said(access)}, in which each row takes {BYTES_A_ROW} bytes and each value {BYTES_A_VALUE}; {cure}",
             "/data/uri",
         )
 
