@@ -31,6 +31,15 @@ from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.supervisor.protocol import Runs
 
+ROUTERS = (
+    runs.router,
+    registered_models.router,
+    catalogue.router,
+    health.router,
+    audit.router,
+    peers.router,
+)
+
 
 def create_app(
     supervisor: Runs, service: Service, settings: Settings, *, stopping: asyncio.Event | None = None
@@ -53,17 +62,20 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = context
-    routers = (
-        runs.router,
-        registered_models.router,
-        catalogue.router,
-        health.router,
-        audit.router,
-        peers.router,
-    )
-    for router in routers:
+    for router in ROUTERS:
         app.include_router(router)
-    problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
+    problems.install(app, [*app.routes, *(route for router in ROUTERS for route in router.routes)])
+    _guard(app, settings, trail)
+
+    def describe() -> dict[str, Any]:
+        return openapi.describe(app, context)
+
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+def _guard(app: FastAPI, settings: Settings, trail: AuditTrail) -> None:
+    """What a call passes before its route: the one that is added last is passed first."""
     app.add_middleware(audit.Audited, trail=trail)
     if settings.changes_a_minute:
         app.add_middleware(Pace, a_minute=settings.changes_a_minute)
@@ -74,12 +86,6 @@ def create_app(
             people=KnownPeople(settings.secret, settings.tokens_file),
             between_services=peer_secret(settings.shared_secret),
         )
-
-    def describe() -> dict[str, Any]:
-        return openapi.describe(app, context)
-
-    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-    return app
 
 
 @asynccontextmanager

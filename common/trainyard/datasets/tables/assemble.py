@@ -58,10 +58,9 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
 ) -> Data:
     """Split and type a table, by `key` where it is given, else at random; `columns` are used up. Raises `InvalidData`.
 
-    Where it is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
-
     `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
-    named categorical as categoricals whose sorted categories are the training part's.
+    named categorical as categoricals whose sorted categories are the training part's. Where the table
+    is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
     """
     target = target_read(columns.pop(selection.target), selection.target, task)
     y, classes = target_of(target.column, selection.target, task)
