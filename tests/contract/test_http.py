@@ -44,6 +44,7 @@ def test_an_accepted_run_is_answered_202_with_its_location(
         "total": 5,
         "unit": "rounds" if rounds == "n_estimators" else "epochs",
         "eta_seconds": 0.0,
+        "running": None,
     }
 
 

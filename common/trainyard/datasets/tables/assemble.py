@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from trainyard.datasets.splitting import Key, Partition, Rows
 from trainyard.datasets.tables import warned
 from trainyard.datasets.tables.columns import numbers
 from trainyard.datasets.tables.gathering import Columns, Features, gathered
-from trainyard.datasets.tables.on_disk import InFiles, InMemory
+from trainyard.datasets.tables.on_disk import place_for
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.targets import check_target, labels, target_read
 from trainyard.datasets.tables.weights import check_parts, check_weights
@@ -68,8 +66,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     parts = partition.parts
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
-    kept = InFiles(Path(mkdtemp())) if beyond_memory else InMemory()
-    mark = origin.decimal
+    mark, kept = origin.decimal, place_for(beyond_memory)
     features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
     said = _said(origin, warned.of_columns(selection, target.notation), features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}

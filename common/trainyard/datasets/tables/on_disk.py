@@ -1,9 +1,11 @@
 """A table that does not fit in memory: its columns are read one at a time, and what is made of them lies in files."""
 
+import errno
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,6 @@ import pandas as pd
 import pyarrow as pa
 
 from trainyard.errors import DiskFull
-
-ENOSPC = 28
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class InFiles:
             with (self.folder / file).open("ab") as stream:
                 stream.write(array.view(np.uint8).data)
         except OSError as error:
-            if error.errno == ENOSPC:
+            if error.errno == errno.ENOSPC:
                 raise DiskFull from error
             raise
         self._places[part][name] = _Place(file, array.dtype, self._columns[file], categories)
@@ -107,3 +107,8 @@ class InMemory:
         """The columns of a part, which are used up."""
         del rows
         return pd.DataFrame(self._columns.pop(part), copy=False)
+
+
+def place_for(beyond_memory: str | None) -> InFiles | InMemory:
+    """Where the columns of a table are kept: in temporary files where it is beyond memory, as a sentence says."""
+    return InFiles(Path(mkdtemp())) if beyond_memory else InMemory()
