@@ -5,8 +5,8 @@ import hashlib
 import json
 from weakref import WeakValueDictionary
 
-from trainyard.contract import OnExisting, RunRequest, RunStatus
-from trainyard.tracking.runs import KEY_DIGEST, KIND, REQUEST_DIGEST
+from trainyard.contract import OnExisting, RunRequest, RunStatus, version_of
+from trainyard.tracking.runs import DATA_VERSION, KEY_DIGEST, KIND, REQUEST_DIGEST
 
 
 class KeyLocks:
@@ -59,6 +59,8 @@ def tags_of(request: RunRequest, key: str | None, digest: str, attempt: int) -> 
         REQUEST_DIGEST: digest,
         "trainyard.attempt": str(attempt),
     }
+    if (version := version_of(request.data)) is not None:
+        own[DATA_VERSION] = str(version)
     if key is not None:
         own |= {"trainyard.idempotency_key": key, KEY_DIGEST: key_digest(key)}
     return {**request.tags, **own}

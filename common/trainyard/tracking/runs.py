@@ -35,6 +35,7 @@ SUBMISSION = "trainyard.submission"
 KEY_DIGEST = "trainyard.key_digest"
 REQUEST_DIGEST = "trainyard.request_digest"
 KIND = "trainyard.kind"
+DATA_VERSION = "trainyard.data_version"
 
 
 class Unended(NamedTuple):
@@ -253,6 +254,7 @@ class Tracking:
             run_name=info.run_name or "",
             attempt=kept.attempt,
             progress=kept.progress,
+            data_version=int(tags[DATA_VERSION]) if DATA_VERSION in tags else None,
             metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
             model_uri=kept.model_uri,
             registered=kept.registered,

@@ -7,11 +7,12 @@ import pyarrow as pa
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources.addresses import opened
-from trainyard.datasets.sources.location import Location
+from trainyard.datasets.sources.location import Location, Snapshot
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
 from trainyard.datasets.tables import csv, parquet
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
+from trainyard.datasets.tables.delta import table_at
 from trainyard.datasets.tables.dialects.dialect import Layout
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.gathering import Columns
@@ -43,7 +44,8 @@ def load_file(spec: FileData, split: Split, *, task: Task, access: DataAccess) -
 
 def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Table:
     """Read the columns that the spec asks for, and what rows are divided by. Raises `InvalidData`."""
-    with opened(spec.uri, access) as location:
+    with opened(spec.uri, access) as found:
+        location = table_at(found, spec)
         schema, layout = _schema(location, spec)
         selection = select(schema.names, spec, index_columns(schema), key=split.column)
         columns = _columns(location, layout, schema, selection)
@@ -56,11 +58,17 @@ def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Tab
         tested = _key_column(test, of_tests)
         columns = {name: joined(column, test.pop(name), name) for name, column in columns.items()}
     key = None if own is None else key_of(split, own, tested, test_rows)
-    origin = _origin(spec, layout, test_rows)
+    origin = _origin(spec, layout, test_rows, location.snapshot)
     return Table(columns, selection, origin, key)
 
 
-def _origin(spec: FileData, layout: Layout | None, test_rows: int) -> Origin:
+def _origin(
+    spec: FileData, layout: Layout | None, test_rows: int, snapshot: Snapshot | None
+) -> Origin:
+    """What the table is called. A Delta table has its whole path for a name: its version tells it from others."""
+    if snapshot is not None:
+        uri = redacted(spec.uri)
+        return Origin(uri, uri, written={"delta": {"version": snapshot.version}})
     origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows)
     if layout is None:
         return origin

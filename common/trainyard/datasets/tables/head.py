@@ -6,6 +6,7 @@ from trainyard.datasets.sources.addresses import locate
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.tables import csv, parquet
+from trainyard.datasets.tables.delta import table_at
 from trainyard.datasets.tables.formats import format_of
 
 
@@ -13,6 +14,8 @@ def column_names(uri: str, spec: FileData, access: DataAccess, pointer: str) -> 
     """The columns; None where a look costs the whole file. Raises `InvalidData`."""
     with little_memory(uri, pointer):
         location = locate(uri, access, pointer)
+        if pointer == "/data/uri":
+            location = table_at(location, spec)
         if format_of(location, spec) == "csv":
             return list(csv.first_rows(location, spec.csv).rows.column_names)
         if isinstance(location, WebFile):

@@ -15,6 +15,7 @@ from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.tables import csv, parquet
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
+from trainyard.datasets.tables.delta import table_at
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import index_columns
@@ -40,7 +41,8 @@ class Head:
 def inspect_file(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> None:
     """Check what the head of a table tells. Raises `InvalidData`."""
     with little_memory(spec.uri, "/data/uri"):
-        head = _head(locate(spec.uri, access), spec, lambda schema: _selected(schema, spec, split))
+        location = table_at(locate(spec.uri, access), spec)
+        head = _head(location, spec, lambda schema: _selected(schema, spec, split))
         if head is not None:
             check_head(head, task)
             if head.selection.key is not None:

@@ -7,11 +7,12 @@ from typing import Any
 import pyarrow as pa
 
 from trainyard.datasets.sources.http import WebFile
-from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.sources.location import Location, Snapshot, readable
 from trainyard.datasets.tables.schemas import unified
 from trainyard.errors import InvalidData
 
 ENDINGS = (".parquet", ".pq")
+DELTA_LOG = "_delta_log/"
 MAGIC = b"PAR1"
 SAMPLE_ROWS = 10_000
 SAMPLE_FILES = 10
@@ -118,13 +119,20 @@ def check_web(location: WebFile) -> None:
         )
 
 
+def is_delta(location: Location) -> bool:
+    """Whether the location is a folder with the log of a Delta table."""
+    return any(file.startswith(DELTA_LOG) for file in location.files or ())
+
+
 def _files(location: Location) -> list[str]:
     """The table's files in a folder, relative to it; empty for a location that is one file."""
     if location.files is None:
         return []
-    if any(file.startswith("_delta_log/") for file in location.files):
+    if location.snapshot is not None:
+        return list(location.snapshot.files)
+    if is_delta(location):
         raise InvalidData(
-            f"{location.uri!r} is a Delta table, and its files hold deleted and overwritten rows too; write its current version as plain Parquet and name that",
+            f"{location.uri!r} is a Delta table, and Delta tables are read from folders below the data roots, as data.uri alone; copy it there, or write its current version as plain Parquet and name that",
             location.pointer,
         )
     files = [file for file in location.files if file.endswith(ENDINGS) and not _is_hidden(file)]
@@ -139,12 +147,30 @@ def _dataset(location: Location, files: list[str], known: pa.Schema | None = Non
 
     if location.files is None:
         return dataset.dataset(location.path, filesystem=location.filesystem, format="parquet")
+    if location.snapshot is not None:
+        return _at_version(location, location.snapshot, files)
     paths = [f"{location.path}/{file}" for file in files]
     own = _partitioned(location, paths, known)
     if known is not None:
         return own
     whole = unified(own.schema, [_schema_of(path, location) for path in paths])
     return own if whole == own.schema else _partitioned(location, paths, whole)
+
+
+def _at_version(location: Location, snapshot: Snapshot, files: list[str]) -> Any:
+    """The rows of `files`; a column that a file lacks is missing there, or has the value of the file's partition."""
+    from pyarrow import dataset
+
+    kind = dataset.ParquetFileFormat()
+    fragments = [
+        kind.make_fragment(
+            f"{location.path}/{file}",
+            filesystem=location.filesystem,
+            partition_expression=snapshot.files[file],
+        )
+        for file in files
+    ]
+    return dataset.FileSystemDataset(fragments, snapshot.schema, kind, location.filesystem)
 
 
 def _partitioned(location: Location, paths: list[str], known: pa.Schema | None) -> Any:
