@@ -148,7 +148,7 @@ def test_a_scoring_streams_the_rows_of_its_version(root):
     wanted = Wanted(("row", "region"), (), None)
     with rows_of_table(request, wanted, DataAccess((root,), root)) as found:
         assert found.total == ROWS
-        seen = [row for part in found.slices() for row in part.features["row"]]
+        seen = [row for part in found.slices() for row in part.x["row"]]
     assert sorted(seen) == list(range(ROWS))
 
 
@@ -294,9 +294,12 @@ def test_a_version_without_rows_is_refused(tmp_path):
 
 def test_names_and_partitions_with_odd_characters_are_read(tmp_path):
     table = rows(0).set_column(1, "region", pa.array(["a b/c%20é=:#?"] * 30 + ["plain"] * 30))
-    write_deltalake(tmp_path / "un été #1%20", table, partition_by=["region"])
-    found = read(tmp_path, changed(uri="un été #1%20"))
+    write_deltalake(tmp_path / "un été #1", table, partition_by=["region"])
+    found = read(tmp_path, changed(uri="un été #1"))
     assert {row["region"] for row in found.values()} == {"a b/c%20é=:#?", "plain"}
+    (tmp_path / "un été #1").rename(tmp_path / "été%20")
+    with pytest.raises(InvalidData, match=r"an escape such as %20"):
+        load(tmp_path, changed(uri="été%20"))
 
 
 def test_without_the_library_the_refusal_says_what_brings_it(root, monkeypatch):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
+from urllib.parse import unquote
 
 from trainyard.contract import DeltaData, FileData, ScoredDeltaData, at_version
 from trainyard.datasets.access import DataAccess
@@ -25,7 +26,7 @@ def pinned(spec: Spec, access: DataAccess) -> Spec:
     if not isinstance(spec, FileData) or "://" in spec.uri:
         return spec
     snapshot = table_at(below_roots(spec.uri, access, "/data/uri"), spec).snapshot
-    return spec if snapshot is None else cast(Spec, at_version(spec, snapshot.version))
+    return spec if snapshot is None else cast("Spec", at_version(spec, snapshot.version))
 
 
 def table_at(location: L, spec: FileData) -> L:
@@ -82,6 +83,11 @@ def _newest(location: Location) -> Any:
             f"{location.uri!r} is a Delta table, and this service cannot read those; install trainyard[lake], which brings deltalake",
             location.pointer,
         ) from error
+    if unquote(location.path) != location.path:
+        raise InvalidData(
+            f"{location.uri!r} is a Delta table whose path has an escape such as %20, for which deltalake would open another folder; rename the folder",
+            location.pointer,
+        )
     with _told(location, None):
         return DeltaTable(location.path)
 
