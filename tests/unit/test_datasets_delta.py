@@ -26,6 +26,7 @@ from trainyard.contract import (
 )
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.listing import listing
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
 from trainyard.datasets.tables.delta import pinned
 from trainyard.errors import InvalidData
@@ -158,6 +159,11 @@ def test_a_scoring_streams_the_rows_of_its_version(root):
         (changed(version=7), "/data/version", r"has no version 7; its versions are 0 to 2"),
         (changed(uri="plain"), "/data/uri", "not the folder of a Delta table"),
         (changed(target="late "), "/data/target", "'late'"),
+        (
+            FileData(source="file", uri="sales/region=north", target="y"),
+            "/data/uri",
+            "a part of the Delta table in the folder 'sales'",
+        ),
         (
             FileData(source="file", uri="sales", target="y", test_uri="plain"),
             "/data/test_uri",
@@ -316,6 +322,7 @@ from pathlib import Path
 from trainyard.contract import DeltaData, Split, Task
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.listing import listing
 from trainyard.launcher.limits import limit
 limit(memory_mb=1024, seconds=20)
 root = Path({str(root)!r})
@@ -326,3 +333,9 @@ loading.inspect(spec, task=Task.CLASSIFICATION, kinds=("table",), access=DataAcc
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_table_is_listed_as_what_it_is(root):
+    found = {each.name: each.source for each in listing(DataAccess((root,), root))}
+    assert found["sales"] == "delta"
+    assert not any(name.startswith("sales/") for name in found)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from trainyard.datasets.sources.location import Location, Snapshot
 from trainyard.datasets.tables.parquet import is_delta
 from trainyard.errors import InvalidData
 
+LOG = "_delta_log"
 MAPPING = "delta.columnMapping.mode"
 DELTA = (DeltaData, ScoredDeltaData)
 Spec = TypeVar("Spec")
@@ -42,6 +44,7 @@ def table_at(location: L, spec: FileData) -> L:
                 f"{location.uri!r} is not the folder of a Delta table, which holds a folder _delta_log; source 'file' reads other tables",
                 location.pointer,
             )
+        _check_no_part(location)
         return location
     if spec.test_uri is not None:
         raise InvalidData(
@@ -56,6 +59,21 @@ def table_at(location: L, spec: FileData) -> L:
             location.pointer,
         )
     return replace(location, snapshot=_snapshot(location, spec))
+
+
+def _check_no_part(location: Location | WebFile) -> None:
+    """Raise `InvalidData` for a file or folder within a Delta table, whose rows may be deleted ones."""
+    from pyarrow.fs import LocalFileSystem
+
+    if isinstance(location, WebFile) or not isinstance(location.filesystem, LocalFileSystem):
+        return
+    path = Path(location.path)
+    whole = next((each for each in (path, *path.parents) if (each / LOG).exists()), None)
+    if whole is not None:
+        raise InvalidData(
+            f"{location.uri!r} is a part of the Delta table in the folder {whole.name!r}, and its rows may be deleted ones; name that folder",
+            location.pointer,
+        )
 
 
 def _snapshot(location: Location, spec: FileData) -> Snapshot:
