@@ -36,7 +36,7 @@ lock() {
     fi
 }
 
-lock requirements/dev.lock requirements/dev.in common/pyproject.toml --extra service
+lock requirements/dev.lock requirements/dev.in common/pyproject.toml --extra service --extra lake
 lock requirements/build.lock requirements/build.in
 lock requirements/screenshots.lock requirements/screenshots.in
 lock services/mlflow/requirements.lock services/mlflow/requirements.in

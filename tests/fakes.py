@@ -24,9 +24,8 @@ from trainyard.contract import (
 )
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import CannotPredict
-from trainyard.field_errors import BadFields
 from trainyard.launcher.messages import Case, Job, Noted, PhaseEntered, Progressed, Warned
-from trainyard.launcher.protocol import Launcher, Listener, Process
+from trainyard.launcher.protocol import Launcher, Listener, Looked, Process
 from trainyard.peers.predictions import Question
 from trainyard.registry.promotion import Judgement
 from trainyard.rundir.folder import RunFolder
@@ -197,12 +196,12 @@ class FakeLauncher:
     def warm(self) -> bool:
         return bool(self.models)
 
-    async def check(self, request: RunRequest, access: DataAccess) -> BadFields:  # noqa: ARG002
+    async def check(self, request: RunRequest, access: DataAccess) -> Looked:  # noqa: ARG002
         self.checked += 1
         await asyncio.sleep(0)
         if self.check_error:
             raise self.check_error
-        return BadFields(tuple(self.errors), 0)
+        return Looked(tuple(self.errors), 0)
 
     async def judge(self, case: Case, access: DataAccess) -> Judgement:  # noqa: ARG002
         await asyncio.sleep(0)

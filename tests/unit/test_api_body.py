@@ -109,9 +109,13 @@ def test_an_unknown_field_like_no_other_is_told_all_names():
 @pytest.mark.parametrize(
     ("data", "where", "words"),
     [
-        ({}, "/data/source", "is required: one of 'builtin', 'file', 'images'"),
-        ({"source": "sql"}, "/data/source", "'sql': should be one of 'builtin', 'file', 'images'"),
-        ({"source": ["x"]}, "/data/source", "one of 'builtin', 'file', 'images'"),
+        ({}, "/data/source", "is required: one of 'builtin', 'file', 'delta', 'images'"),
+        (
+            {"source": "sql"},
+            "/data/source",
+            "'sql': should be one of 'builtin', 'file', 'delta', 'images'",
+        ),
+        ({"source": ["x"]}, "/data/source", "one of 'builtin', 'file', 'delta', 'images'"),
         ([], "/data", "[]: input should be an object"),
         ({"source": "file", "target": "y"}, "/data/uri", "is required"),
     ],

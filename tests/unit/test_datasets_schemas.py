@@ -108,7 +108,7 @@ def test_a_delta_table_is_not_read_as_the_parquet_files_that_it_is_made_of(tmp_p
     spec = folder(tmp_path, {}, {})
     (tmp_path / "parts" / "_delta_log").mkdir()
     (tmp_path / "parts" / "_delta_log" / "00000000000000000000.json").write_text("{}")
-    with pytest.raises(InvalidData, match="is a Delta table"):
+    with pytest.raises(InvalidData, match="the Delta table 'parts' cannot be read"):
         load(tmp_path, spec)
 
 

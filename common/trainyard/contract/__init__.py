@@ -10,11 +10,15 @@ from trainyard.contract.data import (
     CsvOptions,
     DataSpec,
     DateColumn,
+    DeltaData,
     FileData,
     ImageData,
     NumberColumn,
     ScoredData,
+    ScoredDeltaData,
     ScoredFileData,
+    at_version,
+    version_of,
 )
 from trainyard.contract.names import (
     WRITTEN_BY_US,
@@ -77,6 +81,7 @@ __all__ = [
     "DataSpec",
     "DatasetInfo",
     "DateColumn",
+    "DeltaData",
     "Dimension",
     "Direction",
     "FieldError",
@@ -113,6 +118,7 @@ __all__ = [
     "SamplerName",
     "ScoreRequest",
     "ScoredData",
+    "ScoredDeltaData",
     "ScoredFileData",
     "Search",
     "Searched",
@@ -125,4 +131,6 @@ __all__ = [
     "Transition",
     "When",
     "Wire",
+    "at_version",
+    "version_of",
 ]

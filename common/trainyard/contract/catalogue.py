@@ -23,7 +23,7 @@ class ModelInfo(Wire):
 class DatasetInfo(Wire):
     """A builtin data set, or a file below a data root."""
 
-    source: Literal["builtin", "file", "images"]
+    source: Literal["builtin", "file", "delta", "images"]
     name: str
     task: Task | None = None
     size_bytes: int | None = None

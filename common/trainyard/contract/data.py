@@ -1,6 +1,7 @@
 """Where rows and images come from, and how columns are to be read."""
 
-from typing import Annotated, Literal, Self
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -125,7 +126,7 @@ StatedColumn = Annotated[NumberColumn | CategoryColumn | DateColumn, Field(discr
 
 
 class FileData(Wire):
-    """A table: CSV, packed or not, Parquet, or a folder of either."""
+    """A table: CSV, packed or not, Parquet, a folder of either, or a Delta table as it is now."""
 
     source: Literal["file"]
     uri: str = Field(
@@ -176,6 +177,53 @@ class FileData(Wire):
     )
 
 
+def _a_time(text: str) -> str:
+    """One that is the same everywhere: with its zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        message = f"{text!r} is no time with a zone; give one such as '2026-01-01T00:00:00Z'"
+        raise ValueError(message)
+    return text
+
+
+class Versioned(Wire):
+    """Which version of a table counts: the newest at the submit, where neither is said."""
+
+    format: ClassVar[None] = None
+    csv: ClassVar[None] = None
+    test_uri: ClassVar[None] = None
+    version: int | None = Field(None, ge=0, examples=[3], description="The version to read")
+    timestamp: Annotated[str, StringConstraints(max_length=50), AfterValidator(_a_time)] | None = (
+        Field(
+            None,
+            examples=["2026-01-01T00:00:00Z"],
+            description="Read the version that was the newest at this time",
+        )
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.version is not None and self.timestamp is not None:
+            message = "version and timestamp both say which version counts; leave one of them out"
+            raise ValueError(message)
+        return self
+
+
+class DeltaData(Versioned, FileData):
+    """A Delta Lake table: the rows of one of its versions."""
+
+    source: Literal["delta"]  # type: ignore[assignment]  # a table in a folder, but for this
+    uri: str = Field(
+        min_length=1,
+        max_length=2000,
+        examples=["sales"],
+        description="The table's folder, the one that holds _delta_log, below a data root",
+    )
+
+
 class ImageData(Wire):
     """Images: a folder of pictures by class or of IDX files, or an .npz with x_train, y_train, x_test, y_test."""
 
@@ -183,7 +231,7 @@ class ImageData(Wire):
     uri: str = Field(min_length=1, max_length=2000)
 
 
-DataSpec = Annotated[BuiltinData | FileData | ImageData, Field(discriminator="source")]
+DataSpec = Annotated[BuiltinData | FileData | DeltaData | ImageData, Field(discriminator="source")]
 
 
 class ScoredFileData(FileData):
@@ -198,4 +246,28 @@ class ScoredFileData(FileData):
     )
 
 
-ScoredData = Annotated[BuiltinData | ScoredFileData | ImageData, Field(discriminator="source")]
+class ScoredDeltaData(Versioned, ScoredFileData):
+    """A Delta Lake table to score: the rows of one of its versions."""
+
+    source: Literal["delta"]  # type: ignore[assignment]  # a table in a folder, but for this
+
+
+ScoredData = Annotated[
+    BuiltinData | ScoredFileData | ScoredDeltaData | ImageData, Field(discriminator="source")
+]
+
+
+def at_version(data: FileData, version: int) -> DeltaData | ScoredDeltaData:
+    """The same table of Delta, pinned to `version`."""
+    kind = ScoredDeltaData if isinstance(data, ScoredFileData) else DeltaData
+    fields = {
+        name: getattr(data, name)
+        for name in kind.model_fields
+        if name not in {"source", "version", "timestamp"} and name in data.model_fields_set
+    }
+    return kind(source="delta", version=version, **fields)
+
+
+def version_of(data: object) -> int | None:
+    """The version of a table that `data` is pinned to; None where it is not."""
+    return data.version if isinstance(data, Versioned) else None

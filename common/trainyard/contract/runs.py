@@ -58,6 +58,9 @@ class Run(Wire):
     attempt: int = 1
     queue_position: int | None = None
     progress: Progress | None = None
+    data_version: int | None = Field(
+        None, description="The version of a Delta table that the run reads, as it was at the submit"
+    )
     metrics: dict[str, float] = Field(default_factory=dict)
     model_uri: str | None = None
     registered: Registered | None = None

@@ -41,7 +41,10 @@ def _below(root: Path) -> Iterator[DatasetInfo]:
     with suppress(TooManyEntries):
         for folder, folders, files in walk(root, skip_unreadable=True):
             folders[:] = [each for each in folders if not each.startswith(".")]
-            if folder != root and any("=" in each for each in folders):
+            if folder != root and "_delta_log" in folders:
+                folders.clear()
+                yield _folder(folder, root, source="delta")
+            elif folder != root and any("=" in each for each in folders):
                 folders.clear()
                 yield _folder(folder, root, source="file")
             elif folder != root and any(each.startswith("train-images") for each in files):
@@ -61,7 +64,7 @@ def _files(folder: Path, names: list[str], root: Path) -> Iterator[DatasetInfo]:
             )
 
 
-def _folder(folder: Path, root: Path, *, source: Literal["file", "images"]) -> DatasetInfo:
+def _folder(folder: Path, root: Path, *, source: Literal["file", "delta", "images"]) -> DatasetInfo:
     return DatasetInfo(source=source, name=str(folder.relative_to(root)), size_bytes=_size(folder))
 
 

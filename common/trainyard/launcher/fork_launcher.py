@@ -14,7 +14,6 @@ import structlog
 from trainyard.contract import FieldError, ModelInfo, RunRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import CannotPredict, LaunchRefused, Unavailable
-from trainyard.field_errors import BadFields
 from trainyard.launcher.kept_server import KeptServer
 from trainyard.launcher.messages import (
     Case,
@@ -33,7 +32,7 @@ from trainyard.launcher.messages import (
 )
 from trainyard.launcher.process import ForkedProcess
 from trainyard.launcher.process_id import parsed
-from trainyard.launcher.protocol import Listener
+from trainyard.launcher.protocol import Listener, Looked
 from trainyard.launcher.run_lines import RunLines, Seat
 from trainyard.peers.predictions import Question
 from trainyard.peers.services import Peers
@@ -119,7 +118,7 @@ class ForkLauncher:
         """Whether the fork server is ready."""
         return self._server.ready
 
-    async def check(self, request: RunRequest, access: DataAccess) -> BadFields:
+    async def check(self, request: RunRequest, access: DataAccess) -> Looked:
         """Have the fork server look at the request in a process of its own."""
 
         def order(number: int) -> Check:
@@ -139,10 +138,10 @@ class ForkLauncher:
                 answer_seconds=self._check_seconds + CHECK_ANSWER_SECONDS,
             )
         except LaunchRefused as error:
-            return BadFields((FieldError(pointer="/model", detail=error.detail),), 0)
+            return Looked((FieldError(pointer="/model", detail=error.detail),), 0)
         if found.away is not None:
             raise Unavailable(found.away)
-        return BadFields(found.errors, found.more)
+        return Looked(found.errors, found.more, found.data_version)
 
     async def judge(self, case: Case, access: DataAccess) -> Judgement:
         """Have the fork server judge the holder in a process of its own."""

@@ -4,13 +4,22 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from trainyard.contract import BuiltinData, FieldError, RunRequest, ScoreRequest, TrainRequest
+from trainyard.contract import (
+    BuiltinData,
+    FieldError,
+    RunRequest,
+    ScoreRequest,
+    TrainRequest,
+    version_of,
+)
+from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import inspect
+from trainyard.datasets.tables.delta import pinned
 from trainyard.errors import InvalidData
 from trainyard.field_errors import BadFields, bad_fields, readable
 from trainyard.launcher.limits import limit
@@ -24,6 +33,7 @@ from trainyard.worker.search.metric import wrong_metric
 from trainyard.worker.search.space import wrong_sampler, wrong_space
 from trainyard.worker.whole import whole_for
 
+T = TypeVar("T")
 LONGEST_TEXT = 500
 PARAMS, DATA, MODEL = "/params", "/data", "/model_uri"
 
@@ -61,10 +71,11 @@ def looked_at(
     reached(PARAMS)
     params = _wrong_params(order, request, trainer)
     reached(DATA)
+    pins = _Pins(order.access)
     data = _wrong_data(
         order,
         lambda: inspect(
-            request.data,
+            pins.pinned(request.data),
             task=trainer.task,
             kinds=trainer.data,
             access=order.access,
@@ -78,7 +89,7 @@ def looked_at(
         *_wrong_metric(request, trainer),
         *_wrong_search(request, trainer),
     )
-    return Checked(number=order.number, errors=errors, more=params.more)
+    return Checked(number=order.number, errors=errors, more=params.more, data_version=pins.version)
 
 
 def _looked_at_scoring(
@@ -98,8 +109,28 @@ def _looked_at_scoring(
         why = f"the model cannot be looked at: {_said(error)}"
         return Checked(number=order.number, errors=(FieldError(pointer=MODEL, detail=why),))
     reached(DATA)
-    errors = _wrong_data(order, lambda: inspect_scored(request, about, order.access))
-    return Checked(number=order.number, errors=tuple(errors))
+    pins = _Pins(order.access)
+    errors = _wrong_data(
+        order,
+        lambda: inspect_scored(
+            request.model_copy(update={"data": pins.pinned(request.data)}), about, order.access
+        ),
+    )
+    return Checked(number=order.number, errors=tuple(errors), data_version=pins.version)
+
+
+class _Pins:
+    """Looks at a table that has versions in the one that counts now, and remembers which that is."""
+
+    def __init__(self, access: DataAccess) -> None:
+        self._access = access
+        self.version: int | None = None
+
+    def pinned(self, data: T) -> T:
+        """The data at that version. Raises `InvalidData`."""
+        data = pinned(data, self._access)
+        self.version = version_of(data)
+        return data
 
 
 def _wrong_params(order: Check, request: TrainRequest, trainer: Trainer) -> BadFields:

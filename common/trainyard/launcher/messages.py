@@ -160,6 +160,8 @@ class Checked(Message):
     """Bad fields that are not among the errors, because there are too many."""
     away: str | None = None
     """What did not answer, so that nobody can tell now."""
+    data_version: int | None = None
+    """Which version of the data counts, where its table has versions."""
 
 
 class Judged(Message):

@@ -19,6 +19,7 @@ of the process while it runs, None once it is gone. Ids are never used again for
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,14 @@ from trainyard.peers.predictions import Question
 from trainyard.registry.promotion import Judgement
 
 Listener = Callable[[PhaseEntered | Progressed | Noted | Warned], None]
+
+
+@dataclass(frozen=True)
+class Looked(BadFields):
+    """What a look at a request found: fields that are wrong, and which version of its data counts."""
+
+    data_version: int | None = None
+    """None where the data has no versions."""
 
 
 class Process(Protocol):
@@ -82,7 +91,7 @@ class Launcher(Protocol):
         """Whether a run's process would start at once."""
         ...
 
-    async def check(self, request: RunRequest, access: DataAccess) -> BadFields:
+    async def check(self, request: RunRequest, access: DataAccess) -> Looked:
         """What is wrong with the request's params or model, and data, looked at in a process of its own within limits.
 
         Params or data that break that process, or make it too large or too slow, are errors of the request.

@@ -10,7 +10,16 @@ from pathlib import Path
 import structlog
 from mlflow.exceptions import MlflowException
 
-from trainyard.contract import BestOf, Caller, Run, RunKind, RunRequest, ScoreRequest
+from trainyard.contract import (
+    BestOf,
+    Caller,
+    FileData,
+    Run,
+    RunKind,
+    RunRequest,
+    ScoreRequest,
+    at_version,
+)
 from trainyard.errors import Invalid, Unavailable
 from trainyard.field_errors import invalid
 from trainyard.launcher.protocol import Launcher
@@ -48,9 +57,11 @@ class Admission:
     async def resolved(self, request: RunRequest, earlier: Run | None) -> RunRequest:
         """The request with what it leaves open said: which version is scored, which rows test, what is tried first.
 
-        With an `earlier` run of the same Idempotency-Key the model is the one that that run scored with.
+        With an `earlier` run of the same Idempotency-Key the model, and the version of the data, are those of that run.
         Raises `Invalid` for a model or a search that MLflow does not have, or `Unavailable`.
         """
+        if earlier is not None:
+            request = _pinned(request, earlier.data_version)
         if isinstance(request, ScoreRequest):
             if earlier is not None:
                 request = request.model_copy(update={"model_uri": earlier.model})
@@ -60,8 +71,8 @@ class Admission:
         task = known.task if known else None
         return await self._blocking.mlflow(lambda: self._tracking.resolved(request, task))
 
-    async def check(self, request: RunRequest) -> None:
-        """Raise `Invalid` with every bad field, or `Unavailable`."""
+    async def check(self, request: RunRequest) -> RunRequest:
+        """The request with the version of its data that counts now. Raises `Invalid` with every bad field, or `Unavailable`."""
         models = self._launcher.models
         if not models and not self._launcher.warm():
             raise Unavailable("the fork server is still importing the framework")
@@ -73,6 +84,7 @@ class Admission:
         found = await self._launcher.check(request, self._settings.data_access)
         if found.errors:
             raise invalid(found.errors, found.more)
+        return _pinned(request, found.data_version)
 
     async def record(
         self,
@@ -164,6 +176,13 @@ class Admission:
         if size is None and request.model in self._launcher.models:
             size = self._launcher.models[request.model].defaults.get("batch_size")
         return size if isinstance(size, int) else None
+
+
+def _pinned(request: RunRequest, version: int | None) -> RunRequest:
+    """The request for this version of its data, where that has versions."""
+    if version is None or not isinstance(request.data, FileData):
+        return request
+    return request.model_copy(update={"data": at_version(request.data, version)})
 
 
 class OrphanWatch:

@@ -5,9 +5,16 @@ import hashlib
 import json
 from weakref import WeakValueDictionary
 
-from trainyard.contract import Caller, OnExisting, RunRequest, RunStatus
+from trainyard.contract import Caller, OnExisting, RunRequest, RunStatus, version_of
 from trainyard.datasets.sources.redaction import without_access
-from trainyard.tracking.runs import KEY_DIGEST, KIND, REQUEST_DIGEST, SUBMITTED_BY, TEAM
+from trainyard.tracking.runs import (
+    DATA_VERSION,
+    KEY_DIGEST,
+    KIND,
+    REQUEST_DIGEST,
+    SUBMITTED_BY,
+    TEAM,
+)
 
 
 class KeyLocks:
@@ -62,6 +69,8 @@ def tags_of(
         REQUEST_DIGEST: digest,
         "trainyard.attempt": str(attempt),
     }
+    if (version := version_of(request.data)) is not None:
+        own[DATA_VERSION] = str(version)
     if key is not None:
         own |= {"trainyard.idempotency_key": key, KEY_DIGEST: key_digest(key)}
     if by is not None:

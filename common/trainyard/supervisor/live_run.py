@@ -15,6 +15,7 @@ from trainyard.contract import (
     RunStatus,
     TrainRequest,
     Transition,
+    version_of,
 )
 from trainyard.launcher.messages import Noted, PhaseEntered, Progressed, Warned
 from trainyard.launcher.protocol import Listener
@@ -263,6 +264,7 @@ def _first_snapshot(submission: Submission, state: State, service: str, link: st
         experiment_id=submission.experiment_id,
         run_name=submission.run_name,
         attempt=submission.attempt + max(0, state.starts - 1),
+        data_version=version_of(request.data),
         submitted_at=submission.submitted_at,
         submitted_by=submission.submitted_by,
         team=submission.team,

@@ -47,6 +47,7 @@ KEY_DIGEST = "trainyard.key_digest"
 REQUEST_DIGEST = "trainyard.request_digest"
 KIND = "trainyard.kind"
 SUBMITTED_BY, TEAM = "trainyard.submitted_by", "trainyard.team"
+DATA_VERSION = "trainyard.data_version"
 
 
 class Unended(NamedTuple):
@@ -267,6 +268,7 @@ class Tracking:
             run_name=info.run_name or "",
             attempt=kept.attempt,
             progress=kept.progress,
+            data_version=int(tags[DATA_VERSION]) if DATA_VERSION in tags else None,
             metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
             model_uri=kept.model_uri,
             registered=kept.registered,

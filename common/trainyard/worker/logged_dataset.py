@@ -15,12 +15,15 @@ LONGEST_PROFILE = 16_000
 
 
 def dataset_input(data: Data) -> DatasetInput:
-    """The entry for the training data. Its source has no secrets: `data.source` is redacted where it is read."""
+    """The entry for the training data; that of a Delta table says its version in the place of a digest. Its source has no secrets: `data.source` is redacted where it is read."""
+    version = data.profile.get("delta", {}).get("version")
+    digest = data.digest if version is None else f"delta version {version}"
+    source = {"uri": data.source} | ({} if version is None else {"version": version})
     dataset = Dataset(
         name=data.name[:LONGEST_NAME],
-        digest=data.digest[:LONGEST_DIGEST],
+        digest=digest[:LONGEST_DIGEST],
         source_type="trainyard",
-        source=json.dumps({"uri": data.source}),
+        source=json.dumps(source),
         profile=bounded_profile(data.profile),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

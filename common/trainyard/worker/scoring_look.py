@@ -62,7 +62,10 @@ def _inspect_images(request: ScoreRequest, access: DataAccess) -> None:
     if request.keep:
         raise InvalidData("images have no columns to keep; leave keep out", "/keep")
     if isinstance(request.data, ScoredFileData):
-        raise InvalidData("the model takes images, and source 'file' gives a table", "/data/source")
+        raise InvalidData(
+            f"the model takes images, and source {request.data.source!r} gives a table",
+            "/data/source",
+        )
     split = request.split or Split()
     task = Task.CLASSIFICATION
     inspect(request.data, task=task, kinds=("images",), access=access, split=split)

@@ -15,6 +15,7 @@ from trainyard.datasets.sources.addresses import opened
 from trainyard.datasets.splitting import Rows, partition
 from trainyard.datasets.tables.assemble import target_of
 from trainyard.datasets.tables.columns import missing
+from trainyard.datasets.tables.delta import table_at
 from trainyard.datasets.tables.raw import frame_of, rows_of_test
 from trainyard.datasets.tables.streams import (
     Stream,
@@ -82,6 +83,8 @@ def _stream(  # noqa: PLR0913, PLR0917 - one of two tables, and what is wanted o
     files: ExitStack,
 ) -> Stream:
     location = files.enter_context(opened(uri, access, pointer))
+    if pointer == "/data/uri":
+        location = table_at(location, spec)
     return stream_of(location, spec, names=wanted.names, whole=whole, most_whole=MOST_MEASURED)
 
 

@@ -1,12 +1,24 @@
 """A file, or a folder with its files, in a pyarrow file system."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from trainyard.errors import DiskFull, InvalidData
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table whose folder holds the files of other versions too."""
+
+    version: int
+    schema: pa.Schema
+    files: Mapping[str, Any]
+    """Its files, relative to the folder and sorted; each with a `pyarrow.dataset.Expression` that has its partition's values."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,8 @@ class Location:
     files: tuple[str, ...] | None = None
     all_files: bool = True
     """False where a look at submit listed only some of the folder's files."""
+    snapshot: Snapshot | None = None
+    """Of a folder that is a table with versions, once it is known which one counts."""
 
     def head(self, limit: int) -> tuple[bytes, bool]:
         """The first `limit` bytes of a file, and whether that is all of it."""

@@ -8,12 +8,13 @@ import pyarrow as pa
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources.addresses import opened
-from trainyard.datasets.sources.location import Location
+from trainyard.datasets.sources.location import Location, Snapshot
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
 from trainyard.datasets.tables import delimited, parquet
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
 from trainyard.datasets.tables.delimited import Laid
+from trainyard.datasets.tables.delta import table_at
 from trainyard.datasets.tables.formats import check_has_rows, format_of
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.index import categoricals, index_columns
@@ -43,7 +44,8 @@ def load_file(
 
     One that does not fit in memory is read column by column; or refused, where the model `needs_whole` for this reason.
     """
-    with opened(spec.uri, access) as location:
+    with opened(spec.uri, access) as found:
+        location = table_at(found, spec)
         start = _started(location, spec, split)
         beyond = _beyond_memory(location, start, spec, access, needs_whole)
         if beyond is None:
@@ -64,7 +66,8 @@ def load_file(
 
 def read(spec: FileData, split: Split, *, task: Task, access: DataAccess) -> Table:
     """Read the columns that the spec asks for, and what rows are divided by. Raises `InvalidData`."""
-    with opened(spec.uri, access) as location:
+    with opened(spec.uri, access) as found:
+        location = table_at(found, spec)
         start = _started(location, spec, split)
         columns = _columns(location, start.layout, start.schema, start.selection)
     return _table(columns, start, spec, split, task, access)
@@ -78,13 +81,16 @@ class _Start:
     layout: Laid | None
     differ: Sequence[str]
     """What its files differ in, in words."""
+    snapshot: Snapshot | None
+    """Of a table with versions, the one that counts."""
     selection: Selection
 
 
 def _started(location: Location, spec: FileData, split: Split) -> _Start:
     schema, layout, differ = _schema(location, spec)
     selection = select(schema.names, spec, index_columns(schema), key=split.column)
-    return _Start(schema, layout, differ, selection.with_categories(categoricals(schema)))
+    selection = selection.with_categories(categoricals(schema))
+    return _Start(schema, layout, differ, location.snapshot, selection)
 
 
 def _beyond_memory(
@@ -122,12 +128,18 @@ def _table(  # noqa: PLR0913, PLR0917 - what a table is made of
         tested = _key_column(test, of_tests)
         columns = {name: joined(columns[name], test.pop(name), name) for name in columns}
     key = None if own is None else key_of(split, own, tested, test_rows)
-    origin = _origin(spec, start.layout, test_rows, start.differ)
-    return Table(columns, selection, origin, key)
+    return Table(columns, selection, _origin(spec, start, test_rows), key)
 
 
-def _origin(spec: FileData, layout: Laid | None, test_rows: int, differ: Sequence[str]) -> Origin:
-    origin = Origin(file_name(spec.uri), redacted(spec.uri), test_rows, warnings=tuple(differ))
+def _origin(spec: FileData, start: _Start, test_rows: int) -> Origin:
+    """What the table is called. A Delta table has its whole path for a name: its version tells it from others."""
+    if start.snapshot is not None:
+        uri = redacted(spec.uri)
+        return Origin(uri, uri, written={"delta": {"version": start.snapshot.version}})
+    layout = start.layout
+    origin = Origin(
+        file_name(spec.uri), redacted(spec.uri), test_rows, warnings=tuple(start.differ)
+    )
     if layout is None:
         return origin
     return replace(

@@ -6,6 +6,7 @@ from trainyard.datasets.sources.addresses import locate
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.tables import delimited, parquet
+from trainyard.datasets.tables.delta import table_at
 from trainyard.datasets.tables.formats import format_of, is_seen_whole
 
 
@@ -13,6 +14,8 @@ def column_names(uri: str, spec: FileData, access: DataAccess, pointer: str) -> 
     """The columns; None where a look costs the whole file. Raises `InvalidData`."""
     with little_memory(uri, pointer):
         location = locate(uri, access, pointer)
+        if pointer == "/data/uri":
+            location = table_at(location, spec)
         if is_seen_whole(location, spec):
             return None
         if isinstance(location, WebFile) or format_of(location, spec) == "csv":

@@ -15,6 +15,7 @@ from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.tables import delimited, parquet
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
+from trainyard.datasets.tables.delta import table_at
 from trainyard.datasets.tables.formats import check_has_rows, format_of, is_seen_whole
 from trainyard.datasets.tables.index import index_columns
 from trainyard.datasets.tables.keys import key_of
@@ -50,7 +51,8 @@ def inspect_file(
 ) -> None:
     """Check what the head of a table tells, and that it is not too large. Raises `InvalidData`."""
     with little_memory(spec.uri, "/data/uri"):
-        head = _head(locate(spec.uri, access), spec, lambda schema: _selected(schema, spec, split))
+        location = table_at(locate(spec.uri, access), spec)
+        head = _head(location, spec, lambda schema: _selected(schema, spec, split))
         if head is not None:
             check_head(head, task)
             size = size_of(pa.schema(head.types.items()), head.about_rows, head.selection.columns)

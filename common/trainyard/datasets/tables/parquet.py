@@ -7,11 +7,12 @@ from typing import Any
 import pyarrow as pa
 
 from trainyard.datasets.sources.http import WebFile
-from trainyard.datasets.sources.location import Location, readable
+from trainyard.datasets.sources.location import Location, Snapshot, readable
 from trainyard.datasets.tables.parts import parquet_parts, partition
 from trainyard.datasets.tables.schemas import contradiction, differences, unified, without
 from trainyard.errors import InvalidData
 
+DELTA_LOG = "_delta_log/"
 MAGIC = b"PAR1"
 SAMPLE_ROWS = 10_000
 SAMPLE_FILES = 10
@@ -136,13 +137,20 @@ def check_web(location: WebFile) -> None:
         )
 
 
+def is_delta(location: Location) -> bool:
+    """Whether the location is a folder with the log of a Delta table."""
+    return any(file.startswith(DELTA_LOG) for file in location.files or ())
+
+
 def _files(location: Location) -> list[str]:
     """The table's files in a folder, relative to it; empty for a location that is one file."""
     if location.files is None:
         return []
-    if any(file.startswith("_delta_log/") for file in location.files):
+    if location.snapshot is not None:
+        return list(location.snapshot.files)
+    if is_delta(location):
         raise InvalidData(
-            f"{location.uri!r} is a Delta table, and its files hold deleted and overwritten rows too; write its current version as plain Parquet and name that",
+            f"{location.uri!r} is a Delta table, and Delta tables are read from folders below the data roots, as data.uri alone; copy it there, or write its current version as plain Parquet and name that",
             location.pointer,
         )
     files = parquet_parts(location.files)
@@ -157,6 +165,8 @@ def _dataset(location: Location, files: list[str], known: pa.Schema | None = Non
 
     if location.files is None:
         return dataset.dataset(location.path, filesystem=location.filesystem, format="parquet")
+    if location.snapshot is not None:
+        return _at_version(location, location.snapshot, files)
     return dataset.dataset(
         [f"{location.path}/{file}" for file in files],
         schema=known,
@@ -167,8 +177,26 @@ def _dataset(location: Location, files: list[str], known: pa.Schema | None = Non
     )
 
 
+def _at_version(location: Location, snapshot: Snapshot, files: list[str]) -> Any:
+    """The rows of `files`; a column that a file lacks is missing there, or has the value of the file's partition."""
+    from pyarrow import dataset
+
+    kind = dataset.ParquetFileFormat()
+    fragments = [
+        kind.make_fragment(
+            f"{location.path}/{file}",
+            filesystem=location.filesystem,
+            partition_expression=snapshot.files[file],
+        )
+        for file in files
+    ]
+    return dataset.FileSystemDataset(fragments, snapshot.schema, kind, location.filesystem)
+
+
 def _unified(location: Location, files: list[str]) -> tuple[pa.Schema, list[str]]:
     """One schema for all files of a folder, and in what they differ. Raises `InvalidData` where no schema fits."""
+    if location.snapshot is not None:
+        return location.snapshot.schema, []
     apart = partition(files)
     parts = {file: without(_schema_of(file, location), apart.names) for file in files}
     try:
