@@ -44,8 +44,9 @@ def test_the_examples_of_the_request_are_accepted(shared_yard: Yard) -> None:
     body = described["paths"]["/train"]["post"]["requestBody"]["content"]["application/json"]
     assert body["examples"]
     for example in body["examples"].values():
-        if example["value"]["data"]["source"] == "builtin":
-            assert (
-                shared_yard.ended(shared_yard.submit(example["value"])["run_id"])["status"]
-                == "FINISHED"
-            )
+        request = example["value"]
+        if "search" in request:
+            request["search"]["trials"] = 2
+        if request["data"]["source"] == "builtin":
+            run = shared_yard.ended(shared_yard.submit(request)["run_id"])
+            assert run["status"] == "FINISHED"
