@@ -473,7 +473,9 @@ def test_an_mlflow_that_does_not_answer_raises_as_it_is(locks, monkeypatch):
 
 def test_a_name_of_any_kind_is_locked_by_a_file_inside_the_folder(client, locks):
     with pytest.raises(RegistryConflict):
-        registry.rollback(client, name="../../etc/passwd", alias="champion", locks=locks)
+        registry.set_alias(
+            client, name="../../etc/passwd", alias="champion", version="1", locks=locks
+        )
     assert [each.suffix for each in locks.iterdir()] == [".lock"]
 
 

@@ -164,8 +164,9 @@ class Small:
 def test_why_a_training_needs_its_table_whole(more, word):
     data = {"source": "file", "uri": "a.parquet", "target": "y"}
     request = TrainRequest.model_validate({"model": "large", "data": data, **more})
-    assert whole_for(request, Small()) is not None
-    said = whole_for(request, Large())
+    assert whole_for(request, Small(), Params()) is not None
+    assert whole_for(request, Large(), None) is not None, "its params are not known"
+    said = whole_for(request, Large(), Params())
     assert said is None if word is None else word in said
 
 

@@ -69,7 +69,7 @@ def looked_at(
     if trainer is None:
         raise TypeError(f"{request.model!r} is not here")
     reached(PARAMS)
-    params = _wrong_params(order, request, trainer)
+    params, needs_whole = _looked_at_params(order, request, trainer)
     reached(DATA)
     pins = _Pins(order.access)
     data = _wrong_data(
@@ -80,7 +80,7 @@ def looked_at(
             kinds=trainer.data,
             access=order.access,
             split=request.split,
-            needs_whole=whole_for(request, trainer),
+            needs_whole=needs_whole,
         ),
     )
     errors = (
@@ -133,17 +133,21 @@ class _Pins:
         return data
 
 
-def _wrong_params(order: Check, request: TrainRequest, trainer: Trainer) -> BadFields:
+def _looked_at_params(
+    order: Check, request: TrainRequest, trainer: Trainer
+) -> tuple[BadFields, str | None]:
+    """What is wrong with the params, and why a training with them needs the whole table in memory, if it does."""
+    unknown = whole_for(request, trainer, None)
     try:
-        trainer.params.model_validate_json(to_json(request.params))
+        params = trainer.params.model_validate_json(to_json(request.params))
+        return BadFields((), 0), whole_for(request, trainer, params)
     except ValidationError as error:
-        return bad_fields(error, trainer.params, request.params, below=PARAMS)
+        return bad_fields(error, trainer.params, request.params, below=PARAMS), unknown
     except MemoryError:
-        return BadFields((_too_large(PARAMS, order),), 0)
+        return BadFields((_too_large(PARAMS, order),), 0), unknown
     except BaseException as error:  # noqa: BLE001 - a team's validator may raise anything
         said = f"the check of {request.model!r} itself failed on these params: {_said(error)}"
-        return BadFields((FieldError(pointer=PARAMS, detail=said),), 0)
-    return BadFields((), 0)
+        return BadFields((FieldError(pointer=PARAMS, detail=said),), 0), unknown
 
 
 def _wrong_data(order: Check, look: Callable[[], object]) -> list[FieldError]:

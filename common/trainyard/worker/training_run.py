@@ -125,13 +125,14 @@ def _seed_global_generators(seed: int) -> None:
 
 def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
     """The request's data, split, if the trainer can take it. Raises `InvalidData`."""
+    params = None if request.search else _params(trainer, request.params)
     return load(
         request.data,
         request.split,
         task=trainer.task,
         kinds=trainer.data,
         access=job.access,
-        needs_whole=whole_for(request, trainer),
+        needs_whole=whole_for(request, trainer, params),
     )
 
 
