@@ -350,22 +350,22 @@ def test_two_rollbacks_go_back_two_champions_and_a_third_says_there_is_none(clie
     ]
     for expected in (two, one):
         assert (
-            registry.rollback(client, name=name, alias="champion", locks=locks).version == expected
+            registry.rollback(client, name=name, word=Rollback(), locks=locks).version == expected
         )
         assert champion(client, name) == expected
     with pytest.raises(
         RegistryConflict,
         match=f"'{name}' has no earlier holder of 'champion' to roll back to; version {one} holds it",
     ):
-        registry.rollback(client, name=name, alias="champion", locks=locks)
+        registry.rollback(client, name=name, word=Rollback(), locks=locks)
     assert registry.promote(client, name=name, version=three, rule=RULE, locks=locks).promoted
-    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == one
+    assert registry.rollback(client, name=name, word=Rollback(), locks=locks).version == one
 
 
 def test_a_rollback_says_who_asked_on_the_version_that_lost_the_alias(client, name, locks):
     one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
     word = Rollback(by="anna", comment="slow at night")
-    found = registry.rollback(client, name=name, alias="champion", locks=locks, word=word)
+    found = registry.rollback(client, name=name, locks=locks, word=word)
     said = (
         f"rolled back: version {one} holds 'champion' again, and version {two} does not any more;"
         " asked for by anna (slow at night)"
@@ -390,20 +390,20 @@ def test_a_rollback_leaves_an_alias_alone_that_moved_meanwhile(client, name, loc
         return registry.taken(client, turn, locks=locks)
 
     with pytest.raises(RegistryConflict, match="moved while it was to be rolled back"):
-        registry.rollback(client, name=name, alias="champion", locks=locks, turns=late)
+        registry.rollback(client, name=name, word=Rollback(), locks=locks, turns=late)
     assert champion(client, name) not in {one, two}
 
 
 def test_a_rollback_passes_over_a_version_deleted_since(client, name, locks):
     one, two, _ = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
     client.delete_model_version(name, two)
-    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == one
+    assert registry.rollback(client, name=name, word=Rollback(), locks=locks).version == one
 
 
 def test_a_move_that_died_between_its_two_writes_costs_no_rollback(client, name, locks):
     one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
     client.set_registered_model_tag(name, "trainyard.previous.champion", json.dumps([one, two]))
-    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == one
+    assert registry.rollback(client, name=name, word=Rollback(), locks=locks).version == one
 
 
 def test_a_registered_run_has_its_version_alias_and_decision_and_again_gives_the_same(
@@ -453,7 +453,7 @@ def test_what_mlflow_refuses_is_a_conflict_that_says_what_was_done(client, name,
     with pytest.raises(RegistryConflict, match="promoting version 99"):
         registry.promote(client, name=name, version="99", rule=RULE, locks=locks)
     with pytest.raises(RegistryConflict, match="no such model"):
-        registry.rollback(client, name="no such model", alias="champion", locks=locks)
+        registry.rollback(client, name="no such model", word=Rollback(), locks=locks)
 
 
 def test_an_mlflow_that_does_not_answer_raises_as_it_is(locks, monkeypatch):
@@ -580,7 +580,7 @@ def test_who_is_asked_decides_by_what_the_run_found_though_the_runs_were_of_othe
         assert note["decision"] == answer.decision
         assert (note["champion_value"], note["difference_low"]) == ("0.8", "0.01")
     assert ask(client, name, version, locks).decision == answer.decision
-    assert registry.rollback(client, name=name, alias="champion", locks=locks).version == first
+    assert registry.rollback(client, name=name, word=Rollback(), locks=locks).version == first
 
 
 def test_a_holder_that_came_later_is_compared_where_the_rows_are_the_same(client, name, locks):

@@ -19,6 +19,7 @@ from trainyard.peers.predictions import Question
 from trainyard.registry.turn import Turn
 
 Body = TypeVar("Body", bound=BaseModel)
+Word = TypeVar("Word", Promotion, Rollback)
 Parts = tuple[int | str, ...]
 SMALL_BYTES = 16_384
 """Up to this a body is parsed at once, in a millisecond; a longer one in a thread, so that others are answered."""
@@ -38,16 +39,10 @@ async def read_score_request(request: Request, max_bytes: int) -> ScoreRequest:
     return await asyncio.to_thread(_parsed, body, ScoreRequest)
 
 
-async def read_promotion(request: Request, max_bytes: int) -> Promotion:
-    """What is asked of a run; no body asks for its promotion. Raises `TooLarge`, `Malformed` or `Invalid`."""
+async def read_word(request: Request, max_bytes: int, kind: type[Word]) -> Word:
+    """What is asked about a version's alias; no body asks for the defaults. Raises `TooLarge`, `Malformed` or `Invalid`."""
     body = await _read(request, min(max_bytes, SMALL_BYTES))
-    return _parsed(body, Promotion) if body.strip() else Promotion()
-
-
-async def read_rollback(request: Request, max_bytes: int) -> Rollback:
-    """What is asked of a registered model; no body is about `champion`. Raises `TooLarge`, `Malformed` or `Invalid`."""
-    body = await _read(request, min(max_bytes, SMALL_BYTES))
-    return _parsed(body, Rollback) if body.strip() else Rollback()
+    return _parsed(body, kind) if body.strip() else kind()
 
 
 async def read_turn(request: Request, max_bytes: int) -> Turn:

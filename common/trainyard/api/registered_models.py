@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request
 
 from trainyard.api.audit import note
-from trainyard.api.body import read_rollback
+from trainyard.api.body import read_word
 from trainyard.api.dependencies import TheCaller, TheContext
 from trainyard.api.problems import documented
 from trainyard.api.roles import signed
-from trainyard.contract import ModelName, Registered
+from trainyard.contract import ModelName, Registered, Rollback
 
 router = APIRouter(tags=["promotion"])
 
@@ -20,7 +20,7 @@ async def roll_back(
     name: ModelName, request: Request, context: TheContext, caller: TheCaller
 ) -> Registered:
     """Give an alias back to the version that held it before; again, to the one before that."""
-    word = await read_rollback(request, context.settings.max_body_bytes)
+    word = await read_word(request, context.settings.max_body_bytes, Rollback)
     note(request, about=f"asked to roll {word.alias!r} of {name!r} back")
     registered = await context.supervisor.rollback(name, signed(word, caller))
     note(request, about=registered.decision)

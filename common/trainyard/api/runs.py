@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from trainyard.api import audit, logs
-from trainyard.api.body import read_promotion, read_score_request, read_train_request
+from trainyard.api.body import read_score_request, read_train_request, read_word
 from trainyard.api.dependencies import Context, RunId, TheCaller, TheContext, TheSupervisor
 from trainyard.api.prefer import LONGEST_WAIT_SECONDS, preferred_wait
 from trainyard.api.problems import Responses, documented
@@ -15,6 +15,7 @@ from trainyard.api.roles import caller_of, check_register, signed
 from trainyard.contract import (
     ModelAsked,
     Name,
+    Promotion,
     Registered,
     Run,
     RunPage,
@@ -209,7 +210,7 @@ async def promote_run(
     run_id: RunId, request: Request, context: TheContext, caller: TheCaller
 ) -> Registered:
     """Decide about a run that was judged: by its own rule, or by a person who rejects it."""
-    word = await read_promotion(request, context.settings.max_body_bytes)
+    word = await read_word(request, context.settings.max_body_bytes, Promotion)
     audit.note(request, about="asked to promote it" if word.approved else "rejected it")
     registered = await context.supervisor.promote(run_id, signed(word, caller))
     audit.note(request, about=registered.decision)

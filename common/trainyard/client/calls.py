@@ -271,17 +271,8 @@ def promote(
 
     Raises `CannotPromote` and `ChampionChanged`.
     """
-    try:
-        word = Promotion(approved=approved, by=by, comment=comment)
-    except ValidationError as error:
-        raise Invalid(errors=complaints(error, Promotion)) from error
-    return Call(
-        "POST",
-        f"{_run_path(run_id)}/promotion",
-        REGISTERED,
-        headers={"Content-Type": "application/json"},
-        content=word.model_dump_json(exclude_none=True).encode(),
-    )
+    fields = {"approved": approved, "by": by, "comment": comment}
+    return _asking(f"{_run_path(run_id)}/promotion", Promotion, fields)
 
 
 def rollback(
@@ -291,13 +282,21 @@ def rollback(
 
     Each call goes one holder further back. Raises `CannotPromote` where there is none.
     """
+    fields = {"alias": alias, "by": by, "comment": comment}
+    return _asking(f"/registered-models/{quote(name, safe='')}/rollback", Rollback, fields)
+
+
+def _asking(
+    path: str, kind: type[Promotion | Rollback], fields: Mapping[str, Any]
+) -> Call[Registered]:
+    """A call about a version's alias, checked before it is sent. Raises `Invalid`."""
     try:
-        word = Rollback(alias=alias, by=by, comment=comment)
+        word = kind.model_validate(fields)
     except ValidationError as error:
-        raise Invalid(errors=complaints(error, Rollback)) from error
+        raise Invalid(errors=complaints(error, kind)) from error
     return Call(
         "POST",
-        f"/registered-models/{quote(name, safe='')}/rollback",
+        path,
         REGISTERED,
         headers={"Content-Type": "application/json"},
         content=word.model_dump_json(exclude_none=True).encode(),

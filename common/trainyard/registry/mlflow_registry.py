@@ -228,21 +228,15 @@ def _settled(
     return decision
 
 
-def rollback(  # noqa: PLR0913 - what a rollback is made of, each by name
-    client: MlflowClient,
-    *,
-    name: str,
-    alias: str,
-    locks: Path,
-    word: Rollback | None = None,
-    turns: Turns | None = None,
+def rollback(
+    client: MlflowClient, *, name: str, word: Rollback, locks: Path, turns: Turns | None = None
 ) -> Registered:
-    """Give the alias back to the version that held it before.
+    """Give the alias that `word` names back to the version that held it before.
 
     Each call goes one holder further back. Versions that were deleted since are passed over. `turns` is as in `promote`.
     Raises `RegistryConflict` where there is no earlier holder, and where the alias moved meanwhile.
     """
-    back = word or Rollback(alias=alias)
+    alias = word.alias
     with conflicts(f"rolling {alias!r} of {name!r} back"):
         holder = holder_of(client, name, alias)
         version = former_holder(client, name, alias)
@@ -251,7 +245,7 @@ def rollback(  # noqa: PLR0913 - what a rollback is made of, each by name
         raise RegistryConflict(
             f"{name!r} has no earlier holder of {alias!r} to roll back to; {held} now"
         )
-    turn = Turn(name=name, version=version, alias=alias, holder=_number(holder), back=back)
+    turn = Turn(name=name, version=version, holder=_number(holder), back=word)
     try:
         decision = (turns or partial(taken, client, locks=locks))(turn)
     except AnotherHolder as error:
@@ -264,7 +258,7 @@ def rollback(  # noqa: PLR0913 - what a rollback is made of, each by name
 
 def _given_back(client: MlflowClient, turn: Turn, back: Rollback, locks: Path) -> Decision:
     """Move the alias back, and say so on the version that had it; again, where the answer was lost, changes nothing."""
-    name, alias = turn.name, turn.alias
+    name, alias = turn.name, back.alias
     with model_lock(name, locks), conflicts(f"rolling {alias!r} of {name!r} back"):
         decision = given_back(turn.version, turn.holder, back)
         now = _number(holder_of(client, name, alias))

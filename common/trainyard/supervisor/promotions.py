@@ -136,9 +136,8 @@ class Promotions:
             rollback,
             self._client,
             name=name,
-            alias=word.alias,
-            locks=self._locks,
             word=word,
+            locks=self._locks,
             turns=self._turns,
         )
         return await self._in_mlflow(given_back)
