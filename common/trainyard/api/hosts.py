@@ -23,9 +23,10 @@ LONGEST_SHOWN = 100
 class KnownHosts:
     """Answers calls for another name, or from a page of another name, with 403.
 
-    Whoever has a token is no foreign page, so a call with one may come by any name. `/healthz` is answered whatever the name is: it tells nothing. Addresses, names without a dot (of this machine, of a
-    Compose service) and `NOBODYS_SUFFIXES` are known, and so are `own` names and those `allowed`: names, `*.example.com`, or `*` for any.
-    Pages may send calls to their own host, and those of `allowed` names to all.
+    Whoever has a token is no foreign page, so a call with one may come by any name. `/healthz` is answered whatever the
+    name is: it tells nothing. Addresses, names without a dot (of this machine, of a Compose service) and
+    `NOBODYS_SUFFIXES` are known, and so are `own` names and those `allowed`: names, `*.example.com`, or `*` for any. Pages
+    may send calls to their own host, and those of `allowed` names to all.
     """
 
     def __init__(self, app: ASGIApp, *, own: Iterable[str], allowed: Iterable[str]) -> None:

@@ -47,11 +47,10 @@ class Lending:
         self._loans.pop(run_id, None)
 
     def settle(self, *, free: int, waiting: int) -> set[str]:
-        """Lend what is free where nobody waits, evenly; else ask back as many as there are runs that wait.
+        """Lend what is free where nobody waits; else ask back as many as there are runs that wait.
 
-        A search that has two more than another that wants one is asked for one.
-
-        The searches whose number has changed.
+        Slots are lent evenly: a search that has two more than another that wants one is asked for one. Returns the searches
+        whose number has changed.
         """
         before = {run_id: each.lent for run_id, each in self._loans.items()}
         for each in self._loans.values():

@@ -13,8 +13,6 @@ from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.datasets.tables.schemas import contradictory, differences, unified
 from trainyard.errors import InvalidData
 
-SAMPLE_FILES = 10
-
 
 @dataclass(frozen=True)
 class Part:
@@ -56,11 +54,11 @@ class FolderStart:
 
 
 def first_rows(location: Location, asked: CsvOptions | None, *, all_files: bool) -> FolderStart:
-    """The rows at the start of each file; of the first `SAMPLE_FILES` files unless `all_files`. Raises `InvalidData`."""
+    """The rows at the start of each file; of the first `parts.SAMPLE_FILES` files unless `all_files`. Raises `InvalidData`."""
     names = parts.delimited_parts(location.files or ())
     if not names:
         raise InvalidData(f"the folder {location.uri!r} holds no .csv file", location.pointer)
-    files = names if all_files else names[:SAMPLE_FILES]
+    files = names if all_files else names[: parts.SAMPLE_FILES]
     starts: list[csv.Start] = []
 
     def read(file: str, texts: frozenset[str]) -> pa.Table:

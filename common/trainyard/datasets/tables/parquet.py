@@ -8,14 +8,13 @@ import pyarrow as pa
 
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, Snapshot, readable
-from trainyard.datasets.tables.parts import parquet_parts, partition
+from trainyard.datasets.tables.parts import SAMPLE_FILES, parquet_parts, partition
 from trainyard.datasets.tables.schemas import contradiction, differences, unified, without
 from trainyard.errors import InvalidData
 
 DELTA_LOG = "_delta_log/"
 MAGIC = b"PAR1"
 SAMPLE_ROWS = 10_000
-SAMPLE_FILES = 10
 FOOTER_BYTES = 1 << 26
 PAGE_BYTES = 1 << 16
 READ_BYTES = 1 << 20

@@ -15,6 +15,8 @@ COPYING = "._COPYING_"
 NOTHING = "__HIVE_DEFAULT_PARTITION__"
 """The value of a folder whose rows have none."""
 WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d*", re.ASCII)
+SAMPLE_FILES = 10
+"""Of a folder so many files are opened at submit."""
 
 
 def visible(files: Iterable[str]) -> list[str]:
