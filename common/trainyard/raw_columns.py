@@ -21,22 +21,98 @@ MISSING = {"", "?", "-", "na", "n/a", "nan", "<na>", "nat", "null", "none"}
 TRUTH = {"true": 1.0, "false": 0.0}
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 """As programs write them, so that codes such as 007 are none."""
+HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
+ZEROS = (
+    "\N{FULLWIDTH DIGIT ZERO}",
+    "\N{ARABIC-INDIC DIGIT ZERO}",
+    "\N{EXTENDED ARABIC-INDIC DIGIT ZERO}",
+    "\N{DEVANAGARI DIGIT ZERO}",
+)
+"""The first of the ten digits of each script that is read."""
+DIGITS = tuple(
+    ("[" + "".join(chr(ord(zero) + digit) for zero in ZEROS) + "]", str(digit))
+    for digit in range(10)
+)
+MARKS = (
+    ("[\N{ARABIC DECIMAL SEPARATOR}\N{FULLWIDTH FULL STOP}]", "."),
+    ("[\N{ARABIC THOUSANDS SEPARATOR}\N{FULLWIDTH COMMA}]", ","),
+)
+MINUSES = (
+    ("[\N{MINUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}]", "-"),
+    (r"^([^\d(]*)\((.+)\)$", r"-\1\2"),
+    (r"^(.*\d)\s?-$", r"-\1"),
+)
+"""Typographers' minus, the brackets of accountants and the last sign of SAP, each with what it is in plain numbers."""
+SIGNS = (*DIGITS, *MARKS, *MINUSES)
+OTHER_SIGNS = "|".join(
+    [*(pattern for pattern, _ in (*DIGITS, *MARKS, *MINUSES[:1])), r"\)$|\d\s?-$"]
+)
+"""Where a number may have signs that programs do not write. For Python and for RE2, as are `SIGNS`."""
 MOST_SHOWN = 5
 
-ISO = "ISO8601"
+ISO, COMPACT = "ISO8601", "%Y%m%dT%H%M%S"
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?", re.DOTALL)
-WITH_ZONE = re.compile(r":\d\d(\.\d+)?\s?(Z|[+-]\d\d(:?\d\d)?)$")
-TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
+WITH_ZONE = re.compile(
+    r"(:\d\d(?:\.\d+)?(?: [AP]M)?)\s?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE
+)
+UTC = frozenset({"Z", "UTC", "GMT"})
+TIMES = (
+    *("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", ":%H:%M:%S"),
+    *(" %I:%M %p", " %I:%M:%S %p", " %I:%M%p", " %I:%M:%S%p"),
+)
 ORDERS: dict[str, tuple[str, ...]] = {
-    "year_first": tuple(f"%Y{mark}%m{mark}%d" for mark in "-/."),
+    "year_first": (
+        *(f"%Y{mark}%m{mark}%d" for mark in "-/."),
+        *("%Y. %m. %d.", "%Y年%m月%d日", "%Y%m%d"),
+    ),
     "day_first": tuple(f"%d{mark}%m{mark}{year}" for mark in "/.-" for year in ("%Y", "%y")),
     "month_first": tuple(f"%m{mark}%d{mark}{year}" for mark in "/.-" for year in ("%Y", "%y")),
     "month_named": (
         *(f"%d{mark}{month}{mark}%Y" for mark in " -/" for month in ("%b", "%B")),
-        *("%b %d, %Y", "%B %d, %Y", "%d. %b %Y", "%d. %B %Y", "%d-%b-%y", "%a, %d %b %Y"),
+        *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d. %b %Y", "%d. %B %Y"),
+        *("%d-%b-%y", "%a, %d %b %Y", "%A, %B %d, %Y"),
     ),
 }
 """How the day of a date as text may be written, by what comes first; `TIMES` may follow."""
+YEAR = r"(?P<year>(?:1[89]|20|21)\d\d)"
+SHORT_YEAR = r"(?P<year>(?:1[89]|20|21)\d\d|\d\d)"
+APART = "[-/ _'\N{RIGHT SINGLE QUOTATION MARK}]{0,2}"
+NUMBER_IN_YEAR = r"0?(?P<number>[1-9]\d?)"
+WEEK = r"(?:W|WK|KW|CW|Week)"
+PERIODS: dict[str, tuple[str, ...]] = {
+    "month": (
+        rf"{YEAR}(?:[-/ ]|[- ]?M){NUMBER_IN_YEAR}",
+        rf"{NUMBER_IN_YEAR}[-/.]{YEAR}",
+        rf"{YEAR}(?:年|\. ){NUMBER_IN_YEAR}[月.]",
+        rf"{YEAR}(?P<number>\d\d)",
+        rf"(?P<name>[A-Z]{{3,9}})[.,]?{APART}{SHORT_YEAR}",
+        rf"{YEAR}[-/ ]?(?P<name>[A-Z]{{3,9}})",
+    ),
+    "quarter": (
+        rf"{YEAR}[-/ ]{{0,2}}Q0?(?P<number>[1-4])",
+        rf"Q(?P<number>[1-4]){APART}{SHORT_YEAR}",
+        rf"(?P<number>[1-4])Q{APART}{SHORT_YEAR}",
+    ),
+    "half year": (
+        rf"{YEAR}[-/ ]{{0,2}}[HS](?P<number>[12])",
+        rf"H(?P<number>[12]){APART}{SHORT_YEAR}",
+        rf"(?P<number>[12])H{APART}{SHORT_YEAR}",
+    ),
+    "week": (
+        rf"{YEAR}[-/ ]{{0,2}}{WEEK} ?{NUMBER_IN_YEAR}(?:-?(?P<day>[1-7]))?",
+        rf"{WEEK} ?{NUMBER_IN_YEAR}(?:[-/ ]|, ){YEAR}",
+    ),
+    "year": (
+        YEAR,
+        rf"[FC]Y ?{SHORT_YEAR}",
+        rf"(?:FY ?)?{YEAR}[-/](?P<next>\d\d|\d{{4}})",
+    ),
+}
+"""How the periods of a calendar are written as text; each is read as its first day. Without regard to case."""
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
+    *("october", "november", "december"),
+)
 SECONDS_A_DAY = 86_400
 PARTS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
     "hour": lambda times: (times - times.normalize()).total_seconds() / SECONDS_A_DAY,
@@ -156,6 +232,8 @@ def dates(values: pd.Series, column: Mapping[str, Any]) -> npt.NDArray[Any]:
     if values.isna().all():
         return np.full(len(values), np.datetime64("NaT"), "datetime64[us]")
     values = values.astype(object)
+    if about.get("digits"):
+        values = values.map(_digits)
     known = values.dropna().unique()
     found = np.full(len(known), np.datetime64("NaT"), "datetime64[us]")
     text = np.array([isinstance(value, str) for value in known], dtype=bool)
@@ -175,15 +253,18 @@ def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) ->
     Where `zone` is None, text with a zone fits none, and otherwise text without.
     """
     found = np.full(len(words), np.datetime64("NaT"), "datetime64[us]")
-    text = pd.Index([word.strip() for word in words], dtype=object)
-    aware = np.array([WITH_ZONE.search(word) is not None for word in text], dtype=bool)
+    aware = np.array([WITH_ZONE.search(word.strip()) is not None for word in words], dtype=bool)
+    text = pd.Index([WITH_ZONE.sub(_offset, word.strip()) for word in words], dtype=object)
     fits = aware == (zone is not None)
     iso = np.array([ISO_DATE.fullmatch(word) is not None for word in text], dtype=bool)
     for each in formats:
-        todo = np.flatnonzero(np.isnat(found) & fits & (iso if each == ISO else ~aware))
-        if len(todo):
+        todo = np.flatnonzero(np.isnat(found) & fits & (iso if each == ISO else True))
+        if each in PERIODS and zone is None:
+            found[todo] = [period_start(word, each) for word in text[todo]]
+        elif len(todo):
+            written = each if each == ISO or zone is None else each + "%z"
             times = pd.to_datetime(
-                text[todo], format=each, errors="coerce", utc=zone is not None
+                text[todo], format=written, errors="coerce", utc=zone is not None
             ).as_unit("us")
             if zone is not None:
                 times = times.tz_convert(zone).tz_localize(None)
@@ -191,13 +272,56 @@ def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) ->
     return found
 
 
+def period_start(word: str, kind: str) -> Any:
+    """The first day of a month, a quarter, a week, …, as datetime64[D]; NaT where the word is none of this kind."""
+    for pattern in PERIODS[kind]:
+        if match := re.fullmatch(pattern, word, re.IGNORECASE | re.ASCII):
+            try:
+                return np.datetime64(_first_day(match.groupdict(), kind), "D")
+            except ValueError:
+                continue
+    return np.datetime64("NaT", "D")
+
+
+def _first_day(said: Mapping[str, str | None], kind: str) -> date:
+    """Raises ValueError for what no calendar has, such as a month 13."""
+    year, number = int(said["year"] or 0), int(said.get("number") or 1)
+    if len(said["year"] or "") < len("2024"):
+        year += 1900 if year >= 69 else 2000  # as strptime has it
+    if name := said.get("name"):
+        number = next((at for at, each in enumerate(MONTHS, 1) if each.startswith(name.lower())), 0)
+    if (following := said.get("next")) and not str(year + 1).endswith(following):
+        message = f"{following} does not follow {year}"
+        raise ValueError(message)
+    if kind == "week":
+        return date.fromisocalendar(year, number, int(said.get("day") or 1))
+    months = {"quarter": 3, "half year": 6}.get(kind, 1)
+    return date(year, (number - 1) * months + 1, 1)
+
+
+def _digits(value: Any) -> Any:
+    """A whole number such as 20241231 as its digits, in which training found a date; others as they are."""
+    whole = isinstance(value, int | np.integer) or (isinstance(value, float) and value.is_integer())
+    return str(int(value)) if whole else value
+
+
+def _offset(zone: re.Match[str]) -> str:
+    """The zone behind a time as its hours from UTC, which all that reads dates knows."""
+    offset = "+00:00" if zone[2].upper() in UTC else zone[2]
+    return zone[1] + offset + ":00" * (len(offset) == len("+00"))
+
+
 def formats_of(order: str) -> list[str]:
-    """Every way to write a date with this order, ISO-8601 first: nobody means anything else by it."""
-    return [ISO, *(day + time for day in ORDERS[order] for time in TIMES)]
+    """Every way to write a date with this order, or a period of this kind; ISO-8601 first: nobody means anything else by it."""
+    if order in PERIODS:
+        return [ISO, order]
+    return [ISO, COMPACT, *(day + time for day in ORDERS[order] for time in TIMES)]
 
 
-def features_of(times: npt.NDArray[Any]) -> dict[str, Any]:
+def features_of(times: npt.NDArray[Any], formats: Iterable[str] = ()) -> dict[str, Any]:
     """What is made of the dates of training rows, datetime64[us] of (n,): the `origin` of elapsed days, and the `parts` that vary.
+
+    Among `formats` may be a kind of periods, of whose first days only the month means something.
 
     The origin is the day in the middle, so that neither 0001-01-01 nor 9999-12-31, which stand for "unknown" in
     many a table, costs the others their precision.
@@ -207,7 +331,9 @@ def features_of(times: npt.NDArray[Any]) -> dict[str, Any]:
         return {"origin": "1970-01-01", "parts": []}
     middle = np.sort(there)[len(there) // 2]
     index = pd.DatetimeIndex(there)
-    varying = [name for name, share in PARTS.items() if len(np.unique(share(index))) > 1]
+    kind = next((each for each in formats if each in PERIODS), None)
+    telling = tuple(PARTS) if kind is None else ("month",)
+    varying = [name for name in telling if len(np.unique(PARTS[name](index))) > 1]
     return {"origin": str(middle.astype("datetime64[D]")), "parts": varying}
 
 
@@ -262,6 +388,14 @@ def take_csv() -> None:
     Schema.pandas_types = pandas_types  # type: ignore[method-assign,assignment] # what this is for
 
 
+def with_plain_signs(text: str) -> str:
+    """The text of a number, with digits as programs write them, and the minus before it where it is written as in (5) or 5-."""
+    if re.search(OTHER_SIGNS, text):
+        for pattern, plain in SIGNS:
+            text = re.sub(pattern, plain, text)
+    return text
+
+
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
     return ", ".join(map(repr, names[:MOST_SHOWN])) + more
@@ -283,7 +417,10 @@ def _parsed_number(text: str, column: Mapping[str, Any]) -> float:
         return math.nan
     if bare.casefold() in TRUTH:
         return TRUTH[bare.casefold()]
+    bare = with_plain_signs(bare)
     try:
+        if HEXADECIMAL.fullmatch(bare):
+            return float(int(bare, 16))
         if notation is None:
             return float(bare)
         if re.fullmatch(notation["pattern"], bare, re.ASCII):

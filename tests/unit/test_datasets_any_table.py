@@ -1,17 +1,20 @@
 """Whatever is in a table, it is trained on or refused in words, and never a fault of ours."""
 
 import contextlib
+import csv
 import datetime as dt
 import json
-from functools import partial
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
@@ -20,7 +23,10 @@ from trainyard.trainer import Data, Training
 from trainyard.worker.evaluation import evaluate
 
 MOST_ROWS, MOST_COLUMNS = 50, 7
-TARGETS: list[list[Any]] = [[False, True], [1, 2, 3], ["no", "yes"], [-0.5, 1.5, 1e9]]
+TARGETS: dict[Task, list[list[Any]]] = {
+    Task.CLASSIFICATION: [[False, True], [1, 2, 3], ["no", "yes"], [0.0, 1.0]],
+    Task.REGRESSION: [[False, True], [1, 2, 3], [-0.5, 1.5, 1e9], ["$1,500", "$-2"]],
+}
 NUMERIC_TEXT = st.sampled_from(
     ["1,5", "1.234,5", "$2", "7 %", "?", "-", "", " ", "01/02/2020", "007", "1e999", "12", "3.5"]
 )
@@ -56,10 +62,52 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.list_(pa.float64()): st.lists(st.floats(), max_size=3),
     pa.struct([("a", pa.int64())]): st.fixed_dictionaries({"a": st.integers(0, 9)}),
 }
-NAMES = st.text(max_size=5) | st.sampled_from(["a", "Unnamed: 0", "__index_level_0__", " y", "Y"])
-ANY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+NESTED = [kind for kind in VALUES if pa.types.is_nested(kind) or pa.types.is_null(kind)]
+WRITTEN = [
+    *(
+        "{:.2f}",
+        "{:.0f}",
+        "{:.3e}",
+        "{:,.2f}",
+        "${:,.0f}",
+        "{:.1f}%",
+        "{:.0f} kg",
+        "({:.2f})",
+        "{:.1f}-",
+    ),
+    *("0{:.0f}", "<{:.0f}", "{:.0f}:00", "0x{:.0f}", "{:.2f} €"),
+]
+"""Ways to write numbers, each for a column."""
+DAYS = [
+    "%Y-%m-%d",
+    "%d/%m/%Y",
+    "%m/%d/%y",
+    "%d.%m.%Y %H:%M",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%d %b %Y",
+    "%Y%m%d",
+]
+MARKS = st.sampled_from(["", "?", "-", "n/a", " ", "None", "#DIV/0!", "k.A.", "0000-00-00"])
+ODD = st.sampled_from([0.0, -0.0, 1.0, math.nan, 5e-324, 1e30, -1e30, 2.0**53, 1e-30])
+CATEGORIES = st.sampled_from(
+    [
+        "red",
+        "Red",
+        " red",
+        "None",
+        "",
+        "1",
+        "01",
+        "1.0",
+        "true",
+        "\N{PILE OF POO}",
+        "a\x00",
+        'q"u',
+        "a,b",
+        "l\nn",
+    ]
 )
+NAMES = st.text(max_size=5) | st.sampled_from(["a", "Unnamed: 0", "__index_level_0__", " y", "Y"])
 
 
 @st.composite
@@ -79,16 +127,84 @@ def targets(rows: int, values: list[Any]) -> st.SearchStrategy[pa.Array]:
     return st.lists(st.sampled_from(values), min_size=rows, max_size=rows).map(pa.array)
 
 
+def mixed(draw: st.DrawFn, usual: list[Any], odd: st.SearchStrategy[Any]) -> list[Any]:
+    """The usual values, with some odd ones among them: none, one, or one in ten."""
+    found = draw(st.lists(odd, max_size=2))
+    places = draw(st.randoms(use_true_random=False))
+    if found:
+        for at in places.sample(range(len(usual)), k=draw(st.sampled_from([1, len(usual) // 10]))):
+            usual[at] = places.choice(found)
+    return usual
+
+
 @st.composite
-def tables(draw: st.DrawFn) -> pa.Table:
+def texts(draw: st.DrawFn, rows: int, rng: np.random.Generator) -> pa.Array:
+    """Numbers or dates as people write them, or names; each column in one way, but for a few values."""
+    kind = draw(st.sampled_from(["numbers", "days", "names"]))
+    if kind == "numbers":
+        usual = list(map(draw(st.sampled_from(WRITTEN)).format, rng.normal(0, 1000, rows)))
+    elif kind == "days":
+        day = draw(st.sampled_from(DAYS))
+        seconds = rng.integers(0, 2**32, rows).tolist()
+        usual = [dt.datetime.fromtimestamp(each, dt.UTC).strftime(day) for each in seconds]
+    else:
+        usual = rng.choice(draw(st.lists(CATEGORIES, min_size=1, max_size=4)), rows).tolist()
+    return pa.array(mixed(draw, usual, MARKS | TEXT), pa.string())
+
+
+@st.composite
+def numbers(draw: st.DrawFn, rows: int, rng: np.random.Generator) -> pa.Array:
+    """Floats or whole numbers, none beyond float32, and some of them missing or odd."""
+    if draw(st.booleans()):
+        usual = rng.normal(0, draw(st.sampled_from([1e-3, 1, 1e6])), rows).tolist()
+        return pa.array(mixed(draw, usual, st.none() | ODD), pa.float64())
+    usual = rng.integers(0, draw(st.sampled_from([2, 10, 2**53])), rows).tolist()
+    return pa.array(mixed(draw, usual, st.none() | st.sampled_from([-(2**53), 0])), pa.int64())
+
+
+@st.composite
+def of_any_type(draw: st.DrawFn, rows: int, rng: np.random.Generator) -> pa.Array:
+    """A few values of any type that can be trained on, over and over."""
+    kind = draw(st.sampled_from([kind for kind in VALUES if kind not in NESTED]))
+    pool = draw(st.lists(st.none() | VALUES[kind], min_size=1, max_size=5))
+    return pa.array([pool[at] for at in rng.integers(0, len(pool), rows)], kind)
+
+
+@st.composite
+def usual_tables(draw: st.DrawFn, task: Task) -> pa.Table:
+    """What a data team has, and can train on, nearly always."""
+    rows = draw(st.sampled_from([30, MOST_ROWS]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    names = draw(st.lists(NAMES.filter(bool), min_size=1, max_size=MOST_COLUMNS, unique=True))
+    kinds = st.one_of(texts(rows, rng), numbers(rows, rng), of_any_type(rows, rng))
+    target = pa.array(rng.choice(draw(st.sampled_from(TARGETS[task])), rows).tolist())
+    others = {name: draw(kinds) for name in names if name != "y"}
+    return pa.table({**others, "y": target})
+
+
+@st.composite
+def any_tables(draw: st.DrawFn) -> pa.Table:
     """Up to 50 rows of up to 8 columns, the target among them."""
     rows = draw(st.integers(0, MOST_ROWS) | st.integers(20, MOST_ROWS))
     names = draw(st.lists(NAMES, max_size=MOST_COLUMNS, unique=True))
     usual = [pa.float64(), pa.int64(), pa.string(), pa.bool_()]
     kinds = draw(st.sampled_from([usual, list(VALUES)]))
-    target = draw(st.one_of(columns(rows, kinds), *map(partial(targets, rows), TARGETS)))
+    sensible = [targets(rows, values) for each in TARGETS.values() for values in each]
+    target = draw(st.one_of(columns(rows, kinds), *sensible))
     others = {name: draw(columns(rows, kinds)) for name in names if name != "y"}
     return pa.table({**others, "y": target})
+
+
+def usual(task: Task) -> st.SearchStrategy[tuple[Task, pa.Table]]:
+    """A task, and a table for it."""
+    return usual_tables(task).map(lambda table: (task, table))
+
+
+USUAL = st.sampled_from(Task).flatmap(usual)
+TABLES = st.integers(0, 3).flatmap(
+    lambda at: USUAL if at else st.tuples(st.sampled_from(Task), any_tables())
+)
+"""Three in four can be trained on, or so."""
 
 
 def look(root: Path, task: Task, **fields: Any) -> None:
@@ -106,8 +222,12 @@ def look(root: Path, task: Task, **fields: Any) -> None:
 
 
 def trained_on(data: Data, root: Path) -> None:
-    """A small XGBoost, by what a run does with it; where the environment has XGBoost."""
-    models = pytest.importorskip("trainyard_boosting.xgboost_models")
+    """A small XGBoost and a small LightGBM, by what a run does with them; where the environment has these."""
+    for name in ("xgboost_models", "lightgbm_models"):
+        _trained_by(pytest.importorskip(f"trainyard_boosting.{name}"), data, root)
+
+
+def _trained_by(models: Any, data: Data, root: Path) -> None:
     trainer = models.classifier if data.task is Task.CLASSIFICATION else models.regressor
     training = Training(
         seed=0,
@@ -124,19 +244,32 @@ def trained_on(data: Data, root: Path) -> None:
     fitted.feature_importance()
 
 
-@ANY
-@given(table=tables(), task=st.sampled_from(Task), data=st.data())
-def test_any_parquet_is_loaded_or_refused(
-    tmp_path: Path, table: pa.Table, task: Task, data: st.DataObject
+@pytest.mark.parametrize("first", ["\0a", "", "=", "a=", "==", " "])
+def test_names_that_a_library_cannot_keep_are_kept_apart_from_it(
+    tmp_path: Path, first: str
 ) -> None:
+    numbers = list(range(40))
+    table = pa.table({first: numbers, "a\0b": numbers[::-1], "y": [each % 2 for each in numbers]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    look(tmp_path, Task.CLASSIFICATION, uri="x.parquet")
+
+
+@settings(max_examples=examples(40))
+@given(given_table=TABLES, data=st.data())
+def test_any_parquet_is_loaded_or_refused(
+    tmp_path: Path, given_table: tuple[Task, pa.Table], data: st.DataObject
+) -> None:
+    task, table = given_table
     pq.write_table(table, tmp_path / "x.parquet")
     named = [name for name in table.column_names if len(name) > 0]
-    weight = data.draw(st.none() | st.sampled_from(named))
-    categorical = data.draw(st.lists(st.sampled_from(named), max_size=2, unique=True))
+    weight = data.draw(st.one_of(*[st.none()] * 5, st.sampled_from(named)))
+    categorical = data.draw(
+        st.one_of(st.just([]), st.lists(st.sampled_from(named), max_size=2, unique=True))
+    )
     look(tmp_path, task, uri="x.parquet", weight=weight, categorical=categorical)
 
 
-@ANY
+@settings(max_examples=examples(60))
 @given(
     cells=st.lists(st.lists(TEXT, min_size=3, max_size=3), max_size=MOST_ROWS),
     task=st.sampled_from(Task),
@@ -149,7 +282,19 @@ def test_any_csv_of_cells_is_loaded_or_refused(
     look(tmp_path, task, uri="x.csv")
 
 
-@ANY
+@settings(max_examples=examples(20))
+@given(given_table=USUAL, delimiter=st.sampled_from(",;\t|"))
+def test_any_csv_of_a_table_is_loaded_or_refused(
+    tmp_path: Path, given_table: tuple[Task, pa.Table], delimiter: str
+) -> None:
+    task, table = given_table
+    rows = zip(*(map(str, column.to_pylist()) for column in table.columns), strict=True)
+    with (tmp_path / "x.csv").open("w", encoding="utf-8", errors="replace", newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([table.column_names, *rows])
+    look(tmp_path, task, uri="x.csv")
+
+
+@settings(max_examples=examples(60))
 @given(content=st.binary(max_size=200) | st.text('a,y01\n";\t', max_size=200).map(str.encode))
 def test_any_bytes_are_loaded_or_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.csv").write_bytes(b"a,y\n" + content)

@@ -1,6 +1,7 @@
 """CSV as it is: whatever the delimiter, encoding, quotes and preamble, the table is that of the plain file."""
 
 import bz2
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,8 +46,15 @@ CASES = {
     "utf-8 with a mark": (PLAIN.encode("utf-8-sig"), {"encoding": "utf-8"}),
     "utf-16": (written("\t").encode("utf-16"), {"encoding": "utf-16", "delimiter": "\t"}),
     "utf-16 without a mark": (PLAIN.encode("utf-16-le"), {"encoding": "utf-16-le"}),
+    "carets": (written("^"), {"delimiter": "^"}),
+    "Hive's delimiter": (written("\x01"), {"delimiter": "\x01"}),
     "comments": (written(before="# made by a tool, 1.2\n# today\n"), {"skip_rows": 2}),
     "a title": (written(before="Umsatz 2024\n\n"), {"skip_rows": 2}),
+    "titles in a sheet": (
+        written(";", before="Umsatz;;;\nvom;2.1.2024;;\n;;;\n"),
+        {"skip_rows": 3},
+    ),
+    "single quotes": (re.sub("(grün|blau|weiß|rot)", r"'\1'", PLAIN), {"quote": "'"}),
     "what Excel writes first": (written(";", before="sep=;\n"), {"skip_rows": 1}),
     "commas at the end": (written(after=","), {"skip_rows": 0}),
     "commas at the end of rows": (written(after=",").replace("y,\n", "y\n", 1), {"skip_rows": 0}),
@@ -82,6 +90,31 @@ def test_a_table_is_the_same_however_its_csv_is_written(root, case):
     assert said.items() <= data.profile["csv"].items()
 
 
+def test_utf_16_of_ascii_alone_is_no_utf_8(root):
+    text = "a,y\n" + "".join(f"{row / 7:.3f},{row % 2}\n" for row in range(40))
+    write(root, text.encode("utf-16-le"))
+    assert loaded(root).profile["csv"]["encoding"] == "utf-16-le"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": 1, "y": 0}\n{"a": 2, "y": 1}\n', "is JSON; save the table as CSV or Parquet"),
+        ("a   y\n1   0\n2   1\n", "say in data.csv.delimiter what stands between values"),
+        ("0.5,1,0\n1.5,2,1\n", "where no line has names, set data.csv.header to false"),
+    ],
+)
+def test_what_is_no_csv_with_a_header_is_refused_with_what_to_do(root, text, said):
+    write(root, text)
+    with pytest.raises(InvalidData, match=re.escape(said)):
+        loaded(root)
+
+
+def test_a_column_of_times_alone_is_not_cut_at_its_colons():
+    text = "start\n" + "".join(f"{row % 24:02}:{row % 60:02}\n" for row in range(50))
+    assert dialect_of(text, Dialect(), frozenset()).delimiter == ","
+
+
 def test_what_was_found_is_a_warning_unless_the_request_says_it(root):
     write(root, written(";", ","))
     found = [each for each in loaded(root).warnings if "not plain CSV" in each]
@@ -112,6 +145,18 @@ def test_the_names_of_rows_that_r_writes_are_an_index(root):
     data = loaded(root)
     assert list(data.train.x.columns) == ["a"]
     assert "Unnamed: 0" in data.profile["left_out"]
+
+
+def test_a_delimiter_within_a_value_makes_no_index_of_the_first_column(root):
+    rows = "".join(f'{i * 0.37};{{"a": "b;c"}};{i % 2}\n' for i in range(60))
+    write(root, "v;json;y\n" + rows)
+    with pytest.raises(InvalidData, match="as many values in each row as in the header"):
+        loaded(root)
+
+
+def test_a_last_column_without_a_name_makes_no_title_of_the_header():
+    rows = "".join(f"{WORDS[i % 4]},{WORDS[i % 3]},{WORDS[i % 2]}\n" for i in range(60))
+    assert dialect_of("a,b,\n" + rows, Dialect(), frozenset()).skip_rows == 0
 
 
 def test_without_a_header_columns_are_called_by_their_positions(root):

@@ -28,7 +28,8 @@ from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.listing import listing
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
-from trainyard.datasets.tables.delta import pinned
+from trainyard.datasets.tables import delta
+from trainyard.datasets.tables.head import column_names
 from trainyard.errors import InvalidData
 from trainyard.worker.logged_dataset import dataset_input
 
@@ -61,11 +62,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def looked_at(root: Path, spec: FileData) -> Any:
+    """The version that counts, as the look at submit finds it."""
+    access, split = DataAccess((root,), root), Split()
+    return loading.inspect(
+        spec, task=Task.CLASSIFICATION, kinds=("table",), access=access, split=split
+    )
+
+
 def load(root: Path, spec: FileData) -> Any:
     """The data as it is trained on; the look at submit must accept it too."""
-    access, split = DataAccess((root,), root), Split()
-    loading.inspect(spec, task=Task.CLASSIFICATION, kinds=("table",), access=access, split=split)
-    return loading.load(spec, split, task=Task.CLASSIFICATION, access=access)
+    looked_at(root, spec)
+    return loading.load(spec, Split(), task=Task.CLASSIFICATION, access=DataAccess((root,), root))
 
 
 def read(root: Path, spec: FileData) -> dict[int, dict[str, Any]]:
@@ -123,24 +131,33 @@ def test_a_time_means_the_version_that_was_the_newest_then(root):
     commits = {each["version"]: each["timestamp"] for each in DeltaTable(root / "sales").history()}
     for version, milliseconds in commits.items():
         at = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
-        spec = pinned(changed(timestamp=at), DataAccess((root,), root))
+        asked = changed(timestamp=at)
+        spec = at_version(asked, looked_at(root, asked))
         assert (spec.version, spec.timestamp) == (version, None)
     with pytest.raises(InvalidData, match=r"had no version at 2001-01-01.*the first .* is of 20"):
         read(root, changed(timestamp="2001-01-01T00:00:00Z"))
 
 
 def test_what_is_pinned_stays_what_it_was_otherwise(root):
-    access = DataAccess((root,), root)
     asked = FileData(source="file", uri="sales", target="y", drop=["late"], weight="row")
-    spec = pinned(asked, access)
+    spec = at_version(asked, looked_at(root, asked))
     assert spec == DeltaData(
         source="delta", uri="sales", target="y", drop=["late"], weight="row", version=2
     )
-    assert pinned(spec, access) == spec
+    assert at_version(spec, looked_at(root, spec)) == spec
     scored = ScoredFileData(source="file", uri="sales")
-    assert pinned(scored, access) == ScoredDeltaData(source="delta", uri="sales", version=2)
-    elsewhere = FileData(source="file", uri="https://example.org/sales.csv", target="y")
-    assert pinned(elsewhere, access) is elsewhere
+    version, names = column_names(scored, DataAccess((root,), root))
+    assert at_version(scored, version) == ScoredDeltaData(source="delta", uri="sales", version=2)
+    assert set(names) == {"row", "region", "y", "late"}
+
+
+def test_a_look_opens_the_table_once(root, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        delta, "_newest", lambda at, real=delta._newest: opened.append(at) or real(at)
+    )
+    assert looked_at(root, SPEC) == 2
+    assert len(opened) == 1
 
 
 def test_a_scoring_streams_the_rows_of_its_version(root):
@@ -330,7 +347,7 @@ spec = DeltaData(source="delta", uri="sales", target="y", version=1)
 loading.inspect(spec, task=Task.CLASSIFICATION, kinds=("table",), access=DataAccess((root,), root), split=Split())
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
 

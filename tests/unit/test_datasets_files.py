@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from sklearn.model_selection import train_test_split
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets import loading
@@ -365,10 +366,18 @@ def test_a_target_that_does_not_fit_is_refused_at_submit(root, content, task, co
     assert complaint in refused(root, content, task=Task(task), pointer="/data/target")
 
 
-def test_a_column_that_cannot_be_trained_on_is_named_at_submit(root):
-    content = "a,void,y\n" + "1,,0\n2,NA,1\n" * 20
-    complaint = refused(root, content, pointer="/data/drop")
+def test_a_column_without_a_value_is_left_out_and_refused_where_it_is_asked_for(root):
+    (root / "void.csv").write_text("a,void,y\n" + "1,,0\n2,NA,1\n" * 20)
+    inspect(root, uri="void.csv")
+    data = load(root, uri="void.csv")
+    assert list(data.frame.columns) == ["a"]
+    assert "every value of the column 'void' is missing, so it is left out" in data.warnings
+    asked = {"uri": "void.csv", "features": ["a", "void"]}
+    complaint = refused(root, pointer="/data/features/1", **asked)
     assert "every value of the column 'void' is missing" in complaint
+    (root / "voids.csv").write_text("void,y\n" + ",0\n,1\n" * 20)
+    with pytest.raises(InvalidData, match="no columns are left"):
+        load(root, uri="voids.csv")
 
 
 def test_infinite_features_and_nested_ones_are_refused(root):
@@ -457,9 +466,7 @@ def test_inspecting_reads_the_head_of_a_large_table_alone(root):
     assert "Expected 2 columns" in refused(root, uri="huge.csv", at_submit=False)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(25))
 @given(
     values=st.lists(
         st.one_of(st.none(), st.floats(-1e6, 1e6), st.integers(-(2**53), 2**53)),

@@ -104,9 +104,42 @@ def test_folders_named_after_a_value_add_a_column_to_their_files(tmp_path):
     assert set(data.frame["year"]) == {2020, 2021}
 
 
-def test_a_column_may_be_in_later_files_alone_even_the_target(tmp_path):
+def test_a_file_without_the_target_is_refused_by_its_name_with_what_to_do(tmp_path):
     folder(tmp_path, **{"a.csv": table("b", "y"), "b.csv": table("b", "c", "z")})
-    assert "is missing in 100 of 200 rows" in refused(tmp_path)
+    said = refused(tmp_path)
+    assert "'parts/b.csv' has no column 'y', which other files have; add it there" in said
+    folder(tmp_path, **{"c.csv": table("b", "z"), "b.csv": table("b", "Y")})
+    assert "'parts/b.csv' calls the column 'y' 'Y'" in refused(tmp_path)
+    assert refused(tmp_path).endswith(", as do 1 more files")
+
+
+def test_rows_without_a_target_may_be_left_out_by_a_filter(tmp_path):
+    folder(tmp_path, **{"a.csv": table("b", "y"), "b.csv": table("b", "z")})
+    counting = [{"column": "y", "op": "is not null"}]
+    _, rows = load(tmp_path, filter=counting)
+    assert rows == ROWS
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True)])
+def test_a_file_without_a_header_is_refused_by_its_name(tmp_path, first, second):
+    folder(
+        tmp_path,
+        **{"a.csv": table("b", "y", header=first), "b.csv": table("b", "y", header=second)},
+    )
+    name = "b.csv" if first else "a.csv"
+    said = refused(tmp_path)
+    assert f"'parts/{name}' begins with '" in said
+    assert "where other files have the header 'b', 'y'; write the header into it" in said
+
+
+def test_a_name_that_is_in_a_header_twice_is_refused_with_the_file(tmp_path):
+    folder(tmp_path, **{"a.csv": table("b", "y"), "b.csv": table("b", "b", "y")})
+    assert "the column 'b' occurs 2 times in parts/b.csv" in refused(tmp_path)
+
+
+def test_files_of_which_none_has_a_header_say_what_to_set(tmp_path):
+    folder(tmp_path, **{"a.csv": table("b", "c", "y", header=False, value=lambda r: f"{r + 0.5}")})
+    assert "set data.csv.header to false" in refused(tmp_path)
 
 
 def test_no_and_mixed_folders_are_told_apart(tmp_path):

@@ -53,6 +53,22 @@ def test_one_hot_labels_are_positions(tmp_path):
     assert "one-hot, and are read as the position of the 1" in same(tmp_path)
 
 
+def test_pictures_of_kinds_that_are_not_read_are_told_of_and_other_files_passed_by(tmp_path):
+    for row in range(40):
+        path = tmp_path / "pets" / "ab"[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RGB[row]).save(path)
+    for stray in ("Thumbs.db", "a/.DS_Store", "a/notes.txt", "labels.csv"):
+        (tmp_path / "pets" / stray).write_text("x")
+    inspect(tmp_path, "pets")
+    assert load(tmp_path, "pets").warnings == ()
+    (tmp_path / "pets/b/1.HEIC").write_text("x")
+    (said,) = load(tmp_path, "pets").warnings
+    assert (
+        "1 file(s) of 'pets', such as 'b/1.HEIC', are pictures of kinds that are not read" in said
+    )
+
+
 def test_labels_that_are_not_one_hot_are_refused(tmp_path):
     npz(tmp_path, y_train=np.ones((60, 3)))
     assert "is not one-hot" in refused(tmp_path, "x.npz", at_submit=False)

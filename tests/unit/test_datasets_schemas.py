@@ -52,6 +52,14 @@ def test_a_column_that_later_files_lack_is_missing_there(tmp_path):
     assert (rows[0]["early"], np.isnan(rows[ROWS]["early"])) == (1.5, True)
 
 
+def test_a_whole_number_that_no_float_holds_is_refused_by_its_column(tmp_path):
+    spec = folder(tmp_path, {"a": [0.5] * ROWS}, {"a": [2**60 + 1] * ROWS})
+    with pytest.raises(InvalidData, match="the column 'a' of 'parts' cannot be read"):
+        loading.load(
+            spec, Split(), task=Task.CLASSIFICATION, access=DataAccess((tmp_path,), tmp_path)
+        )
+
+
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize(
     ("one", "other", "kind"),
@@ -102,6 +110,26 @@ def test_a_file_beyond_the_sample_of_the_submit_is_promoted_in_the_run(tmp_path)
     data, rows = load(tmp_path, folder(tmp_path, *parts, {"late": [1.5] * ROWS}))
     assert "late" in data.frame
     assert rows[11 * ROWS]["late"] == 1.5
+
+
+def test_a_file_without_the_target_or_the_weight_is_refused_by_its_name(tmp_path):
+    whole = {"a": [1.0, 2.0], "w": [1.0, 1.0], "y": [0, 1]}
+    for gone in ("w", "y"):
+        (tmp_path / gone).mkdir()
+        pq.write_table(pa.table(whole), tmp_path / gone / "0.parquet")
+        pq.write_table(pa.table(whole).drop_columns([gone]), tmp_path / gone / "1.parquet")
+        spec = FileData(source="file", uri=gone, target="y", weight="w")
+        with pytest.raises(InvalidData, match=f"'{gone}/1.parquet' has no column '{gone}', which"):
+            load(tmp_path, spec)
+
+
+def test_csv_beside_parquet_is_told_of(tmp_path):
+    spec = folder(tmp_path, {})
+    (tmp_path / spec.uri / "more.csv").write_text("a,y\n1,0\n")
+    assert any(
+        "holds CSV beside Parquet, such as 'more.csv'" in each
+        for each in load(tmp_path, spec)[0].warnings
+    )
 
 
 def test_a_delta_table_is_not_read_as_the_parquet_files_that_it_is_made_of(tmp_path):

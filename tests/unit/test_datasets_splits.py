@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from pyarrow import csv
 from sklearn.model_selection import GroupShuffleSplit
 from trainyard.contract import BuiltinData, FileData, ImageData, Split, Task
@@ -188,9 +189,7 @@ def test_fractions_of_a_second_have_their_order_in_a_csv(tmp_path):
     assert data.profile["split"]["test_from"] == "2024-01-01T08:00:00.000016"
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
-)
+@settings(max_examples=examples(40))
 @given(
     days=st.lists(st.sampled_from(DAYS), min_size=12, max_size=60).filter(
         lambda days: len(set(days)) >= 8
@@ -353,6 +352,26 @@ def test_by_column_all_rows_of_a_test_table_are_test_rows(tmp_path):
     assert "4 row(s) of 'when' are 'test', and the test rows are those of test_uri" in said
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%d %b %Y", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%SZ"])
+def test_times_that_are_recognised_as_features_divide_rows_too(tmp_path, form):
+    data = load(tmp_path, write(table_of([day.strftime(form) for day in DAYS]), tmp_path / "t.csv"))
+    assert rows_of(data) == OLDEST_TO_NEWEST
+    assert data.profile["split"]["train_from"].startswith("2024-01-01")
+
+
+def test_months_divide_rows(tmp_path):
+    months = [f"{2022 + row // 12}-{row % 12 + 1:02}" for row in range(20)]
+    data = load(tmp_path, write(table_of(months), tmp_path / "t.csv"))
+    assert rows_of(data) == OLDEST_TO_NEWEST
+
+
+def test_day_or_month_may_be_told_by_rows_that_the_submit_has_not_seen(tmp_path):
+    """The first 10,000 rows of a Parquet table have no day above 12."""
+    days = ["01/02/2024"] * 5_500 + ["02/02/2024"] * 5_500 + ["31/03/2024"] * 4_000
+    data = load(tmp_path, write(table_of(days), tmp_path / "t.parquet"))
+    assert data.profile["split"]["test_until"].startswith("2024-03-31")
+
+
 @pytest.mark.parametrize("name", ["bad.csv", "bad.parquet"])
 @pytest.mark.parametrize(
     ("split", "when"),
@@ -371,7 +390,13 @@ def test_missing_values_are_counted(tmp_path, split, when, name):
 @pytest.mark.parametrize(
     ("split", "when", "words"),
     [
-        (BY_TIME, [f"{day:%d/%m/%Y}" for day in DAYS], "such as 2024-12-31"),
+        (BY_TIME, ["soon", "late"] * 10, "write each as 2024-12-31"),
+        (
+            BY_TIME,
+            [*(f"{day:%d/%m/%Y}" for day in DAYS[:19]), "soon"],
+            "is 'soon', which is no time",
+        ),
+        (BY_TIME, ["01/02/2024", "02/01/2024"] * 10, "the day or the month first"),
         (
             BY_TIME,
             ["2024-01-01T08:00:00", "2024-01-01T08:00:00Z"] * 10,

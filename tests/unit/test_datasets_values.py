@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
@@ -102,6 +103,20 @@ def test_a_number_beyond_float32_is_refused_with_column_value_and_cure(tmp_path,
     assert "the weight 'w' is" in refused(tmp_path, "/data/weight", spec(weight="w"))
 
 
+def test_an_infinite_category_is_refused_as_an_infinite_number_is(tmp_path):
+    table(tmp_path, a=[np.inf, *map(float, range(39))], y=LABELS)
+    for asked in (spec(), spec(categorical=["a"])):
+        complaint = refused(tmp_path, "/data/drop", asked, at_submit=False)
+        assert "the column 'a' is infinite in 1 rows" in complaint
+
+
+@pytest.mark.parametrize("microseconds", [-(2**62), 2**61, 253_402_300_800_000_000])
+def test_a_time_beyond_the_calendar_is_refused_however_far(tmp_path, microseconds):
+    table(tmp_path, a=pa.array([microseconds, *range(39)], pa.timestamp("us")), y=LABELS)
+    complaint = refused(tmp_path, "/data/columns/a", at_submit=False)
+    assert "the column 'a' holds times outside the years 1 to 9999" in complaint
+
+
 @pytest.mark.parametrize(
     "value", [pa.scalar(2**53 + 1), pa.scalar(-(2**63)), pa.scalar(2**64 - 1, pa.uint64())], ids=str
 )
@@ -156,9 +171,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(60))
 @given(
     rows=st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), max_size=40),
     task=st.sampled_from(Task),

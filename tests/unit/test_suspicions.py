@@ -31,10 +31,18 @@ def test_an_identifier_is_named(values):
     assert f"all {len(values)} values of the column 'a' differ" in said
 
 
+def test_text_of_very_many_values_is_told_of_with_what_it_may_be():
+    fractions = [f"{row % 60}/7" for row in range(100)]
+    said = str(suspicions.of_values(feature(fractions)))
+    assert "text with 60 different values in 100 rows" in said
+    assert "where they are numbers, dates or times" in said
+
+
 @pytest.mark.parametrize(
     "values",
     [
         [1, 2] * 30,
+        [f"{row % 40}/7" for row in range(100)],
         [3] * 59 + [None],
         [row / 7 for row in range(60)],
         list(range(49)),
@@ -92,7 +100,8 @@ def test_identifiers_sorted_by_the_target_are_no_leak_as_categories():
 def test_missing_values_and_few_test_rows_do_not_break_it():
     y = RNG.integers(0, 2, ROWS)
     assert said_of(np.full(ROWS, np.nan), y) is None
-    few = {"train": np.arange(300), "test": np.arange(300, 320)}
-    values = {part: y[rows] * 1.0 for part, rows in few.items()}
-    assert suspicions.Giveaways(y, few).said("a", values) is None
+    for tests, is_told in ((29, False), (30, True)):
+        few = {"train": np.arange(300), "test": np.arange(300, 300 + tests)}
+        values = {part: y[rows] * 1.0 for part, rows in few.items()}
+        assert (suspicions.Giveaways(y, few).said("a", values) is not None) is is_told
     assert said_of(RNG.normal(size=ROWS), np.zeros(ROWS, dtype=np.int64)) is None

@@ -12,8 +12,11 @@ from pydantic import (
     model_validator,
 )
 
+from trainyard.contract.filters import MOST_CONDITIONS, Condition
 from trainyard.contract.names import Name
 from trainyard.contract.wire import MOST_COLUMNS, Column, Wire
+
+SCORED_TARGET = "The true values, where the table has them: metrics are made of them"
 
 
 class BuiltinData(Wire):
@@ -101,6 +104,13 @@ class CsvOptions(Wire):
         None, description="`false`: no line has names, and the columns are called '0', '1', '2', …"
     )
 
+    missing: list[Annotated[str, StringConstraints(max_length=100)]] | None = Field(
+        None,
+        max_length=100,
+        examples=[["", "NA"]],
+        description="Text that stands for a missing value, in place of what pandas takes for one, such as 'None'",
+    )
+
     @model_validator(mode="after")
     def _tell_apart(self) -> Self:
         signs = [each for each in (self.delimiter, self.quote, self.escape) if each]
@@ -125,23 +135,12 @@ class DateColumn(Wire):
 StatedColumn = Annotated[NumberColumn | CategoryColumn | DateColumn, Field(discriminator="type")]
 
 
-class FileData(Wire):
-    """A table: CSV, packed or not, Parquet, a folder of either, or a Delta table as it is now."""
+class TableData(Wire):
+    """What is asked of a table, wherever it comes from."""
 
-    source: Literal["file"]
-    uri: str = Field(
-        min_length=1,
-        max_length=2000,
-        examples=["bank_marketing.csv"],
-        description="A path below a data root, s3://bucket/key, or http(s):// on an allowed host",
-    )
+    pointer: ClassVar[str] = "/data/uri"
+    """Where a request says which table it is."""
     target: Column
-    format: Literal["csv", "parquet"] | None = None
-    csv: CsvOptions | None = Field(
-        None,
-        examples=[{"delimiter": ";", "decimal": ",", "encoding": "cp1252"}],
-        description="How a CSV is written, where that is not to be found out from its first rows",
-    )
     features: list[Column] | None = Field(
         None,
         min_length=1,
@@ -150,6 +149,12 @@ class FileData(Wire):
     )
     drop: list[Column] = Field(
         default_factory=list, max_length=MOST_COLUMNS, description="Columns to leave out"
+    )
+    filter: list[Condition] = Field(
+        default_factory=list,
+        max_length=MOST_CONDITIONS,
+        examples=[[{"column": "day", "op": ">=", "value": "2026-01-01"}]],
+        description="Conditions that rows meet, all of them; other rows are left out, also of test_uri",
     )
     categorical: list[Column] = Field(
         default_factory=list,
@@ -172,9 +177,37 @@ class FileData(Wire):
         description="Whether dates are trained on, as elapsed days and what comes round again, or left out",
     )
     weight: Column | None = Field(None, description="Column of sample weights, >= 0")
+
+    @property
+    def address(self) -> str:
+        """Where the table is, as the request has it."""
+        raise NotImplementedError
+
+
+class FileData(TableData):
+    """A table: CSV, packed or not, Parquet, a folder of either, or a Delta table as it is now."""
+
+    source: Literal["file"]
+    uri: str = Field(
+        min_length=1,
+        max_length=2000,
+        examples=["bank_marketing.csv"],
+        description="A path below a data root, s3://bucket/key, or http(s):// on an allowed host",
+    )
+    format: Literal["csv", "parquet"] | None = None
+    csv: CsvOptions | None = Field(
+        None,
+        examples=[{"delimiter": ";", "decimal": ",", "encoding": "cp1252"}],
+        description="How a CSV is written, where that is not to be found out from its first rows",
+    )
     test_uri: str | None = Field(
         None, min_length=1, max_length=2000, description="A separate table for the test metrics"
     )
+
+    @property
+    def address(self) -> str:
+        """Its URI."""
+        return self.uri
 
 
 def _a_time(text: str) -> str:
@@ -189,12 +222,17 @@ def _a_time(text: str) -> str:
     return text
 
 
-class Versioned(Wire):
-    """Which version of a table counts: the newest at the submit, where neither is said."""
+class NotInAFile(Wire):
+    """What is said of files alone."""
 
     format: ClassVar[None] = None
     csv: ClassVar[None] = None
     test_uri: ClassVar[None] = None
+
+
+class Versioned(NotInAFile):
+    """Which version of a table counts: the newest at the submit, where neither is said."""
+
     version: int | None = Field(None, ge=0, examples=[3], description="The version to read")
     timestamp: Annotated[str, StringConstraints(max_length=50), AfterValidator(_a_time)] | None = (
         Field(
@@ -231,9 +269,6 @@ class ImageData(Wire):
     uri: str = Field(min_length=1, max_length=2000)
 
 
-DataSpec = Annotated[BuiltinData | FileData | DeltaData | ImageData, Field(discriminator="source")]
-
-
 class ScoredFileData(FileData):
     """A table to score: as for a training, but it need not have a target.
 
@@ -242,7 +277,7 @@ class ScoredFileData(FileData):
     """
 
     target: Column | None = Field(  # type: ignore[assignment]  # what a training must have, a scoring may
-        None, description="The true values, where the table has them: metrics are made of them"
+        None, description=SCORED_TARGET
     )
 
 
@@ -250,24 +285,3 @@ class ScoredDeltaData(Versioned, ScoredFileData):
     """A Delta Lake table to score: the rows of one of its versions."""
 
     source: Literal["delta"]  # type: ignore[assignment]  # a table in a folder, but for this
-
-
-ScoredData = Annotated[
-    BuiltinData | ScoredFileData | ScoredDeltaData | ImageData, Field(discriminator="source")
-]
-
-
-def at_version(data: FileData, version: int) -> DeltaData | ScoredDeltaData:
-    """The same table of Delta, pinned to `version`."""
-    kind = ScoredDeltaData if isinstance(data, ScoredFileData) else DeltaData
-    fields = {
-        name: getattr(data, name)
-        for name in kind.model_fields
-        if name not in {"source", "version", "timestamp"} and name in data.model_fields_set
-    }
-    return kind(source="delta", version=version, **fields)
-
-
-def version_of(data: object) -> int | None:
-    """The version of a table that `data` is pinned to; None where it is not."""
-    return data.version if isinstance(data, Versioned) else None

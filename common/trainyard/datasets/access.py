@@ -17,5 +17,11 @@ class DataAccess:
     output_roots: tuple[Path, ...] = ()
     output_buckets: tuple[str, ...] = ()
     """Where predictions may be written. Empty: nowhere."""
+    connections_file: Path | None = None
+    """Names databases and catalogs; what opens them is read there when they are asked."""
+    rows_dir: Path | None = None
+    """Where answers to queries are kept, for whoever reads them again. None: nowhere."""
+    query_seconds: float = 600.0
+    """How long a query may take in a run."""
     memory_mb: int | None = None
     """What a run may use, so that a table that takes more is not read whole. None: as much as there is."""

@@ -87,12 +87,17 @@ def inspect_builtin(
         idx_folder.check(mnist.location(spec.name, access))
 
 
-def usable(name: str, task: Task, kinds: Sequence[DataKind]) -> DataKind:
-    """The kind in which a model of this task and these kinds gets the data set. Raises `InvalidData`."""
+def known(name: str) -> Builtin:
+    """What the data set can be used for. Raises `InvalidData`."""
     if name not in BUILTINS:
         hint = suggestion(name, BUILTINS, otherwise="there are")
         raise InvalidData(f"{name!r} is not a builtin data set; {hint}", "/data/name")
-    builtin = BUILTINS[name]
+    return BUILTINS[name]
+
+
+def usable(name: str, task: Task, kinds: Sequence[DataKind]) -> DataKind:
+    """The kind in which a model of this task and these kinds gets the data set. Raises `InvalidData`."""
+    builtin = known(name)
     if builtin.task is not task:
         raise InvalidData(
             f"{name!r} is for {builtin.task}, and this model does {task}", "/data/name"

@@ -16,6 +16,11 @@ from trainyard.datasets.tables.parts import visible
 from trainyard.errors import InvalidData
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+OTHER_ENDINGS = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".eps", ".pdf", ".psd", ".ico", ".tga"),
+    *(".ppm", ".pgm", ".raw", ".dng", ".cr2", ".nef", ".arw", ".dcm", ".npy"),
+)
+"""Of pictures that are not read."""
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """What Pillow may take a picture for, whatever its name says."""
 TRAIN = frozenset({"train", "training"})
@@ -54,6 +59,7 @@ def check(location: Location) -> None:
 def read(location: Location) -> Found:
     """All pictures in the size that most have, grey where all are. Raises `InvalidData`."""
     train, test, said = _divided(location)
+    said += _unread(location)
     train = [_looked_at(location, each) for each in train]
     test = [_looked_at(location, each) for each in test]
     both = [*train, *test]
@@ -90,6 +96,16 @@ def _divided(location: Location) -> tuple[list[_Picture], list[_Picture], list[s
         return found["train"], found["validation"], [said]
     said = f"the validation pictures of {location.uri!r} are among those to train on, of which split.validation_size are set apart"
     return [*found["train"], *found["validation"]], found["test"], [said]
+
+
+def _unread(location: Location) -> list[str]:
+    """A sentence where there are pictures of kinds that are not read."""
+    files = [file for file in visible(location.files or ()) if file.lower().endswith(OTHER_ENDINGS)]
+    if not files:
+        return []
+    return [
+        f"{len(files)} file(s) of {location.uri!r}, such as {files[0]!r}, are pictures of kinds that are not read; save them as PNG or JPEG to train on them"
+    ]
 
 
 def _picture(path: str, file: str, location: Location) -> _Picture:
@@ -183,7 +199,13 @@ def _done(
 
 
 def _damaged(location: Location, picture: _Picture, error: Exception) -> InvalidData:
+    from PIL import UnidentifiedImageError
+
+    unknown = isinstance(
+        error, UnidentifiedImageError
+    )  # which tells of Python's own, and not of the picture
+    why = "of no kind that is known" if unknown else str(error)
     return InvalidData(
-        f"{picture.file!r} in {location.uri!r} is not a readable picture: {error}; {', '.join(FORMATS)} are read",
+        f"{picture.file!r} in {location.uri!r} is not a readable picture: {why}; {', '.join(FORMATS)} are read",
         location.pointer,
     )

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from trainyard.contract import BuiltinData, ScoredFileData, ScoreRequest, Split, Task
+from trainyard.contract import AnyTable, BuiltinData, ImageData, ScoreRequest, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.builtin import TARGET, builtin_table
 from trainyard.datasets.scoring.rows import MOST_MEASURED, RowsToScore, Slice, Truth
 from trainyard.datasets.sources.addresses import opened
+from trainyard.datasets.sources.location import Location
 from trainyard.datasets.splitting import Rows, partition
 from trainyard.datasets.tables.assemble import target_of
 from trainyard.datasets.tables.columns import missing
-from trainyard.datasets.tables.delta import table_at
+from trainyard.datasets.tables.opening import opened_table
 from trainyard.datasets.tables.raw import frame_of, rows_of_test
 from trainyard.datasets.tables.streams import (
     Stream,
@@ -51,45 +52,41 @@ def rows_of_table(
     with ExitStack() as files:
         if isinstance(spec, BuiltinData):
             yield _of_builtin(spec, request, wanted)
-        elif isinstance(spec, ScoredFileData) and request.rows == "test" and request.split:
+        elif isinstance(spec, ImageData):
+            raise TypeError("images are no table")
+        elif request.rows == "test" and request.split:
             yield _of_tests(spec, request.split, wanted, access, files)
-        elif isinstance(spec, ScoredFileData):
+        else:
             stream = _opened(spec, wanted, _labels(spec), access, files)
             yield _every(stream, wanted, spec.target, spec.weight)
 
 
-def _labels(spec: ScoredFileData) -> list[str]:
+def _labels(spec: AnyTable) -> list[str]:
     return [name for name in (spec.target, spec.weight) if name is not None]
 
 
 def _opened(
-    spec: ScoredFileData, wanted: Wanted, whole: list[str], access: DataAccess, files: ExitStack
+    spec: AnyTable, wanted: Wanted, whole: list[str], access: DataAccess, files: ExitStack
 ) -> Stream:
     """The table, and after it its separate test table."""
-    own = _stream(spec, spec.uri, "/data/uri", wanted, whole, access, files)
+    asked = {*wanted.names, *whole}
+    location = files.enter_context(
+        opened_table(spec, access, lambda names: [name for name in names if name in asked])
+    )
+    own = _stream(location, spec, wanted, whole)
     if spec.test_uri is None:
         return own
-    tested = _stream(spec, spec.test_uri, "/data/test_uri", wanted, whole, access, files)
-    return one_after_the_other(own, tested)
+    found = files.enter_context(opened(spec.test_uri, access, "/data/test_uri"))
+    tested = replace(found, conditions=tuple(spec.filter))
+    return one_after_the_other(own, _stream(tested, spec, wanted, whole))
 
 
-def _stream(  # noqa: PLR0913, PLR0917 - one of two tables, and what is wanted of it
-    spec: ScoredFileData,
-    uri: str,
-    pointer: str,
-    wanted: Wanted,
-    whole: list[str],
-    access: DataAccess,
-    files: ExitStack,
-) -> Stream:
-    location = files.enter_context(opened(uri, access, pointer))
-    if pointer == "/data/uri":
-        location = table_at(location, spec)
+def _stream(location: Location, spec: AnyTable, wanted: Wanted, whole: list[str]) -> Stream:
     return stream_of(location, spec, names=wanted.names, whole=whole, most_whole=MOST_MEASURED)
 
 
 def _of_tests(
-    spec: ScoredFileData, split: Split, wanted: Wanted, access: DataAccess, files: ExitStack
+    spec: AnyTable, split: Split, wanted: Wanted, access: DataAccess, files: ExitStack
 ) -> RowsToScore:
     task, beside = _known_task(wanted), _beside(spec, wanted)
     found = rows_of_test(spec, split, task=task, access=access, beside=beside)
@@ -170,7 +167,7 @@ def _known_task(wanted: Wanted) -> Task:
     return wanted.task
 
 
-def _beside(spec: ScoredFileData, wanted: Wanted) -> str:
+def _beside(spec: AnyTable, wanted: Wanted) -> str:
     """A column to read with the target: a table is read with one feature at least."""
     apart = {spec.target, spec.weight}
     found = next((name for name in wanted.features if name not in apart), None)

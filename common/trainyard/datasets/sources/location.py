@@ -3,11 +3,12 @@
 import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+from trainyard.contract import Condition
 from trainyard.errors import DiskFull, InvalidData
 
 
@@ -34,8 +35,16 @@ class Location:
     files: tuple[str, ...] | None = None
     all_files: bool = True
     """False where a look at submit listed only some of the folder's files."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What opens the same store for others than pyarrow, by the names of Rust's `object_store`; keys are in AWS_* variables."""
     snapshot: Snapshot | None = None
     """Of a folder that is a table with versions, once it is known which one counts."""
+    conditions: tuple[Condition, ...] = ()
+    """What rows must meet to count."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """Where the rows were asked for, for the profile, where that is no file."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of how they were come by."""
 
     def head(self, limit: int) -> tuple[bytes, bool]:
         """The first `limit` bytes of a file, and whether that is all of it."""

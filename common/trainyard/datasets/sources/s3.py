@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from trainyard.errors import InvalidData
 LISTED_AT_SUBMIT = 20
 """Folders that are listed for a look at submit; each costs a request, and one more for each 1000 objects in it."""
 FILES_AT_SUBMIT = 100
+DELTA_LOG = "_delta_log"
+"""The folder of a Delta table that tells which of its files count."""
 
 
 def in_bucket(
@@ -34,11 +37,11 @@ def in_bucket(
         info = filesystem.get_file_info(path)
         if info.type == FileType.NotFound:
             raise InvalidData(f"{shown!r} does not exist", pointer)
+        options = _options_for(access, patience_seconds)
+        found = Location(shown, pointer, filesystem, path, options=options)
         if info.type == FileType.File:
-            return Location(shown, pointer, filesystem, path)
-        if not all_files:
-            return _looked_at(Location(shown, pointer, filesystem, path))
-        return _listed(Location(shown, pointer, filesystem, path))
+            return found
+        return _listed(found) if all_files else _looked_at(found)
 
 
 def bucket_path(uri: str, pointer: str, buckets: tuple[str, ...] = ()) -> str:
@@ -72,30 +75,26 @@ def _listed(folder: Location) -> Location:
             f"{folder.uri!r} holds {len(files):,} objects, and at most {MOST_ENTRIES:,} are read; name the folder of one table, or join its objects into fewer",
             folder.pointer,
         )
-    return Location(folder.uri, folder.pointer, folder.filesystem, folder.path, _sorted(files))
+    return replace(folder, files=_sorted(files))
 
 
 def _looked_at(folder: Location) -> Location:
-    """The folder with the first files of a walk through some of its folders."""
-    files = list(islice(_some_files(folder), FILES_AT_SUBMIT + 1))
-    return Location(
-        folder.uri,
-        folder.pointer,
-        folder.filesystem,
-        folder.path,
-        _sorted(files[:FILES_AT_SUBMIT]),
-        all_files=False,
-    )
+    """The folder with the first files of a walk through some of its folders, and of a Delta table's log."""
+    log = islice(_some_files(folder, f"{folder.path}/{DELTA_LOG}"), 1)
+    files = dict.fromkeys([*log, *islice(_some_files(folder, folder.path), FILES_AT_SUBMIT)])
+    return replace(folder, files=_sorted([*files]), all_files=False)
 
 
-def _some_files(folder: Location) -> Iterator[str]:
+def _some_files(folder: Location, start: str) -> Iterator[str]:
+    """Files of the folder, from a walk that begins at `start`, which need not be there."""
     from pyarrow.fs import FileSelector, FileType
 
-    waiting = [folder.path]
+    waiting = [start]
     for _ in range(LISTED_AT_SUBMIT):
         if not waiting:
             return
-        found = folder.filesystem.get_file_info(FileSelector(waiting.pop()))
+        below = FileSelector(waiting.pop(), allow_not_found=True)
+        found = folder.filesystem.get_file_info(below)
         found.sort(key=lambda each: each.path)
         yield from (
             _relative(each.path, folder)
@@ -118,9 +117,7 @@ def filesystem_for(access: DataAccess, patience_seconds: float) -> Any:
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
     arguments: dict[str, Any] = {
-        "region": os.environ.get("AWS_REGION")
-        or os.environ.get("AWS_DEFAULT_REGION")
-        or "us-east-1",
+        "region": _region(),
         "connect_timeout": patience_seconds,
         "request_timeout": patience_seconds,
         "retry_strategy": AwsStandardS3RetryStrategy(
@@ -129,8 +126,30 @@ def filesystem_for(access: DataAccess, patience_seconds: float) -> Any:
         "background_writes": False,
     }
     if access.s3_endpoint:
-        address = urlsplit(
-            access.s3_endpoint if "://" in access.s3_endpoint else f"https://{access.s3_endpoint}"
-        )
+        address = urlsplit(_endpoint(access.s3_endpoint))
         arguments |= {"scheme": address.scheme, "endpoint_override": address.netloc}
     return S3FileSystem(**arguments)
+
+
+def _options_for(access: DataAccess, patience_seconds: float) -> dict[str, str]:
+    """The same for `object_store`."""
+    seconds = f"{patience_seconds:.0f}s"
+    options = {
+        "aws_region": _region(),
+        "timeout": seconds,
+        "connect_timeout": seconds,
+        "max_retries": "0" if patience_seconds < 10 else "2",
+    }
+    if access.s3_endpoint:
+        endpoint = _endpoint(access.s3_endpoint)
+        plain = str(endpoint.startswith("http://")).lower()
+        options |= {"aws_endpoint": endpoint, "aws_allow_http": plain}
+    return options
+
+
+def _region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def _endpoint(address: str) -> str:
+    return address if "://" in address else f"https://{address}"

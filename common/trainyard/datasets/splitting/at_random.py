@@ -44,8 +44,14 @@ def _divide(
     try:
         kept, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=labels)
     except ValueError as error:
+        parts = "each part needs a row"
+        if labels is not None:
+            parts += (
+                f", and with split.stratify one of each of the {len(np.unique(labels))} classes"
+            )
         raise InvalidData(
-            f"{len(rows)} rows cannot be divided with a share of {share:.4g}: {error}", "/split"
+            f"{len(rows)} rows cannot be divided with a share of {share:.4g}: {parts}; add rows, or make split.test_size or split.validation_size another",
+            "/split",
         ) from error
     return kept, taken
 

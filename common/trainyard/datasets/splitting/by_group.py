@@ -52,7 +52,7 @@ def _divide(rows: Rows, key: Key, share: float, seed: int) -> tuple[Rows, Rows]:
         _, taken = next(ShuffleSplit(1, test_size=share, random_state=seed).split(groups))
     except ValueError as error:
         raise InvalidData(
-            f"{len(groups)} group(s) of {key.column!r} cannot be divided with a share of {share:.4g}: {error}",
+            f"{len(groups)} group(s) of {key.column!r} cannot be divided with a share of {share:.4g}, as each part needs a group of its own; divide by another column, or at random",
             "/split/column",
         ) from error
     is_taken = np.zeros(groups[-1] + 1, dtype=np.bool_)

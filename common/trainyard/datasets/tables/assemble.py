@@ -68,7 +68,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)
     features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
-    said = _said(origin, warned.of_columns(selection, target.notation), features)
+    said = _said(origin, warned.of_columns(selection, target.notation, y, classes), features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
     told = _divided(key, split, partition) | dict(origin.written) | _dates(features)

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,13 +10,14 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, readable
 from trainyard.datasets.sources.memory import available_mb
 from trainyard.datasets.tables import packed
-from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
+from trainyard.datasets.tables.dialects.dialect import MISSING, Dialect, Layout
 from trainyard.datasets.tables.dialects.encodings import encoding_of
 from trainyard.datasets.tables.dialects.finding import dialect_of
 from trainyard.errors import InvalidData
@@ -24,28 +26,20 @@ BLOCK_BYTES = 1 << 22
 SMALL = 16
 """A file that fits so often into memory is small."""
 UTF8 = "utf-8"
-# What pandas.read_csv takes for missing, so that a plain script sees the same table.
-MISSING = (
-    "",
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
-)
+OTHERS = {
+    b"par1": "Parquet; set data.format to 'parquet', or give it a name that ends so",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save its sheet as CSV",
+    b"sqlite format 3": "an SQLite database; write the table as CSV or Parquet",
+    b"arrow1": "a Feather file; save the table as Parquet",
+    b"orc": "an ORC file; save the table as Parquet",
+    b"<!doctype html": "a web page, perhaps one to log in at; download the table itself",
+    b'{"': "JSON; save the table as CSV or Parquet",
+    b'[{"': "JSON; save the table as CSV or Parquet",
+    b"<html": "a web page, perhaps one to log in at; download the table itself",
+}
+"""What a file of another kind begins with, without regard to case."""
+ZERO_FIRST = re.compile(rb"(?<![^\s,;|\"'])0\d")
+CODE = r"^\s*0\d+\s*$"
 
 
 @dataclass(frozen=True)
@@ -72,28 +66,29 @@ def first_rows(
     from pyarrow import csv
 
     stated = {} if asked is None else asked.model_dump(exclude_none=True)
+    missing = tuple(stated.pop("missing", MISSING))
     data, complete = packed.start(location)
-    if not data.strip():
-        raise InvalidData(
-            f"{location.uri!r} is empty; a header line and rows are needed", location.pointer
-        )
+    _check_text(data, location)
     with _parsed(location):
         encoding = stated.get("encoding") or encoding_of(data)
         if encoding != UTF8:
             data = codecs.getincrementaldecoder(encoding)().decode(data, final=complete).encode()
+        if complete:
+            data += b"\n"  # without which a header alone is no row to pyarrow
         text = data.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
         dialect = dialect_of(text, Dialect(**stated | {"encoding": encoding}), frozenset(stated))
         # The streaming reader ends each block at a row's end, so with half the bytes as block size the first
         # block of a file that was cut holds only whole rows.
         block = len(data) + 1 if complete else len(data) // 2
         named = _head(data, dialect, block)
-        layout = replace(_laid_out(named, dialect, stated), texts=texts)
+        layout = replace(_laid_out(named, dialect, stated), texts=texts, missing=missing)
         options = csv.ReadOptions(block_size=block, use_threads=False, **_header(layout))
         reader = csv.open_csv(
             pa.BufferReader(data), options, _parsing(dialect), _converting(layout, None)
         )
         batch = next(iter(reader), None)
         table = reader.schema.empty_table() if batch is None else pa.Table.from_batches([batch])
+        layout = replace(layout, codes=_codes(data, table, layout, options))
     empty = tuple(
         name
         for name, own in zip(layout.names, _without_name(named, dialect), strict=True)
@@ -102,6 +97,39 @@ def first_rows(
     layout = replace(layout, nameless=empty)
     rows = table.drop_columns(list(empty))
     return Start(rows, complete, layout, bytes_a_row=block / max(len(rows), 1))
+
+
+def _check_text(data: bytes, location: Location | WebFile) -> None:
+    """Raise `InvalidData` for an empty file, and for files of other kinds under the name of a CSV."""
+    if not data.strip():
+        raise InvalidData(
+            f"{location.uri!r} is empty; a header line and rows are needed", location.pointer
+        )
+    for magic, what in OTHERS.items():
+        if data[: len(magic)].lower() == magic:
+            raise InvalidData(f"{location.uri!r} is {what}", location.pointer)
+
+
+def _codes(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[str, str]:
+    """The columns of whole numbers in which text such as 00501 was found, with that."""
+    from pyarrow import csv
+
+    names = [
+        name
+        for name, kind in zip(table.column_names, table.schema.types, strict=True)
+        if pa.types.is_integer(kind)
+    ]
+    if not names or ZERO_FIRST.search(data) is None:
+        return {}
+    as_text = csv.ConvertOptions(
+        include_columns=names, column_types=dict.fromkeys(names, pa.string())
+    )
+    reader = csv.open_csv(pa.BufferReader(data), options, _parsing(layout.dialect), as_text)
+    batch = next(iter(reader))
+    found = {
+        name: pc.index(pc.match_substring_regex(batch[name], CODE), True).as_py() for name in names
+    }
+    return {name: batch[name][at].as_py() for name, at in found.items() if at >= 0}
 
 
 def about_rows(location: Location, start: Start) -> int:
@@ -145,10 +173,6 @@ def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterato
     ):
         for batch in reader:
             yield batch.select(wanted)
-
-
-SMALL = 16
-"""A file that fits so often into memory is small."""
 
 
 def _is_small(location: Location) -> bool:
@@ -268,7 +292,7 @@ def _converting(layout: Layout, wanted: list[str] | None) -> Any:
     from pyarrow import csv
 
     return csv.ConvertOptions(
-        null_values=list(MISSING),
+        null_values=list(layout.missing),
         strings_can_be_null=True,
         decimal_point=layout.dialect.decimal,
         include_columns=None if wanted is None else [*wanted, *layout.nameless],

@@ -1,6 +1,6 @@
 """A folder of CSV as one table: each file in its own dialect, their columns by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -10,6 +10,7 @@ from trainyard.contract import CsvOptions
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables import csv, parts
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
+from trainyard.datasets.tables.lacking import check_files
 from trainyard.datasets.tables.schemas import contradictory, differences, unified
 from trainyard.errors import InvalidData
 
@@ -53,8 +54,17 @@ class FolderStart:
     layout: FolderLayout
 
 
-def first_rows(location: Location, asked: CsvOptions | None, *, all_files: bool) -> FolderStart:
-    """The rows at the start of each file; of the first `parts.SAMPLE_FILES` files unless `all_files`. Raises `InvalidData`."""
+def first_rows(
+    location: Location,
+    asked: CsvOptions | None,
+    *,
+    all_files: bool,
+    needed: Collection[str] = frozenset(),
+) -> FolderStart:
+    """The rows at the start of each file; of the first `parts.SAMPLE_FILES` files unless `all_files`. Raises `InvalidData`.
+
+    Of the columns `needed` the files have all or none.
+    """
     names = parts.delimited_parts(location.files or ())
     if not names:
         raise InvalidData(f"the folder {location.uri!r} holds no .csv file", location.pointer)
@@ -65,7 +75,10 @@ def first_rows(location: Location, asked: CsvOptions | None, *, all_files: bool)
         starts.append(csv.first_rows(_at(location, file), asked, texts))
         return starts[-1].rows
 
-    rows, differ = _read(files, read, location.uri)
+    def check(columns: Mapping[str, Sequence[str]]) -> None:
+        check_files(columns, needed, location)
+
+    rows, differ = _read(files, read, location.uri, check)
     layouts = [replace(each.layout, texts=frozenset()) for each in starts[: len(files)]]
     found = [
         Part(file, _at(location, file), layout) for file, layout in zip(files, layouts, strict=True)
@@ -92,14 +105,18 @@ def every_row(layout: FolderLayout, wanted: list[str]) -> pa.Table:
 
 
 def _read(
-    files: Sequence[str], read: Callable[[str, frozenset[str]], pa.Table], uri: str
+    files: Sequence[str],
+    read: Callable[[str, frozenset[str]], pa.Table],
+    uri: str,
+    check: Callable[[Mapping[str, Sequence[str]]], None] = lambda _: None,
 ) -> tuple[pa.Table, list[str]]:
-    """The rows of all files in one schema, and in what they differ.
+    """The rows of all files in one schema, and in what they differ; `check` is given the columns of each first.
 
     What is text in one file and numbers in another is read again, as the text that it is in all of them.
     """
     apart = parts.partition(files)
     tables = {file: _without(read(file, frozenset()), apart) for file in files}
+    check({file: table.column_names for file, table in tables.items()})
     texts = contradictory({file: table.schema for file, table in tables.items()})
     if texts:
         tables = {

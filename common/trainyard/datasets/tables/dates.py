@@ -1,5 +1,7 @@
 """Columns of dates and timestamps, in Arrow, to what the clock on the wall shows."""
 
+from datetime import UTC, datetime, timedelta
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
@@ -7,6 +9,9 @@ import pyarrow.types as pt
 from trainyard.errors import InvalidData
 
 YEARS = (1, 9999)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 def microseconds(column: pa.ChunkedArray, name: str, pointer: str) -> pa.ChunkedArray:
@@ -16,10 +21,10 @@ def microseconds(column: pa.ChunkedArray, name: str, pointer: str) -> pa.Chunked
     finer = pt.is_timestamp(kind) and kind.unit == "ns"
     try:
         made = pc.cast(column, pa.timestamp("us", zone), safe=not finer)
-        years = pc.min_max(pc.year(made)).as_py()
+        bounds = pc.min_max(made.cast(pa.int64())).as_py()
     except pa.ArrowInvalid as error:
         raise _beyond(name, pointer) from error
-    if years["min"] is not None and not YEARS[0] <= years["min"] <= years["max"] <= YEARS[1]:
+    if bounds["min"] is not None and not EARLIEST <= bounds["min"] <= bounds["max"] <= LATEST:
         raise _beyond(name, pointer)
     return made
 

@@ -1,5 +1,7 @@
 """CSV in one file or in a folder of files."""
 
+from collections.abc import Collection, Iterator
+
 import pyarrow as pa
 
 from trainyard.contract import CsvOptions
@@ -7,17 +9,23 @@ from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables import csv, csv_folder
 from trainyard.datasets.tables.dialects.dialect import Layout
+from trainyard.datasets.tables.filtered import filtered, to_read
+from trainyard.datasets.tables.selection import Selection
 
 Start = csv.Start | csv_folder.FolderStart
 Laid = Layout | csv_folder.FolderLayout
 
 
 def first_rows(
-    location: Location | WebFile, asked: CsvOptions | None, *, all_files: bool = False
+    location: Location | WebFile,
+    asked: CsvOptions | None,
+    *,
+    all_files: bool = False,
+    needed: Collection[str] = frozenset(),
 ) -> Start:
-    """The rows at the start of the file, or of each file of a folder. Raises `InvalidData`."""
+    """The rows at the start of the file, or of each file of a folder, of which all or none have the columns `needed`. Raises `InvalidData`."""
     if isinstance(location, Location) and location.files is not None:
-        return csv_folder.first_rows(location, asked, all_files=all_files)
+        return csv_folder.first_rows(location, asked, all_files=all_files, needed=needed)
     return csv.first_rows(location, asked)
 
 
@@ -31,10 +39,41 @@ def about_rows(location: Location | WebFile, start: Start) -> int:
 
 
 def every_row(location: Location, layout: Laid, wanted: list[str]) -> pa.Table:
-    """The columns `wanted` of all rows. Raises `InvalidData`."""
+    """The columns `wanted` of all rows that count. Raises `InvalidData`."""
+    needed = to_read(wanted, location.conditions)
     if isinstance(layout, csv_folder.FolderLayout):
-        return csv_folder.every_row(layout, wanted)
-    return csv.every_row(location, layout, wanted)
+        table = csv_folder.every_row(layout, needed)
+    else:
+        table = csv.every_row(location, layout, needed)
+    return filtered(table, location.conditions).select(wanted)
+
+
+def in_batches(location: Location, layout: Layout, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    """The same of a file, block by block. Raises `InvalidData` where the types of the first do not hold for a later one."""
+    needed = to_read(wanted, location.conditions)
+    for batch in csv.in_batches(location, layout, needed):
+        yield filtered(batch, location.conditions).select(wanted)
+
+
+def codes(layout: Laid, selection: Selection) -> list[str]:
+    """A sentence for each column that is read as numbers and may hold codes."""
+    parts = layout.parts if isinstance(layout, csv_folder.FolderLayout) else (layout,)
+    found = {name: word for part in parts for name, word in _layout(part).codes.items()}
+    return [
+        f"the column {name!r} holds numbers that begin with a zero, such as {word!r}, as codes do, and is read as numbers, in which the zero is lost; {_as_categories(name, selection)}"
+        for name, word in found.items()
+        if name in selection.columns and name not in selection.categorical
+    ]
+
+
+def _layout(part: Layout | csv_folder.Part) -> Layout:
+    return part.layout if isinstance(part, csv_folder.Part) else part
+
+
+def _as_categories(name: str, selection: Selection) -> str:
+    if name == selection.target:
+        return "give the labels a letter, as in 'c01', to have them back as they are"
+    return "name it in categorical where they are no quantities"
 
 
 def said(layout: Laid, uri: str) -> list[str]:

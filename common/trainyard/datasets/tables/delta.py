@@ -1,34 +1,26 @@
 """Delta Lake: which version of a table counts, and which of the files in its folder hold that version's rows."""
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from trainyard.contract import DeltaData, FileData, ScoredDeltaData, at_version
-from trainyard.datasets.access import DataAccess
+from trainyard.contract import DeltaData, FileData, ScoredDeltaData
 from trainyard.datasets.sources.http import WebFile
-from trainyard.datasets.sources.local import below_roots
 from trainyard.datasets.sources.location import Location, Snapshot
 from trainyard.datasets.tables.parquet import is_delta
 from trainyard.errors import InvalidData
 
 LOG = "_delta_log"
+COLOURS = re.compile(r"\x1b\[\d*m|\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS}")
+"""In what the library says of a store."""
 MAPPING = "delta.columnMapping.mode"
 DELTA = (DeltaData, ScoredDeltaData)
-Spec = TypeVar("Spec")
 L = TypeVar("L", Location, Location | WebFile)
-
-
-def pinned(spec: Spec, access: DataAccess) -> Spec:
-    """The spec of data, with the version that counts now where it is a Delta table. Raises `InvalidData`."""
-    if not isinstance(spec, FileData) or "://" in spec.uri:
-        return spec
-    snapshot = table_at(below_roots(spec.uri, access, "/data/uri"), spec).snapshot
-    return spec if snapshot is None else cast("Spec", at_version(spec, snapshot.version))
 
 
 def table_at(location: L, spec: FileData) -> L:
@@ -36,8 +28,6 @@ def table_at(location: L, spec: FileData) -> L:
 
     Raises `InvalidData` for a version that is not there or cannot be read, and for files outside the table's folder.
     """
-    from pyarrow.fs import LocalFileSystem
-
     if isinstance(location, WebFile) or not is_delta(location):
         if isinstance(spec, DELTA):
             raise InvalidData(
@@ -53,22 +43,22 @@ def table_at(location: L, spec: FileData) -> L:
         )
     if spec.csv is not None:
         raise InvalidData(f"{location.uri!r} is a Delta table; leave csv out", "/data/csv")
-    if not isinstance(location.filesystem, LocalFileSystem):
-        raise InvalidData(
-            f"{location.uri!r} is a Delta table, and those are read from folders below the data roots; copy it there",
-            location.pointer,
-        )
     return replace(location, snapshot=_snapshot(location, spec))
 
 
 def _check_no_part(location: Location | WebFile) -> None:
     """Raise `InvalidData` for a file or folder within a Delta table, whose rows may be deleted ones."""
-    from pyarrow.fs import LocalFileSystem
+    from pyarrow.fs import FileType
 
-    if isinstance(location, WebFile) or not isinstance(location.filesystem, LocalFileSystem):
+    if isinstance(location, WebFile):
         return
-    path = Path(location.path)
-    whole = next((each for each in (path, *path.parents) if (each / LOG).exists()), None)
+    path = PurePosixPath(location.path)
+    within = [each for each in (path, *path.parents) if each.name]
+    logs: list[Any] = []
+    with suppress(OSError):  # as where keys read this object and list none
+        logs = location.filesystem.get_file_info([str(each / LOG) for each in within])
+    found = zip(within, logs, strict=False)
+    whole = next((each for each, log in found if log.type == FileType.Directory), None)
     if whole is not None:
         raise InvalidData(
             f"{location.uri!r} is a part of the Delta table in the folder {whole.name!r}, and its rows may be deleted ones; name that folder",
@@ -107,7 +97,9 @@ def _newest(location: Location) -> Any:
             location.pointer,
         )
     with _told(location, None):
-        return DeltaTable(location.path)
+        if _is_local(location):
+            return DeltaTable(location.path)
+        return DeltaTable(f"s3://{location.path}", storage_options=dict(location.options))
 
 
 def _wanted(table: Any, location: Location, spec: FileData) -> int:
@@ -179,10 +171,18 @@ def _check_there(files: dict[str, Any], location: Location, version: int) -> Non
                 f"the log of {location.uri!r} names {path!r}, which lies outside the table's folder; copy the rows into a table of their own",
                 location.pointer,
             )
+        if not location.all_files:
+            continue  # of which the run tells
         raise InvalidData(
             f"version {version} of {location.uri!r} can no longer be read: its file {path!r} is gone, as after a vacuum; name a newer version",
             location.pointer,
         )
+
+
+def _is_local(location: Location) -> bool:
+    from pyarrow.fs import LocalFileSystem
+
+    return isinstance(location.filesystem, LocalFileSystem)
 
 
 @contextmanager
@@ -194,7 +194,8 @@ def _told(location: Location, version: int | None) -> Iterator[None]:
         raise
     except Exception as error:
         which = "" if version is None else f"version {version} of "
+        why = " ".join(COLOURS.sub("", str(error)).split())
         raise InvalidData(
-            f"{which}the Delta table {location.uri!r} cannot be read: {error}",
+            f"{which}the Delta table {location.uri!r} cannot be read: {why}",
             location.pointer,
         ) from error

@@ -44,14 +44,15 @@ def feature(name: str, column: pa.ChunkedArray, *, is_category: bool, pointer: s
         raise InvalidData(f"every value of the column {name!r} is missing; drop it", pointer)
     check_whole_numbers(column, f"column {name!r}", pointer)
     is_category = is_category or is_text(column.type)
-    if not is_category and pt.is_floating(column.type):
+    if pt.is_floating(column.type):
         infinite = pc.sum(pc.is_inf(column)).as_py() or 0
         if infinite:
             raise InvalidData(
                 f"the column {name!r} is infinite in {infinite} rows; leave those rows out, or drop it",
                 pointer,
             )
-        check_magnitude(numbers(column), f"column {name!r}", pointer)
+        if not is_category:
+            check_magnitude(numbers(column), f"column {name!r}", pointer)
     return Feature(name, column, is_category, pointer)
 
 

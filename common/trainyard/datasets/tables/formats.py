@@ -1,8 +1,9 @@
 """Which format a table is in: what the spec says, or the ending of its name."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-from trainyard.contract import FileData
+from trainyard.contract import AnyTable, Condition
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables import packed, parquet
@@ -13,7 +14,7 @@ ZIP = ".zip"
 Format = Literal["csv", "parquet"]
 
 
-def format_of(location: Location | WebFile, spec: FileData) -> Format:
+def format_of(location: Location | WebFile, spec: AnyTable) -> Format:
     """The format to read the table in. Raises `InvalidData` where neither spec nor name tells it."""
     if location.files is not None:
         if spec.format is not None:
@@ -33,7 +34,7 @@ def format_of(location: Location | WebFile, spec: FileData) -> Format:
     )
 
 
-def is_seen_whole(location: Location | WebFile, spec: FileData) -> bool:
+def is_seen_whole(location: Location | WebFile, spec: AnyTable) -> bool:
     """Whether a look costs the whole file: one from the web whose description is at its end. Raises `InvalidData`."""
     if not isinstance(location, WebFile):
         return False
@@ -46,7 +47,12 @@ def is_seen_whole(location: Location | WebFile, spec: FileData) -> bool:
     return False
 
 
-def check_has_rows(rows: int, location: Location | WebFile) -> None:
-    """Raise `InvalidData` for a table without rows."""
+def check_has_rows(
+    rows: int, location: Location | WebFile, conditions: Sequence[Condition]
+) -> None:
+    """Raise `InvalidData` for a table without rows, or without one that counts."""
+    if not rows and conditions:
+        said = " and ".join(str(each) for each in conditions)
+        raise InvalidData(f"no row of {location.uri!r} meets {said}", "/data/filter")
     if not rows:
         raise InvalidData(f"{location.uri!r} has a header and no rows", location.pointer)

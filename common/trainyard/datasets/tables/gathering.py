@@ -12,7 +12,7 @@ import pyarrow.types as pt
 from trainyard.datasets.sketches import Sketch
 from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables import stored, suspicions
-from trainyard.datasets.tables.columns import is_date, plain
+from trainyard.datasets.tables.columns import is_date, missing, plain
 from trainyard.datasets.tables.doubles import Doubles
 from trainyard.datasets.tables.features import Feature, feature, parts_of
 from trainyard.datasets.tables.on_disk import InFiles, InMemory, ReadWhenAsked
@@ -71,21 +71,20 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
     giveaways = suspicions.Giveaways(y, parts)
     doubles = Doubles({part: len(rows) for part, rows in parts.items()})
     for name in selection.features:
-        read = _read(name, columns.pop(name), selection, decimal)
-        if read.dates is not None and selection.ignores_dates and name not in selection.dates:
-            said.append(
-                f"the column {name!r} holds dates and is left out, as data.dates is 'ignore'"
-            )
+        read = column_read(name, columns.pop(name), selection, decimal)
+        if (why := _left_out(name, read, selection)) is not None:
+            said.append(why)
             continue
         said += read.warnings
         if (notation := read.as_json()) is not None:
             notations[name] = notation
         one = _feature(name, read, selection)
         each, sketches[name] = parts_of(one, parts, digest)
-        said += filter(None, (suspicions.of_values(one), giveaways.said(name, each)))
+        told = (suspicions.of_values(one), suspicions.of_spelling(name, each["train"]))
+        said += filter(None, (*told, giveaways.said(name, each)))
         doubles.add(each)
         if read.dates is not None:
-            dates[name] = read.dates.as_json() | features_of(each["train"])
+            dates[name] = read.dates.as_json() | features_of(each["train"], read.dates.formats)
         for part, values in each.items():
             kept.put(part, name, values)
     _check_any(sketches)
@@ -94,15 +93,25 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
     return Features(made, sketches, notations, [*said, *filter(None, [twice])], dates)
 
 
+def _left_out(name: str, read: Reading, selection: Selection) -> str | None:
+    """Why the column is no feature; None where it is one."""
+    if read.dates is not None and selection.ignores_dates and name not in selection.dates:
+        return f"the column {name!r} holds dates and is left out, as data.dates is 'ignore'"
+    if not selection.named and missing(read.column) == len(read.column):
+        return f"every value of the column {name!r} is missing, so it is left out"
+    return None
+
+
 def _check_any(columns: Mapping[str, Any]) -> None:
     if not columns:
         raise InvalidData(
-            "no columns are left to train on: all features hold dates, and data.dates is 'ignore'",
-            "/data/dates",
+            "no columns are left to train on: in all features every value is missing, or they hold dates and data.dates is 'ignore'",
+            "/data/uri",
         )
 
 
-def _read(name: str, column: pa.ChunkedArray, selection: Selection, decimal: str) -> Reading:
+def column_read(name: str, column: pa.ChunkedArray, selection: Selection, decimal: str) -> Reading:
+    """A feature as the request says that it is read, else as its values tell. Raises `InvalidData`."""
     if name in selection.categorical:
         if is_date(plain(column).type):
             raise InvalidData(

@@ -17,7 +17,7 @@ def joined(column: pa.ChunkedArray, test: pa.ChunkedArray, name: str) -> pa.Chun
     kind = common_type(column.type, test.type)
     if kind is None:
         raise InvalidData(
-            f"the column {name!r} is {test.type} in the test table, and {column.type} in the training table",
+            f"the column {name!r} is {test.type} in the test table, and {column.type} in the training table; write it in one type in both",
             "/data/test_uri",
         )
     return pa.chunked_array([*column.cast(kind).chunks, *test.cast(kind).chunks], kind)

@@ -20,11 +20,16 @@ HERE, TESTED = "/split/column", "/data/test_uri"
 
 
 def key_of(
-    split: Split, own: pa.ChunkedArray, tested: pa.ChunkedArray | None = None, test_rows: int = 0
+    split: Split,
+    own: pa.ChunkedArray,
+    tested: pa.ChunkedArray | None = None,
+    test_rows: int = 0,
+    *,
+    is_complete: bool = True,
 ) -> Key:
     """The column `split.column` of a table, and of its separate test table of so many rows, as `split.by` reads it.
 
-    By column the test table need not have it: all its rows are test rows. Raises `InvalidData` for missing
+    By column the test table need not have it: all its rows are test rows. A head is not `is_complete`. Raises `InvalidData` for missing
     values, and for values that the rule cannot divide by.
     """
     name = str(split.column)
@@ -32,20 +37,14 @@ def key_of(
     if tested is not None:
         tested = _present(tested, name, TESTED)
     if split.by == "time":
-        return _by_time(own, tested, name, test_rows)
+        found = times(own, name, HERE, is_complete=is_complete)
+        if tested is not None:
+            found = together(found, times(tested, name, TESTED), name)
+        return Key(name, found.values, found.said, test_rows)
     if split.by == "group":
         return _by_group(own, tested, name, test_rows)
     values = np.concatenate([_words(own, name), np.full(test_rows, TEST)])
     return Key(name, values, lambda part: PARTS[part], test_rows)
-
-
-def _by_time(
-    own: pa.ChunkedArray, tested: pa.ChunkedArray | None, name: str, test_rows: int
-) -> Key:
-    found = times(own, name, HERE)
-    if tested is not None:
-        found = together(found, times(tested, name, TESTED), name)
-    return Key(name, found.values, found.said, test_rows)
 
 
 def _by_group(

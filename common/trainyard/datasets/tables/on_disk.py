@@ -3,6 +3,7 @@
 import errno
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,6 +15,23 @@ import pandas as pd
 import pyarrow as pa
 
 from trainyard.errors import DiskFull
+
+
+def append(file: Path, values: npt.NDArray[Any]) -> None:
+    """Write the bytes of an array, contiguous in C's order, behind those in the file. Raises `DiskFull`."""
+    with disk_full_told(), file.open("ab") as stream:
+        stream.write(values.view(np.uint8).data)
+
+
+@contextmanager
+def disk_full_told() -> Iterator[None]:
+    """Turn the operating system's error into `DiskFull`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFull from error
+        raise
 
 
 @dataclass(frozen=True)
@@ -60,13 +78,7 @@ class InFiles:
         categories = values.categories if isinstance(values, pd.Categorical) else None
         array = np.ascontiguousarray(values if categories is None else values.codes)
         file = f"{part}-{array.dtype.str[1:]}"
-        try:
-            with (self.folder / file).open("ab") as stream:
-                stream.write(array.view(np.uint8).data)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise DiskFull from error
-            raise
+        append(self.folder / file, array)
         self._places[part][name] = _Place(file, array.dtype, self._columns[file], categories)
         self._columns[file] += 1
 

@@ -1,6 +1,6 @@
 """Parquet: one file, or a folder of files partitioned by `column=value` folders."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location, Snapshot, readable
-from trainyard.datasets.tables.parts import SAMPLE_FILES, parquet_parts, partition
+from trainyard.datasets.tables.filtered import expression, filtered, to_read
+from trainyard.datasets.tables.lacking import check_files
+from trainyard.datasets.tables.parts import SAMPLE_FILES, delimited_parts, parquet_parts, partition
 from trainyard.datasets.tables.schemas import contradiction, differences, unified, without
 from trainyard.errors import InvalidData
 
@@ -20,21 +22,37 @@ PAGE_BYTES = 1 << 16
 READ_BYTES = 1 << 20
 
 
-def schema(location: Location, *, all_files: bool) -> pa.Schema:
+def schema(
+    location: Location, *, all_files: bool, needed: Collection[str] = frozenset()
+) -> pa.Schema:
     """The columns and their types, those of the partition folders included. Raises `InvalidData`.
 
-    Without `all_files` the first `SAMPLE_FILES` files of a folder are opened.
+    Without `all_files` the first `SAMPLE_FILES` files of a folder are opened. Of the columns `needed` a folder's
+    files have all or none.
     """
-    return described(location, all_files=all_files)[0]
+    return described(location, all_files=all_files, needed=needed)[0]
 
 
-def described(location: Location, *, all_files: bool) -> tuple[pa.Schema, list[str]]:
+def described(
+    location: Location, *, all_files: bool, needed: Collection[str] = frozenset()
+) -> tuple[pa.Schema, list[str]]:
     """The same, and a sentence for each column in which the files of a folder differ. Raises `InvalidData`."""
     with _parsed(location):
         sample = _checked_sample(location)
         if location.files is None:
-            return _dataset(location, []).schema, []
-        return _unified(location, _files(location) if all_files else sample)
+            return _schema_of(location), []
+        whole, differ = _unified(location, _files(location) if all_files else sample, needed)
+        return whole, [*differ, *_passed_by(location)]
+
+
+def _passed_by(location: Location) -> list[str]:
+    """A sentence where CSV lies among the files of a folder, which is read as Parquet."""
+    others = delimited_parts(location.files or ()) if location.snapshot is None else []
+    if not others:
+        return []
+    return [
+        f"the folder {location.uri!r} holds CSV beside Parquet, such as {others[0]!r}, which is not read; where its rows belong to the table, write them as Parquet"
+    ]
 
 
 def first_rows(location: Location, wanted: list[str]) -> tuple[pa.Table, bool]:
@@ -50,9 +68,12 @@ def first_rows(location: Location, wanted: list[str]) -> tuple[pa.Table, bool]:
     with _parsed(location):
         sample = _checked_sample(location)
         known = None if location.files is None else _unified(location, sample)[0]
-        table = _dataset(location, sample, known).head(
+        needed = to_read(wanted, location.conditions)
+        whole = _whole(location, sample, known)
+        expression(location.conditions, whole.schema)
+        table = whole.head(
             SAMPLE_ROWS,
-            columns=wanted,
+            columns=needed,
             batch_size=SAMPLE_ROWS,
             batch_readahead=0,
             fragment_readahead=0,
@@ -60,7 +81,8 @@ def first_rows(location: Location, wanted: list[str]) -> tuple[pa.Table, bool]:
             use_threads=False,
         )
     all_files = location.all_files and len(sample) == len(_files(location))
-    return table, all_files and table.num_rows < SAMPLE_ROWS
+    complete = all_files and table.num_rows < SAMPLE_ROWS
+    return filtered(table, location.conditions).select(wanted), complete
 
 
 def every_row(location: Location, known: pa.Schema, wanted: list[str]) -> pa.Table:
@@ -73,12 +95,27 @@ def every_row(location: Location, known: pa.Schema, wanted: list[str]) -> pa.Tab
     from pyarrow.parquet import ParquetFile
 
     with _parsed(location):
-        if location.files is not None:
-            return _dataset(location, _files(location), known).to_table(
-                columns=wanted, fragment_readahead=1
-            )
+        if location.files is not None or location.conditions:
+            whole = _dataset(location, _files(location), known)
+            try:
+                return whole.to_table(columns=wanted, fragment_readahead=1)
+            except pa.ArrowInvalid:
+                _check_each(whole, wanted, location)
+                raise
         with location.seekable() as stream, ParquetFile(stream, pre_buffer=False) as file:
             return pa.table({name: file.read(columns=[name]).column(name) for name in wanted})
+
+
+def _check_each(whole: Any, wanted: list[str], location: Location) -> None:
+    """Raise `InvalidData` for the column that is to blame where a table cannot be read."""
+    for name in wanted:
+        try:
+            whole.to_table(columns=[name])
+        except pa.ArrowInvalid as error:
+            raise InvalidData(
+                f"the column {name!r} of {location.uri!r} cannot be read: {error}; write it in one type in all files, or drop it",
+                location.pointer,
+            ) from error
 
 
 def in_batches(
@@ -93,7 +130,7 @@ def in_batches(
 
     page_by_page = ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
     with _parsed(location):
-        if location.files is None:
+        if location.files is None and not location.conditions:
             with (
                 location.seekable() as stream,
                 ParquetFile(stream, pre_buffer=False, buffer_size=READ_BYTES) as file,
@@ -111,19 +148,30 @@ def in_batches(
 
 
 def count_rows(location: Location, known: pa.Schema) -> int:
-    """The rows, by the files' footers. Raises `InvalidData`."""
+    """The rows, by the files' footers where all count. Raises `InvalidData`."""
     with _parsed(location):
         return int(_dataset(location, _files(location), known).count_rows())
 
 
 def about_rows(location: Location, known: pa.Schema) -> int:
-    """The rows, by the footers of at most `SAMPLE_FILES` files, where there are more an estimate. Raises `InvalidData`."""
+    """The rows, by the footers of at most `SAMPLE_FILES` files, where there are more an estimate. Raises `InvalidData`.
+
+    0 where not all rows count: how many do, only the rows tell.
+    """
+    if location.conditions:
+        return 0
     with _parsed(location):
         files = _files(location)
         if len(files) <= SAMPLE_FILES:
             return int(_dataset(location, files, known).count_rows())
         sample = files[:: len(files) // SAMPLE_FILES]
         return int(_dataset(location, sample, known).count_rows()) * len(files) // len(sample)
+
+
+def dataset_of(location: Location) -> Any:
+    """All rows, as a `pyarrow.dataset.Dataset`, of which a reader takes what it needs. Raises `InvalidData`."""
+    with _parsed(location):
+        return _dataset(location, _files(location), schema(location, all_files=True))
 
 
 def check_web(location: WebFile) -> None:
@@ -149,7 +197,7 @@ def _files(location: Location) -> list[str]:
         return list(location.snapshot.files)
     if is_delta(location):
         raise InvalidData(
-            f"{location.uri!r} is a Delta table, and Delta tables are read from folders below the data roots, as data.uri alone; copy it there, or write its current version as plain Parquet and name that",
+            f"{location.uri!r} is a Delta table, and those are read as data.uri alone; divide its rows by split.by, or write its current version as plain Parquet and name that",
             location.pointer,
         )
     files = parquet_parts(location.files)
@@ -159,7 +207,14 @@ def _files(location: Location) -> list[str]:
 
 
 def _dataset(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
-    """The table of `files`, whose schema is `known`, or of the one file that the location is."""
+    """The rows that count of `files`, whose schema is `known`, or of the one file that the location is."""
+    whole = _whole(location, files, known)
+    wanted = expression(location.conditions, whole.schema)
+    return whole if wanted is None else whole.filter(wanted)
+
+
+def _whole(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
+    """All rows."""
     from pyarrow import dataset
 
     if location.files is None:
@@ -192,12 +247,15 @@ def _at_version(location: Location, snapshot: Snapshot, files: list[str]) -> Any
     return dataset.FileSystemDataset(fragments, snapshot.schema, kind, location.filesystem)
 
 
-def _unified(location: Location, files: list[str]) -> tuple[pa.Schema, list[str]]:
+def _unified(
+    location: Location, files: list[str], needed: Collection[str] = frozenset()
+) -> tuple[pa.Schema, list[str]]:
     """One schema for all files of a folder, and in what they differ. Raises `InvalidData` where no schema fits."""
     if location.snapshot is not None:
         return location.snapshot.schema, []
     apart = partition(files)
-    parts = {file: without(_schema_of(file, location), apart.names) for file in files}
+    parts = {file: without(_schema_of(location, file), apart.names) for file in files}
+    check_files({file: part.names for file, part in parts.items()}, needed, location)
     try:
         whole = unified([*parts.values()], apart)
     except pa.ArrowTypeError as error:
@@ -208,10 +266,12 @@ def _unified(location: Location, files: list[str]) -> tuple[pa.Schema, list[str]
     return whole, differences(parts, whole, location.uri)
 
 
-def _schema_of(file: str, location: Location) -> pa.Schema:
+def _schema_of(location: Location, file: str | None = None) -> pa.Schema:
+    """Of a file in a folder, or of the one file that the location is."""
     from pyarrow.parquet import read_schema
 
-    return read_schema(f"{location.path}/{file}", filesystem=location.filesystem)
+    path = location.path if file is None else f"{location.path}/{file}"
+    return read_schema(path, filesystem=location.filesystem)
 
 
 def _checked_sample(location: Location) -> list[str]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from trainyard.contract import FileData, Split, Task
+from trainyard.contract import AnyTable, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.splitting import Key, Rows, partition
 from trainyard.datasets.tables.assemble import partition_of, target_of
@@ -59,7 +59,7 @@ def _not_after(value: str | float, last: str | float) -> bool:
 
 
 def held_out(
-    spec: FileData, split: Split, *, task: Task, access: DataAccess, columns: Sequence[str]
+    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, columns: Sequence[str]
 ) -> HeldOut:
     """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`."""
     asked = spec.model_copy(
@@ -83,7 +83,7 @@ class RowsOfTest:
 
 
 def rows_of_test(
-    spec: FileData, split: Split, *, task: Task, access: DataAccess, beside: str
+    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, beside: str
 ) -> RowsOfTest:
     """The rows that `split` tests on. Of the table the labels are read, and the column `beside`. Raises `InvalidData`."""
     asked = spec.model_copy(

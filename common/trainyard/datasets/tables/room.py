@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.types as pt
 
-from trainyard.contract import FileData
+from trainyard.contract import AnyTable
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources.redaction import redacted
 from trainyard.errors import InvalidData
@@ -45,7 +45,7 @@ class Size:
 
     def said(self, access: DataAccess) -> str:
         """In words."""
-        return f"the table's {self.rows:,} rows x {self.columns:,} columns take about {self.total / 1e9:,.2f} GB in memory, and {TIMES:g} times that to train on, where a run may use {(access.memory_mb or 0) / 1000:,.2f} GB"
+        return f"the table of about {self.rows:,} rows x {self.columns:,} columns takes {self.total / 1e9:,.2f} GB in memory, and {TIMES:g} times that to train on, where a run may use {(access.memory_mb or 0) / 1000:,.2f} GB"
 
 
 def size_of(schema: pa.Schema, rows: int, columns: Sequence[str]) -> Size:
@@ -54,15 +54,15 @@ def size_of(schema: pa.Schema, rows: int, columns: Sequence[str]) -> Size:
     return Size(rows, len(columns), sum(widths[name] for name in columns))
 
 
-def check_room(size: Size, access: DataAccess, spec: FileData, *, needs_whole: str | None) -> None:
+def check_room(size: Size, access: DataAccess, spec: AnyTable, *, needs_whole: str | None) -> None:
     """Raise `InvalidData` for a table that can be trained on neither whole nor in batches."""
     if size.fits(access):
         return
-    uri = redacted(spec.uri)
+    uri = redacted(spec.address)
     cure = "give the service more memory (TRAINYARD_MEMORY_MB says how much it may use), or train on fewer rows or columns"
     if needs_whole is not None:
         raise InvalidData(
-            f"{uri!r} is too large: {size.said(access)}; {needs_whole}: {cure}", "/data/uri"
+            f"{uri!r} is too large: {size.said(access)}; {needs_whole}: {cure}", spec.pointer
         )
     if spec.test_uri is not None:
         raise InvalidData(
@@ -72,7 +72,7 @@ def check_room(size: Size, access: DataAccess, spec: FileData, *, needs_whole: s
     if not size.fits_in_batches(access):
         raise InvalidData(
             f"{uri!r} is too large, even in batches: {size.said(access)}, in which each row takes {BYTES_A_ROW} bytes and each value {BYTES_A_VALUE}; {cure}",
-            "/data/uri",
+            spec.pointer,
         )
 
 

@@ -3,14 +3,18 @@
 Tables have up to tens of thousands of columns, so names are looked up in sets and dicts, never in lists.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
-from trainyard.contract import CategoryColumn, DateColumn, FileData, NumberColumn, Split
+from trainyard.contract import CategoryColumn, DateColumn, NumberColumn, Split, TableData
 from trainyard.errors import InvalidData
 from trainyard.suggestions import suggestion
+
+NUMBER = re.compile(r"[+-]?\d*[.,]\d+|[+-]?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Selection:
 
 def select(
     names: Sequence[str],
-    spec: FileData,
+    spec: TableData,
     index: Collection[str] = frozenset(),
     *,
     key: str | None = None,
@@ -72,7 +76,7 @@ def select(
     Columns in `index` are features only where the spec names them in `features` or `categorical`; `key`, the
     column to divide rows by, only where `features` names it.
     """
-    known = _distinct(names, "/data/uri")
+    known = distinct(names, spec.pointer)
     apart = _apart(spec, known)
     _check_key(key, known, apart)
     _check_list(spec.drop, known, apart, "/data/drop")
@@ -88,21 +92,27 @@ def select(
     unused = dict.fromkeys(known.keys() - set(features), "not one of the features")
     _check_list(spec.categorical, known, {**unused, **refused}, "/data/categorical")
     _check_stated(spec, known, {**unused, **refused})
-    categories = [name for name, each in spec.columns.items() if isinstance(each, CategoryColumn)]
     return Selection(
         features,
         spec.target,
         spec.weight,
-        frozenset([*spec.categorical, *categories]),
         named=spec.features is not None,
         left_out=left_out,
         key=key,
-        numbers={
-            name: each for name, each in spec.columns.items() if isinstance(each, NumberColumn)
-        },
-        dates={name: each for name, each in spec.columns.items() if isinstance(each, DateColumn)},
-        ignores_dates=spec.dates == "ignore",
+        **stated(spec),
     )
+
+
+def stated(spec: TableData) -> dict[str, Any]:
+    """What the spec says of how columns are to be read, by the names of a `Selection`."""
+    columns = spec.columns.items()
+    categories = [name for name, each in columns if isinstance(each, CategoryColumn)]
+    return {
+        "categorical": frozenset([*spec.categorical, *categories]),
+        "numbers": {name: each for name, each in columns if isinstance(each, NumberColumn)},
+        "dates": {name: each for name, each in columns if isinstance(each, DateColumn)},
+        "ignores_dates": spec.dates == "ignore",
+    }
 
 
 def stated_at(name: str) -> str:
@@ -110,7 +120,7 @@ def stated_at(name: str) -> str:
     return "/data/columns/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def _check_stated(spec: FileData, known: Collection[str], refused: Mapping[str, str]) -> None:
+def _check_stated(spec: TableData, known: Collection[str], refused: Mapping[str, str]) -> None:
     """Raise `InvalidData` for a column of `spec.columns` that is no feature, or a category elsewhere."""
     categories = frozenset(spec.categorical)
     for name, each in spec.columns.items():
@@ -125,19 +135,19 @@ def _check_stated(spec: FileData, known: Collection[str], refused: Mapping[str, 
 
 
 def _check_features(
-    features: Sequence[str], names: Sequence[str], left_out: Sequence[str], spec: FileData
+    features: Sequence[str], names: Sequence[str], left_out: Sequence[str], spec: TableData
 ) -> None:
     """Raise `InvalidData` unless there are features, each with a name."""
     if not features:
         index_too = f" but the index {left_out[0]!r}; name it in features" if left_out else ""
         raise InvalidData(
             f"no columns are left to train on{index_too}",
-            "/data/drop" if spec.drop else "/data/uri",
+            "/data/drop" if spec.drop else spec.pointer,
         )
     if "" in features:
         raise InvalidData(
             f"column {names.index('') + 1} of {len(names)} has no name; name it in the table, or list in features the columns to train on",
-            "/data/uri",
+            spec.pointer,
         )
 
 
@@ -146,7 +156,7 @@ def selection_of_tests(selection: Selection, split: Split) -> Selection:
     return replace(selection, key=None) if split.by == "column" else selection
 
 
-def _apart(spec: FileData, known: Collection[str]) -> dict[str, str]:
+def _apart(spec: TableData, known: Collection[str]) -> dict[str, str]:
     """The columns that are no features, each with what it is."""
     _check_known(spec.target, known, "/data/target")
     apart = {spec.target: "the target"}
@@ -172,18 +182,19 @@ def _check_key(key: str | None, known: Collection[str], apart: Mapping[str, str]
 
 def check_has(names: Sequence[str], selection: Selection) -> None:
     """Raise `InvalidData` unless the table for the test metrics has every column that is trained with."""
-    known = _distinct(names, "/data/test_uri")
+    known = distinct(names, "/data/test_uri")
     for name in selection.columns:
         _check_known(name, known, "/data/test_uri")
 
 
-def _distinct(names: Sequence[str], pointer: str) -> dict[str, int]:
-    """The names, each once, in the table's order."""
+def distinct(names: Sequence[str], pointer: str, where: str = "") -> dict[str, int]:
+    """The names, each once, in the table's order. Raises `InvalidData` for one that is there twice; `where` follows in its words."""
     counts = Counter(names)
     name, count = max(counts.items(), key=lambda each: each[1], default=("", 0))
     if count > 1:
         raise InvalidData(
-            f"the column {name!r} occurs {count} times; give each a name of its own", pointer
+            f"the column {name!r} occurs {count} times{where}; give each a name of its own{_headless(counts)}",
+            pointer,
         )
     return counts
 
@@ -205,4 +216,20 @@ def _check_list(
 def _check_known(name: str, known: Collection[str], pointer: str) -> None:
     if name not in known:
         hint = suggestion(name, known, otherwise="the columns are")
-        raise InvalidData(f"{name!r} is not a column; {hint}", pointer)
+        raise InvalidData(f"{name!r} is not a column; {hint}{_misread(known)}", pointer)
+
+
+def _misread(known: Collection[str]) -> str:
+    """What to say in `data.csv`, where one column was found, or a header that looks like none."""
+    if len(known) == 1:
+        return "; where there are several, say in data.csv.delimiter what stands between values"
+    return _headless(known)
+
+
+def _headless(names: Collection[str]) -> str:
+    """What to say in `data.csv` where most names are numbers."""
+    if 2 * sum(NUMBER.fullmatch(each) is not None for each in names) <= len(names):
+        return ""
+    return (
+        "; where no line has names, set data.csv.header to false, and columns are called 0, 1, 2, …"
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from trainyard.contract import FileData
+from trainyard.contract import AnyTable
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables import csv, delimited, parquet
 from trainyard.datasets.tables.columns import plain
@@ -31,7 +31,7 @@ class Stream:
 
 
 def stream_of(
-    location: Location, spec: FileData, *, names: list[str], whole: list[str], most_whole: int
+    location: Location, spec: AnyTable, *, names: list[str], whole: list[str], most_whole: int
 ) -> Stream:
     """The stream of a file or a folder. Raises `InvalidData`.
 
@@ -41,7 +41,7 @@ def stream_of(
         found = _parquet(location, names, whole, most_whole)
     else:
         found = _delimited(location, spec, names, whole, most_whole)
-    check_has_rows(found.rows, location)
+    check_has_rows(found.rows, location, spec.filter)
     return found
 
 
@@ -105,7 +105,7 @@ def _parquet(location: Location, names: list[str], whole: list[str], most_whole:
 
 
 def _delimited(
-    location: Location, spec: FileData, names: list[str], whole: list[str], most_whole: int
+    location: Location, spec: AnyTable, names: list[str], whole: list[str], most_whole: int
 ) -> Stream:
     """A folder of CSV is read as a whole, for its columns are known when all files are."""
     start = delimited.first_rows(location, spec.csv, all_files=True)
@@ -133,14 +133,14 @@ def _csv(
     try:
         rows, kept, schema = _looked_through(location, layout, wanted, there, most_whole)
     except InvalidData:
-        table = csv.every_row(location, layout, wanted)
+        table = delimited.every_row(location, layout, wanted)
         within = there if table.num_rows <= most_whole else []
         return stream_in_memory(table, names=names, whole=within)
     return Stream(
         rows,
         kept,
         pa.schema([schema.field(name) for name in names]),
-        lambda: csv.in_batches(location, layout, names),
+        lambda: delimited.in_batches(location, layout, names),
     )
 
 
@@ -150,7 +150,7 @@ def _looked_through(
     """The number of rows, the columns `whole`, and the types of all `wanted`."""
     kept: list[pa.RecordBatch] = []
     rows, schema = 0, pa.schema([(name, pa.null()) for name in wanted])
-    for batch in csv.in_batches(location, layout, wanted):
+    for batch in delimited.in_batches(location, layout, wanted):
         rows, schema = rows + batch.num_rows, batch.schema
         kept = [*kept, batch.select(whole)] if rows <= most_whole else []
     return rows, pa.Table.from_batches(kept) if kept and whole else pa.table({}), schema

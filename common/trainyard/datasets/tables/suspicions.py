@@ -1,6 +1,6 @@
 """Features that a person should look at: constants, identifiers, and what gives the target away."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,15 @@ from trainyard.datasets.tables.features import Feature
 
 Floats = npt.NDArray[np.float64]
 FEWEST_ROWS = 50
-"""Fewer values may all differ, or fit the target, by chance."""
+"""Fewer values may all differ by chance."""
+FEWEST_TESTS = 30
+"""Rows of the test part: fewer may be predicted perfectly by chance."""
 FIRST_ROWS = 1_000
+MOST_SPELT = 1_000
+"""Categories: among more, some are alike by chance, as codes of letters are."""
 TRAIN_ROWS, TEST_ROWS = 5_000, 2_000
-MOSTLY = 0.95
-"""Of all rows, so many values of text that differ are said to be nearly all."""
+MOSTLY, MANY = 0.95, 0.5
+"""Of all rows, so many values of text that differ are said to be nearly all, and to be many."""
 NEARLY_ALL = 0.9999
 """R2 from which numbers count as predicted perfectly."""
 
@@ -32,13 +36,36 @@ def of_values(each: Feature) -> str | None:
     if distinct == 1 and _distinct(column) == 1:
         return f"the column {name!r} is {column[0].as_py()!r} in every row, so nothing can be learnt from it; drop it"
     may_identify = is_text(column.type) or pt.is_integer(column.type)
-    if not may_identify or len(column) < FEWEST_ROWS or distinct < MOSTLY * len(first):
+    least = MANY if is_text(column.type) else MOSTLY
+    if not may_identify or len(column) < FEWEST_ROWS or distinct < least * len(first):
         return None
     count = _distinct(column)
     if is_text(column.type) and MOSTLY * len(column) <= count < len(column):
         return f"the column {name!r} has {count:,} different values in {len(column):,} rows, nearly as many as identifiers have, which say nothing about new rows; drop it, unless its values have a meaning"
+    if is_text(column.type) and MANY * len(column) <= count < len(column):
+        return f"the column {name!r} is text with {count:,} different values in {len(column):,} rows, of which few rows tell; where they are numbers, dates or times, write them in the table as such"
     if count == len(column):
         return f"all {len(column)} values of the column {name!r} differ, as identifiers do, which say nothing about new rows; drop it, unless its values have a meaning"
+    return None
+
+
+def of_spelling(name: str, values: Any) -> str | None:
+    """A sentence about categories that are the same but for case or white space. `values` are those that train."""
+    labels = values.categories if isinstance(values, pd.Categorical) else ()
+    alike = spelt_alike(labels[:MOST_SPELT])
+    if alike is None:
+        return None
+    return f"the column {name!r} has {alike[0]!r} and {alike[1]!r}, which are two categories; write them alike where they mean the same"
+
+
+def spelt_alike(labels: Iterable[Any]) -> tuple[str, str] | None:
+    """The first two that are the same text but for case or white space around it."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        if isinstance(label, str):
+            other = seen.setdefault(label.strip().casefold(), label)
+            if other != label:
+                return other, label
     return None
 
 
@@ -54,7 +81,7 @@ class Giveaways:
 
     def said(self, name: str, values: Mapping[str, Any]) -> str | None:
         """A sentence where the column does. `values` are those of each part."""
-        if len(self._test) < FEWEST_ROWS:
+        if len(self._test) < FEWEST_TESTS:
             return None
         found = _by_equals if isinstance(values["train"], pd.Categorical) else self._by_number
         x, asked = _numbers(values["train"], self._train), _numbers(values["test"], self._test)

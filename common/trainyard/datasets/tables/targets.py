@@ -41,12 +41,7 @@ def check_target(
             f"the target {name!r} holds dates ({column.type}), and numbers or classes are needed; write what is to be predicted, such as days from a date in the same row, as a column of its own",
             pointer,
         )
-    absent = missing(column)
-    if absent:
-        raise InvalidData(
-            f"the target {name!r} is missing in {absent} of {len(column)} rows; leave those rows out of the table",
-            pointer,
-        )
+    _check_present(column, name, pointer)
     if read.doubt:
         raise InvalidData(
             f"the target {name!r} is text that looks like numbers, and {read.doubt}; write it in the table as numbers with a decimal point and without thousands",
@@ -70,6 +65,16 @@ def check_target(
                 f"the target {name!r} has {distinct} distinct values, and at most {MAX_CLASSES} classes are possible; use a regressor",
                 pointer,
             )
+
+
+def _check_present(column: pa.ChunkedArray, name: str, pointer: str) -> None:
+    absent = missing(column)
+    if absent:
+        otherwise = ", or where text of a CSV such as None is a class, list in data.csv.missing what stands for a missing value"
+        raise InvalidData(
+            f"the target {name!r} is missing in {absent} of {len(column)} rows; leave those rows out of the table{otherwise if is_text(column.type) else ''}",
+            pointer,
+        )
 
 
 def target_read(column: pa.ChunkedArray, name: str, task: Task) -> Reading:

@@ -1,8 +1,9 @@
 """A column of dates, timestamps or numbers to numbers in the order of its times."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -12,12 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from trainyard.datasets.tables.columns import is_numeric, is_text, numbers
+from trainyard.datasets.tables.dates import EPOCH, microseconds
+from trainyard.datasets.tables.recognition.dates import STATE, order_of
+from trainyard.datasets.tables.recognition.reading import sample
+from trainyard.datasets.tables.recognition.reading_dates import dates_in_text
 from trainyard.errors import InvalidData
 
 Kind = Literal["date", "local", "utc", "number"]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 # As pyarrow reads text: a zone in each value or in none, and down to microseconds or beyond.
 TEXTS = tuple(pa.timestamp(unit, zone) for unit in ("us", "ns") for zone in (None, "UTC"))
 
@@ -35,10 +37,13 @@ class Times:
         return {"date": _date, "local": _local, "utc": _utc, "number": _number}[self.kind]
 
 
-def times(column: pa.ChunkedArray, name: str, pointer: str) -> Times:
-    """The times of a column without missing values; finer ones are cut to microseconds. Raises `InvalidData`."""
+def times(column: pa.ChunkedArray, name: str, pointer: str, *, is_complete: bool = True) -> Times:
+    """The times of a column without missing values; finer ones are cut to microseconds. Raises `InvalidData`.
+
+    Where the column is not complete, its other rows may tell whether the day or the month comes first.
+    """
     if is_text(column.type):
-        column = _parsed(column, name, pointer)
+        column = _parsed(column, name, pointer, is_complete=is_complete)
     kind = column.type
     if is_numeric(kind):
         return Times(_finite(numbers(column), name, pointer), "number")
@@ -47,7 +52,7 @@ def times(column: pa.ChunkedArray, name: str, pointer: str) -> Times:
             f"the column {name!r} is of type {kind}; dates, timestamps or numbers are needed to divide by time",
             pointer,
         )
-    values = _microseconds(column, name, pointer)
+    values = np.asarray(microseconds(column, name, pointer).cast(pa.int64()).to_numpy())
     if pt.is_date(kind):
         return Times(values, "date")
     return Times(values, "local" if kind.tz is None else "utc")
@@ -66,32 +71,29 @@ def together(own: Times, tested: Times, name: str) -> Times:
     return Times(np.concatenate([own.values, tested.values]), kind)
 
 
-def _parsed(column: pa.ChunkedArray, name: str, pointer: str) -> pa.ChunkedArray:
-    """Text as timestamps."""
-    said = ""
+def _parsed(
+    column: pa.ChunkedArray, name: str, pointer: str, *, is_complete: bool
+) -> pa.ChunkedArray:
+    """Text as timestamps: as ISO-8601 has it, or as features are recognised."""
     for kind in TEXTS:
-        try:
+        with suppress(pa.ArrowInvalid):
             return column.cast(kind)
-        except pa.ArrowInvalid as error:
-            said = said or str(error)
-    raise InvalidData(
-        f"the column {name!r} holds text that is not a time all through, such as 2024-12-31, 2024-12-31T08:00:00 or 2024-12-31T08:00:00Z (with a zone in each value or in none): {said}",
-        pointer,
-    )
-
-
-def _microseconds(column: pa.ChunkedArray, name: str, pointer: str) -> npt.NDArray[Any]:
-    kind = column.type
-    zone = kind.tz if pt.is_timestamp(kind) else None
-    finer = pt.is_timestamp(kind) and kind.unit == "ns"
-    try:
-        cast = pc.cast(column, pa.timestamp("us", zone), safe=not finer)
-        values = np.asarray(cast.cast(pa.int64()).to_numpy())
-    except pa.ArrowInvalid as error:
-        raise _beyond(name, pointer) from error
-    if len(values) and (values.min() < EARLIEST or values.max() > LATEST):
-        raise _beyond(name, pointer)
-    return values
+    counts = sample(column)
+    written = order_of(counts)
+    if written is not None and written.order is None and (is_complete or written.cure != STATE):
+        raise InvalidData(
+            f"the column {name!r} holds dates with {written.words}; write them as 2024-12-31 to divide by time",
+            pointer,
+        )
+    order = "year_first" if written is None else written.order or "day_first"
+    made = dates_in_text(column, counts, [order])
+    others = made.marks | made.others
+    if others and (is_complete or written is None or written.order is not None):
+        raise InvalidData(
+            f"the column {name!r} is {next(iter(others))!r}, which is no time as the others are, and rows are divided by it; write each as 2024-12-31, 2024-12-31T08:00:00 or 2024-12-31T08:00:00Z (with a zone in each value or in none)",
+            pointer,
+        )
+    return made.column if made.zone is None else pc.assume_timezone(made.column, made.zone)
 
 
 def _finite(values: npt.NDArray[Any], name: str, pointer: str) -> npt.NDArray[Any]:
@@ -102,13 +104,6 @@ def _finite(values: npt.NDArray[Any], name: str, pointer: str) -> npt.NDArray[An
             pointer,
         )
     return values
-
-
-def _beyond(name: str, pointer: str) -> InvalidData:
-    return InvalidData(
-        f"the column {name!r} holds times outside the years 1 to 9999, and rows are divided by it; leave those rows out",
-        pointer,
-    )
 
 
 def _moment(value: Any) -> datetime:

@@ -1,16 +1,25 @@
 """What a person should read about a table, as a list of sentences that stays short."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
 
 from trainyard.datasets.tables.recognition.notation import Notation
 from trainyard.datasets.tables.selection import Selection
+from trainyard.datasets.tables.suspicions import spelt_alike
 
 MOST = 100
 """Sentences. A table of thousands of constant columns needs no sentence for each."""
 
 
-def of_columns(selection: Selection, target: Notation | None) -> list[str]:
-    """A sentence for each index column that is no feature, and one where the target was text, written as `target` says."""
+def of_columns(
+    selection: Selection,
+    target: Notation | None,
+    y: npt.NDArray[Any],
+    classes: Sequence[Any] | None,
+) -> list[str]:
+    """A sentence for each index column that is no feature, and what there is to say of the target `y`, which was text written as `target` says."""
     said = [
         f"the column {name!r} is a pandas index and was left out; name it in features to use it"
         for name in selection.left_out
@@ -19,7 +28,23 @@ def of_columns(selection: Selection, target: Notation | None) -> list[str]:
         said.append(
             f"the target {selection.target!r} is text, and is read as numbers with {target.words}"
         )
-    return said
+    return [*said, *_of_target(selection.target, y, classes)]
+
+
+def _of_target(name: str, y: npt.NDArray[Any], classes: Sequence[Any] | None) -> list[str]:
+    """A sentence where numbers are all the same, or classes nearly so. `y` are the targets of all rows."""
+    if classes is None:
+        if (y == y[0]).all():
+            return [
+                f"the target {name!r} is {float(y[0])!r} in every row, so nothing can be learnt"
+            ]
+        return []
+    alike = spelt_alike(classes)
+    if alike is None:
+        return []
+    return [
+        f"the target {name!r} has {alike[0]!r} and {alike[1]!r}, which are two classes; write them alike where they mean the same"
+    ]
 
 
 def bounded(sentences: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from trainyard.datasets.tables.columns import (
     numbers,
     plain,
 )
+from trainyard.datasets.tables.recognition.reading import recognised
 from trainyard.errors import InvalidData
 
 
@@ -22,10 +23,11 @@ def check_weights(
     column: pa.ChunkedArray, name: str, pointer: str = "/data/weight"
 ) -> npt.NDArray[np.float64]:
     """The weights as float64 of (n,). Raises `InvalidData` unless all are numbers, present, finite and >= 0."""
-    column = plain(column)
+    column = recognised(name, plain(column)).column
     if not is_numeric(column.type):
         raise InvalidData(
-            f"the weight {name!r} is of type {column.type}; numbers >= 0 are needed", pointer
+            f"the weight {name!r} is of type {column.type}, such as {column[0].as_py()!r}; numbers >= 0 are needed",
+            pointer,
         )
     absent = missing(column)
     if absent:

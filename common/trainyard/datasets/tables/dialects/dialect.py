@@ -4,6 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# What pandas.read_csv takes for missing, so that a plain script sees the same table.
+MISSING = (
+    "",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "None",
+    "n/a",
+    "nan",
+    "null",
+)
 NAMES = {"\t": "a tab", " ": "a space"}
 
 
@@ -47,6 +69,10 @@ class Layout:
     """Those without a name and without a value, as `names` calls them; they are no part of the table."""
     texts: frozenset[str] = frozenset()
     """Columns that are read as text, as another file of the same table has text in them."""
+    missing: tuple[str, ...] = MISSING
+    """Text that stands for a missing value."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Columns of whole numbers of which some begin with a zero, each with one of them."""
     stated: Mapping[str, Any] = field(default_factory=dict)
     """What the request says of the dialect."""
 

@@ -32,11 +32,12 @@ def encoding_of(data: bytes) -> str:
     for mark, encoding in MARKS.items():
         if data.startswith(mark):
             return encoding
-    if is_utf8(data):
-        return "utf-8"
     for encoding, odd in (("utf-16-le", 1), ("utf-16-be", 0)):
+        # Before UTF-8, which a zero byte is too.
         if data[odd:4096:2].count(0) > 0.4 * len(data[:4096]) / 2:
             return encoding
+    if is_utf8(data):
+        return "utf-8"
     return _of_one_byte(data)
 
 

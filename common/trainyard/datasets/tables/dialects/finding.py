@@ -10,11 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import product, zip_longest
 
 from trainyard.datasets.tables.dialects.dialect import Dialect
 
 DELIMITERS = (",", ";", "\t", "|")
+RARE_DELIMITERS = ("^", "~", "\x01", "\x1f", ":")
+"""Looked for where none of the others stands between values; \x01 is Hive's."""
+RARE_SHARE = 0.9
+"""Of the lines that must have as many values as the header, for such a delimiter to be one."""
 QUOTINGS = (('"', ""), ('"', "\\"), ("'", ""))
 SAMPLE_CHARACTERS = 1 << 16
 FEWEST_LINES = 20
@@ -23,6 +27,7 @@ SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?")
 """What Excel reads and writes before the header."""
 NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 COMMA, POINT = re.compile(r"\s*[+-]?\d*,\d+\s*"), re.compile(r"\s*[+-]?\d*\.\d+\s*")
+SINGLE_QUOTED = re.compile(r"'[^']*'")
 THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
 
 
@@ -59,13 +64,32 @@ def dialect_of(text: str, asked: Dialect, stated: frozenset[str]) -> Dialect:
             "".join(lines[1:]), replace(asked, delimiter=separator[1]), stated | {"delimiter"}
         )
         return replace(found, skip_rows=found.skip_rows + 1)
-    delimiters = (asked.delimiter,) if "delimiter" in stated else DELIMITERS
+    best = _best(lines, asked, stated, DELIMITERS)
+    if best.rank[0] == 0.0 and "delimiter" not in stated:
+        rare = _best(lines, asked, stated, RARE_DELIMITERS)
+        is_headed = rare.dialect.skip_rows == asked.skip_rows
+        best = rare if is_headed and rare.rank[0] >= RARE_SHARE else best
+    if best.rank[0] == 0.0:
+        return asked
+    if "quote" not in stated and _has_single_quotes(best.rows):
+        single = _tried(lines, replace(best.dialect, quote="'", escape=""), stated)
+        best = max(single, best, key=lambda trial: trial.rank)
+    if "decimal" in stated or best.dialect.delimiter == ",":
+        return best.dialect
+    return replace(best.dialect, decimal=_decimal(best.rows))
+
+
+def _best(
+    lines: Sequence[str], asked: Dialect, stated: frozenset[str], likely: Sequence[str]
+) -> _Trial:
+    """Of all ways to write a CSV with one of the `likely` delimiters, or with the stated one."""
+    delimiters = (asked.delimiter,) if "delimiter" in stated else likely
     quotings = [
         (quote, escape)
         for quote, escape in QUOTINGS
         if ("quote" not in stated or quote == '"') and ("escape" not in stated or not escape)
     ]
-    best = None
+    best = _Trial(asked, [], -1.0)
     for (quote, escape), delimiter in product(quotings, delimiters):
         trial = _tried(
             lines,
@@ -77,15 +101,11 @@ def dialect_of(text: str, asked: Dialect, stated: frozenset[str]) -> Dialect:
             ),
             stated,
         )
-        if best is None or trial.rank > best.rank:
+        if trial.rank > best.rank:
             best = trial
         if delimiter == delimiters[-1] and best.rank[0] == 1.0:
             break
-    if best is None or best.rank[0] == 0.0:
-        return asked
-    if "decimal" in stated or best.dialect.delimiter == ",":
-        return best.dialect
-    return replace(best.dialect, decimal=_decimal(best.rows))
+    return best
 
 
 def _sampled(text: str) -> list[str]:
@@ -114,13 +134,15 @@ def _tried(lines: Sequence[str], dialect: Dialect, stated: frozenset[str]) -> _T
 
 
 def _extra(rows: Sequence[_Row], width: int) -> int:
-    """1 where each row ends in an empty value that the header has no name for, -1 where it begins with a row's name."""
+    """1 where each row ends in an empty value that the header has no name for, -1 where it begins with a row's name, which is no fraction."""
     if not 1 < len(rows[0].values) == width - 1:
         return 0
     full = [row.values for row in rows[1:] if len(row.values) == width]
     if all(not values[-1] for values in full):
         return 1
-    return -1 if len({values[0] for values in full}) == len(full) > 1 else 0
+    first = {values[0] for values in full}
+    has_fractions = any(POINT.fullmatch(value) or COMMA.fullmatch(value) for value in first)
+    return -1 if len(first) == len(full) > 1 and not has_fractions else 0
 
 
 def _rows(lines: Sequence[str], dialect: Dialect) -> list[_Row]:
@@ -154,10 +176,31 @@ def _header(rows: Sequence[_Row], width: int) -> int:
         return 0
     while first + 1 < len(rows) and _is_comment(rows[first]) and _is_header(rows[first + 1], width):
         first += 1
+    first = _after_titles(rows, first, width)
     before = rows[first - 1] if first else None
     if before and len(before.values) == width - 1 > 1 and not _is_header(rows[first], width):
         return first if _is_comment(before) else first - 1
     return first
+
+
+def _after_titles(rows: Sequence[_Row], first: int, width: int) -> int:
+    """The position of the header after titles that a spreadsheet wrote as wide as the table, with nothing in their last cells."""
+    for at in range(first, min(len(rows), MOST_PREAMBLE)):
+        row, below = rows[at], rows[at + 1 :]
+        if len(row.values) == width and row.values[-1]:
+            return at if _is_header(row, width) and _heads(row, below) else first
+    return first
+
+
+def _heads(row: _Row, below: Sequence[_Row]) -> bool:
+    """Whether most rows below have a value in the last cell too, and none has a name of its column for a value."""
+    filled = sum(bool(each.values[-1]) for each in below)
+    repeated = any(
+        name == value
+        for each in below
+        for name, value in zip(row.values, each.values, strict=False)
+    )
+    return 2 * filled > len(below) and not repeated
 
 
 def _is_comment(row: _Row) -> bool:
@@ -169,6 +212,16 @@ def _is_header(row: _Row, width: int) -> bool:
     if len(row.values) != width or _is_comment(row):
         return False
     return all(row.values[:-1]) and not any(NUMBER.fullmatch(value) for value in row.values)
+
+
+def _has_single_quotes(rows: Sequence[_Row]) -> bool:
+    """Whether a column has them around each of its values."""
+    columns = zip_longest(*(row.values for row in rows[1:]), fillvalue="")
+    return any(_all_quoted([value for value in column if value]) for column in columns)
+
+
+def _all_quoted(values: Sequence[str]) -> bool:
+    return bool(values) and all(SINGLE_QUOTED.fullmatch(value) for value in values)
 
 
 def _decimal(rows: Sequence[_Row]) -> str:

@@ -1,6 +1,6 @@
 """What people write among numbers where there is no number."""
 
-from trainyard.datasets.tables.csv import MISSING
+from trainyard.datasets.tables.dialects.dialect import MISSING
 
 MARKS = frozenset(
     mark.casefold()
@@ -8,6 +8,7 @@ MARKS = frozenset(
         *MISSING,
         *("?", "??", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", ".", "..", "*", "/", "\\N"),
         *("missing", "unknown", "not available", "n.a.", "nil", "none", "tbd"),
+        *("0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000"),
         *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?"),
     )
 )

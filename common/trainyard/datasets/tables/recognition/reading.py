@@ -1,26 +1,30 @@
 """One column as it is to be trained on: text that holds numbers or dates as these, with a sentence for whoever should know."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pt
 
 from trainyard.contract import DateColumn, NumberColumn
 from trainyard.datasets.tables.columns import is_date, is_text, plain
-from trainyard.datasets.tables.recognition.choosing import ENOUGH, choose
+from trainyard.datasets.tables.recognition.choosing import ENOUGH, choose, units_of
 from trainyard.datasets.tables.recognition.converting import Converted, converted
-from trainyard.datasets.tables.recognition.dates import Written, order_of
+from trainyard.datasets.tables.recognition.dates import STATE, Written, order_of
+from trainyard.datasets.tables.recognition.lookalikes import of_numbers
 from trainyard.datasets.tables.recognition.notation import Notation
 from trainyard.datasets.tables.recognition.reading_dates import (
     MOST_MISSING,
     ReadDates,
     dates_as_they_are,
     dates_in_text,
+    digits_of,
 )
 from trainyard.datasets.tables.selection import stated_at
 from trainyard.errors import InvalidData
@@ -61,9 +65,9 @@ def recognised(name: str, column: pa.ChunkedArray, decimal: str = ".") -> Readin
     if _holds_dates(column.type):
         return _of_dates(dates_as_they_are(name, plain(column), stated_at(name)))
     if pt.is_dictionary(column.type) or not is_text(column.type):
-        return Reading(column)
+        return Reading(column, warnings=_lookalike(name, column))
     column = plain(column)
-    counts = _sample(column)
+    counts = sample(column)
     choice = choose(counts, decimal)
     if choice is None:
         written = order_of(counts)
@@ -76,8 +80,14 @@ def recognised(name: str, column: pa.ChunkedArray, decimal: str = ".") -> Readin
         doubt = f"most are numbers, and {others} are not, such as {_shown(next(iter(made.others)))}"
         return _doubted(name, column, doubt)
     example = next((word for word in counts if choice.notation.matches(word)), "")
-    said = _read(name, example, choice.notation, made)
-    return Reading(made.column, choice.notation, (said,), missing=(*made.marks, *made.others))
+    said = (_read(name, example, choice.notation, made), *_lookalike(name, made.column))
+    return Reading(made.column, choice.notation, said, missing=(*made.marks, *made.others))
+
+
+def _lookalike(name: str, column: pa.ChunkedArray) -> tuple[str, ...]:
+    """What there is to say of numbers that look like dates."""
+    said = of_numbers(name, column, _sample_rows(column))
+    return () if said is None else (said,)
 
 
 def as_stated(name: str, column: pa.ChunkedArray, stated: NumberColumn) -> Reading:
@@ -90,7 +100,7 @@ def as_stated(name: str, column: pa.ChunkedArray, stated: NumberColumn) -> Readi
         )
     if not is_text(column.type):
         return Reading(column)
-    notation = Notation(stated.decimal, stated.thousands)
+    notation = Notation(stated.decimal, stated.thousands, _unit(column))
     made = converted(column, notation, stated.missing)
     for word, rows in made.others.items():
         raise InvalidData(
@@ -100,18 +110,27 @@ def as_stated(name: str, column: pa.ChunkedArray, stated: NumberColumn) -> Readi
     return Reading(made.column, notation, missing=(*stated.missing, *made.marks))
 
 
+def _unit(column: pa.ChunkedArray) -> str:
+    """What stands behind all numbers, where it is one thing."""
+    units = units_of(sample(column))
+    return units[0] if len(units) == 1 else ""
+
+
 def dates_as_stated(name: str, column: pa.ChunkedArray, stated: DateColumn) -> Reading:
     """Dates, as the request says they are written. Raises `InvalidData` for text that is none."""
     column, here = plain(column), stated_at(name)
     if is_date(column.type):
         return _of_dates(dates_as_they_are(name, column, here))
-    if not is_text(column.type):
+    digits = None if is_text(column.type) else digits_of(column)
+    if digits is None and not is_text(column.type):
         raise InvalidData(
-            f"the column {name!r} is of type {column.type}, and dates are dates, timestamps or text such as 2024-12-31; write them so in the table",
+            f"the column {name!r} is of type {column.type}, and dates are dates, timestamps, text such as 2024-12-31, or whole numbers such as 20241231; write them so in the table",
             here,
         )
-    counts = _sample(column)
+    column = column if digits is None else digits
+    counts = sample(column)
     made = dates_in_text(column, counts, _orders_stated(name, counts, stated))
+    made = replace(made, digits=all(word.isdecimal() for word in counts))
     for word, rows in made.others.items():
         raise InvalidData(
             f"the column {name!r} is {_shown(word)} in {rows} rows, which is no date as the others are; mend it in the table, or leave it empty",
@@ -132,7 +151,7 @@ def _orders_stated(name: str, counts: Mapping[str, int], stated: DateColumn) -> 
         )
     if written.order is None:
         raise InvalidData(
-            f"the column {name!r} holds dates with {written.words}; set day_first to true or false",
+            f"the column {name!r} holds dates with {written.words}; {written.cure}",
             stated_at(name),
         )
     return [written.order]
@@ -146,11 +165,16 @@ def _of_dates(made: ReadDates, *warnings: str) -> Reading:
     return Reading(made.column, dates=made, warnings=warnings)
 
 
-def _sample(column: pa.ChunkedArray) -> Counter[str]:
+def sample(column: pa.ChunkedArray) -> Counter[str]:
     """Values of rows from all over the column, without white space around them, and how often each occurs."""
-    rows = np.unique(np.linspace(0, max(len(column) - 1, 0), SAMPLE_ROWS).astype(np.int64))
-    values = column.take(pa.array(rows[: len(column)])).to_pylist()
+    values = column.take(pa.array(_sample_rows(column))).to_pylist()
     return Counter(value.strip() for value in values if value is not None)
+
+
+def _sample_rows(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Positions from all over the column."""
+    rows = np.linspace(0, max(len(column) - 1, 0), SAMPLE_ROWS)
+    return np.unique(rows.astype(np.int64))[: len(column)]
 
 
 def _read(name: str, example: str, notation: Notation, made: Converted) -> str:
@@ -175,11 +199,16 @@ def _dates(
     name: str, column: pa.ChunkedArray, counts: Mapping[str, int], written: Written
 ) -> Reading:
     """Dates where it is plain how they are written, and the text as it is where it is not."""
-    example = _shown(next(word for word in counts if any(map(str.isdigit, word))))
+    example = _shown(next(word for word in counts if re.search("[1-9]", word)))
     found = f"the column {name!r} holds dates as text, such as {example}, with {written.words}"
     if written.order is None:
         stated = json.dumps({name: {"type": "date", "day_first": True}}, ensure_ascii=False)
-        said = f"{found}, and is read as categories, one a date; say which in data.columns, such as {stated}"
+        cure = (
+            f"say which in data.columns, such as {stated}"
+            if written.cure == STATE
+            else written.cure
+        )
+        said = f"{found}, and is read as categories, one a date; {cure}"
         return Reading(column, warnings=(said,))
     made = dates_in_text(column, counts, [written.order])
     lost = {**made.marks, **made.others}

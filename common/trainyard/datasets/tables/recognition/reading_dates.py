@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from trainyard.datasets.tables.columns import codes
@@ -13,6 +14,8 @@ from trainyard.datasets.tables.dates import on_the_wall
 from trainyard.datasets.tables.recognition.marks import is_mark
 from trainyard.raw_columns import ISO, WITH_ZONE, formats_of, parsed
 
+ENOUGH_TO_TELL = 200
+"""Words, by which the likeliest format is found; all others are tried after it."""
 MOST_MISSING = 1_000
 """Words, the most frequent, that a logged model is told of."""
 
@@ -28,17 +31,30 @@ class ReadDates:
     """Text that is known to stand for a missing value, with its rows, the most frequent first."""
     others: dict[str, int] = field(default_factory=dict)
     """Text that is not."""
+    digits: bool = False
+    """Whether they were whole numbers, such as 20241231."""
 
     def as_json(self) -> dict[str, Any]:
         """What a logged model needs to read dates as training did."""
         missing = [*self.marks, *self.others][:MOST_MISSING]
-        return {"zone": self.zone, "formats": self.formats, "missing": missing}
+        said = {"zone": self.zone, "formats": self.formats, "missing": missing}
+        return said | {"digits": True} if self.digits else said
 
 
 def dates_as_they_are(name: str, column: pa.ChunkedArray, pointer: str) -> ReadDates:
     """Arrow's own dates and timestamps. Raises `InvalidData` for years that no calendar here has."""
     zone = column.type.tz if pt.is_timestamp(column.type) else None
     return ReadDates(on_the_wall(column, name, pointer), zone, [ISO])
+
+
+def digits_of(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Whole numbers, also where they are floats because some are missing, as text; None for other columns."""
+    if not (pt.is_integer(column.type) or pt.is_floating(column.type)):
+        return None
+    try:
+        return pc.if_else(pc.is_nan(column), None, column).cast(pa.int64()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
 
 
 def dates_in_text(
@@ -67,7 +83,7 @@ def dates_in_text(
 def _likeliest_first(sample: Mapping[str, int], orders: list[str], zone: str | None) -> list[str]:
     """All formats of the orders, by how many values of the sample each reads that those before do not."""
     formats = list(dict.fromkeys(each for order in orders for each in formats_of(order)))
-    words = list(sample)
+    words = list(sample)[:ENOUGH_TO_TELL]
     fits = {each: int((~np.isnat(parsed(words, [each], zone=zone))).sum()) for each in formats}
     return sorted(formats, key=lambda each: -fits[each])
 

@@ -1,0 +1,1 @@
+"""What databases answer to a query, as a table."""
