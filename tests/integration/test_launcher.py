@@ -2,17 +2,18 @@
 
 import asyncio
 import gc
+import os
 import signal
 import time
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 import pytest
+from fakes import submission_of
 from servers import MODELS, START_SECONDS, free_port
 from trainyard.contract import ModelInfo, Phase, TrainRequest
 from trainyard.datasets.access import DataAccess
@@ -27,8 +28,8 @@ from trainyard.launcher.messages import (
     Warned,
     as_line,
 )
+from trainyard.launcher.spare import NAME as SPARE
 from trainyard.rundir.folder import RunFolder, run_folders
-from trainyard.rundir.records import Submission
 
 LOG_LIMIT_MB = 20
 Event = PhaseEntered | Progressed | Noted | Warned
@@ -92,6 +93,24 @@ class Harsh:
             line = "x" * 1023
             while True:
                 print(line)
+        if params.trouble == "shows":
+            from threadpoolctl import threadpool_info
+            pools = {each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"}
+            thread = os.fork()
+            if not thread:
+                os._exit(0 if os.sched_getaffinity(0) == os.sched_getaffinity(os.getppid()) else 1)
+            inherited = os.waitpid(thread, 0)[1] == 0
+            end = time.process_time() + 0.5
+            while time.process_time() < end:
+                pass
+            print("GIVEN", sorted(os.sched_getaffinity(0)), pools, os.environ["CUDA_VISIBLE_DEVICES"], inherited)
+        if params.trouble == "hungry":
+            held = []
+            if os.fork() == 0:
+                time.sleep(1000)
+            while True:
+                held.append(np.ones(2 << 20))
+                time.sleep(0.005)
         if params.trouble == "notes":
             for number in range(500):
                 training.note("x" * 2000)
@@ -137,19 +156,18 @@ class Lab:
             {"model": model, "data": {"source": "builtin", "name": "iris"}, **changes}
         )
 
-    def job(self, model: str = "ticking", *, environment: Any = None, **params: Any) -> Job:
+    def job(
+        self,
+        model: str = "ticking",
+        *,
+        environment: Any = None,
+        limit_mb: int | None = None,
+        cores: tuple[int, ...] = (),
+        niceness: int = 0,
+        **params: Any,
+    ) -> Job:
         run_id = uuid.uuid4().hex
-        submission = Submission(
-            run_id=run_id,
-            request=self.request(model, params=params),
-            key=None,
-            digest="",
-            attempt=1,
-            experiment_id="0",
-            run_name="test",
-            artifact_uri=f"mlflow-artifacts:/0/{run_id}",
-            submitted_at=datetime.now(UTC),
-        )
+        submission = submission_of(self.request(model, params=params), run_id)
         (self.home / "runs").mkdir(exist_ok=True)
         folder = RunFolder(self.home / "runs" / run_id)
         folder.create(submission)
@@ -165,6 +183,9 @@ class Lab:
             git_commit="",
             log_limit_mb=LOG_LIMIT_MB,
             environment=environment or {},
+            memory_limit_mb=limit_mb,
+            cores=cores,
+            niceness=niceness,
         )
 
     async def launch(self, job: Job) -> Any:
@@ -183,9 +204,23 @@ class Lab:
         assert process is not None
         return psutil.Process(process.pid)
 
+    def spares(self) -> list[psutil.Process]:
+        return [each for each in self.fork_server().children() if each.name() == SPARE]
+
+    async def spare(self) -> psutil.Process:
+        return (await until(self.spares, "a process that waits for the next run"))[0]
+
+
+def process_of(run: Any) -> psutil.Process:
+    return psutil.Process(int(run.id.split(":")[1]))
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
 
 async def until(
-    condition: Callable[[], Any], what: str, job: Job | None = None, seconds: float = 30.0
+    condition: Callable[[], Any], what: str, job: Job | None = None, seconds: float = 120.0
 ) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -369,6 +404,70 @@ def test_a_run_that_prints_without_end_does_not_fill_the_disk(in_lab: Callable[.
     in_lab(test)
 
 
+def test_a_run_that_uses_more_memory_than_its_limit_ends_alone_and_says_how_much_it_was(
+    in_lab: Callable[..., Any],
+) -> None:
+    async def test(lab: Lab) -> None:
+        neighbour, frugal = lab.job(), lab.job(limit_mb=4000)
+        beside, also = await lab.launch(neighbour), await lab.launch(frugal)
+        await lab.training(neighbour)
+        await lab.training(frugal)
+        hungry = await lab.launch(lab.job("harsh", trouble="hungry", limit_mb=500))
+        assert await asyncio.wait_for(hungry.ended(), 30) == -signal.SIGKILL
+        assert 500 < hungry.used.over_limit_mb < 1500
+        assert hungry.used.peak_memory_mb == hungry.used.over_limit_mb
+        hungry.release()
+        done = lab.rounds(neighbour), lab.rounds(frugal)
+        await lab.training(neighbour, done[0] + 3)
+        await lab.training(frugal, done[1] + 3)
+        for process in (beside, also):
+            assert process.used.over_limit_mb is None
+            assert 10 < process.used.peak_memory_mb < 1000
+            process.kill()
+            await process.ended()
+            assert 0.0 < process.used.cpu_seconds < 10.0
+            process.release()
+
+    in_lab(test)
+
+
+def test_a_run_has_the_cores_threads_and_gpus_that_it_was_given(in_lab: Callable[..., Any]) -> None:
+    async def test(lab: Lab) -> None:
+        last = max(os.sched_getaffinity(0))
+        given = {"CUDA_VISIBLE_DEVICES": "GPU-7"}
+        job = lab.job("harsh", trouble="shows", cores=(last,), environment=given)
+        process = await lab.launch(job)
+        await asyncio.wait_for(process.ended(), 30)
+        assert 0.5 <= process.used.cpu_seconds < 10.0
+        process.release()
+        assert f"GIVEN [{last}] {{1}} GPU-7 True" in (job.folder / "training.log").read_text()
+
+    in_lab(test)
+
+
+@pytest.mark.parametrize("niceness", [0, 10])
+def test_a_run_with_all_its_threads_stands_back_as_far_as_it_is_told(
+    in_lab: Callable[..., Any], niceness: int
+) -> None:
+    async def test(lab: Lab) -> None:
+        job = lab.job(niceness=niceness)
+        process = await lab.launch(job)
+        await lab.training(job)
+        of_run = Path(f"/proc/{process_of(process).pid}")
+        own = os.getpriority(os.PRIO_PROCESS, lab.fork_server().pid)
+        threads = [int(each.name) for each in (of_run / "task").iterdir()]
+        nicer = {os.getpriority(os.PRIO_PROCESS, each) - own for each in threads}
+        assert len(threads) > 1
+        assert nicer == {niceness}
+        session = of_run / "autogroup"
+        assert not session.exists() or session.read_text().endswith(f"nice {niceness}\n")
+        process.kill()
+        await process.ended()
+        process.release()
+
+    in_lab(test)
+
+
 def test_a_run_is_asked_to_stop_from_its_first_instant_on(in_lab: Callable[..., Any]) -> None:
     async def test(lab: Lab) -> None:
         for _ in range(20):
@@ -379,6 +478,112 @@ def test_a_run_is_asked_to_stop_from_its_first_instant_on(in_lab: Callable[..., 
                 assert await process.ended() == 75, RunFolder(job.folder).log.read_text()
             process.release()
             assert RunFolder(job.folder).outcome() is None
+
+    in_lab(test)
+
+
+def test_a_run_is_the_process_that_waited_for_it_and_the_next_one_waits_then(
+    in_lab: Callable[..., Any],
+) -> None:
+    async def test(lab: Lab) -> None:
+        spare = await lab.spare()
+        job = lab.job()
+        process = await lab.launch(job)
+        assert process_of(process) == spare
+        await lab.training(job)
+        assert spare.name() == lab.fork_server().name()
+        assert os.getsid(spare.pid) == os.getpgid(spare.pid) == spare.pid
+        following = await lab.spare()
+        assert following != spare
+        found = await lab.launcher.find(process.id)
+        assert found is process
+        process.kill()
+        assert await process.ended() == -signal.SIGKILL
+        process.release()
+        assert following.is_running()
+
+    in_lab(test)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+def test_what_befell_the_waiting_process_befalls_no_run(
+    in_lab: Callable[..., Any], number: signal.Signals
+) -> None:
+    async def test(lab: Lab) -> None:
+        server, spare = lab.fork_server(), await lab.spare()
+        server.suspend()  # it hears of nothing before it has the order
+        try:
+            spare.send_signal(number)
+            launching = asyncio.create_task(lab.launch(job := lab.job()))
+            await until(lambda: lab.launcher._server._waiting, "the order to be on its way")
+        finally:
+            server.resume()
+        process = await launching
+        assert process_of(process) != spare
+        await lab.training(job)
+        process.kill()
+        assert await process.ended() == -signal.SIGKILL
+        process.release()
+        await until(lambda: gone(spare), "the end of what cannot be used")
+        assert lab.fork_server().pid == server.pid
+
+    in_lab(test)
+
+
+def test_an_order_larger_than_a_pipe_reaches_the_waiting_process(
+    in_lab: Callable[..., Any],
+) -> None:
+    async def test(lab: Lab) -> None:
+        spare = await lab.spare()
+        job = lab.job("harsh", environment={f"NAME_{number}": "x" * 1000 for number in range(200)})
+        process = await lab.launch(job)
+        assert process_of(process) == spare
+        assert await process.ended() == 0
+        process.release()
+        outcome = RunFolder(job.folder).outcome()
+        assert outcome is not None
+        assert outcome.message == "RuntimeError: done"
+
+    in_lab(test)
+
+
+def test_the_waiting_process_ends_with_its_fork_server_whatever_else_lives(
+    in_lab: Callable[..., Any],
+) -> None:
+    async def test(lab: Lab) -> None:
+        job = lab.job()
+        process = await lab.launch(job)
+        spare, server = await lab.spare(), lab.fork_server()
+        others = {process_of(process), spare}
+        hanging = asyncio.create_task(
+            lab.launcher.check(lab.request("harsh", params={"trouble": "hang"}), lab.access)
+        )
+        (looker,) = await until(lambda: set(server.children()) - others, "the check's process")
+        server.kill()
+        await until(lambda: gone(spare), "the end of the waiting process")
+        assert not gone(looker), "it held the waiting process's pipe no longer than it lived"
+        with pytest.raises(Unavailable):
+            await hanging
+        process.kill()
+        await process.ended()
+        process.release()
+        await until(lab.launcher.warm, "the next fork server", seconds=START_SECONDS)
+
+    in_lab(test)
+
+
+def test_a_waiting_process_that_is_stopped_does_not_hide_the_end_of_its_fork_server(
+    in_lab: Callable[..., Any],
+) -> None:
+    async def test(lab: Lab) -> None:
+        spare, server = await lab.spare(), lab.fork_server()
+        spare.suspend()
+        server.kill()
+        try:
+            await until(lambda: not lab.launcher.warm(), "the end to be heard of")
+        finally:
+            spare.kill()
+        await until(lab.launcher.warm, "the next fork server", seconds=START_SECONDS)
 
     in_lab(test)
 
@@ -472,8 +677,8 @@ def test_runs_go_on_without_their_fork_server_and_a_pending_order_is_unavailable
         pending = asyncio.create_task(
             lab.launcher.check(lab.request("harsh", params={"trouble": "hang"}), lab.access)
         )
-        await until(lambda: len(server.children()) == 2, "the check's process")
-        looker = next(p for p in server.children() if p.pid != int(process.id.split(":")[1]))
+        others = {process_of(process), await lab.spare()}
+        (looker,) = await until(lambda: set(server.children()) - others, "the check's process")
         server.kill()
         with pytest.raises(Unavailable):
             await pending
@@ -491,10 +696,7 @@ def test_runs_go_on_without_their_fork_server_and_a_pending_order_is_unavailable
         assert await other.find(process.id) is None
         assert await other.find("fork:1:1") is None
         assert await other.find("ray:1") is None
-        await until(
-            lambda: not looker.is_running() or looker.status() == psutil.STATUS_ZOMBIE,
-            "the check to end although its fork server is gone",
-        )
+        await until(lambda: gone(looker), "the check to end although its fork server is gone")
         await until(lab.launcher.warm, "the next fork server", seconds=START_SECONDS)
         assert (await lab.launcher.check(lab.request(), lab.access)).errors == ()
 
@@ -586,6 +788,7 @@ def test_nothing_grows_over_many_runs(in_lab: Callable[..., Any]) -> None:
         launcher = lab.launcher
         files = psutil.Process().num_fds()
         server = lab.fork_server()
+        await lab.spare()
         its_files = server.num_fds()
         listeners = []
         for _ in range(10):
@@ -602,6 +805,7 @@ def test_nothing_grows_over_many_runs(in_lab: Callable[..., Any]) -> None:
         assert not launcher._lines._seats
         assert not launcher._server._waiting
         await until(lambda: psutil.Process().num_fds() <= files, "as few open files")
+        await lab.spare()
         assert server.num_fds() == its_files
 
     in_lab(test)
@@ -613,7 +817,7 @@ def test_nothing_is_left_when_the_launcher_stops(home: Path) -> None:
         job = lab.job()
         process = await lab.launch(job)
         await lab.training(job)
-        left = [lab.fork_server(), psutil.Process(int(process.id.split(":")[1]))]
+        left = [lab.fork_server(), process_of(process), await lab.spare()]
         await lab.launcher.stop()
         return left
 

@@ -1,8 +1,10 @@
-"""The fork server as the service sees it: one process, started again whenever it dies or hangs, that answers orders.
+"""A process of the service's own as the service sees it: started again whenever it dies or hangs, it answers orders.
 
-An order that is not answered in time may mean that the fork server hangs: it was stopped, or waits for a disk that
-does not answer. It is then asked for a sign of life, and killed if it gives none. Runs that it has forked are not
-lost by that: as `protocol` promises they outlive it, train on, and write their outcome. Only their exit code is
+That is the fork server, or the bridge to other hosts.
+
+An order that is not answered in time may mean that the process hangs: it was stopped, or waits for a disk that
+does not answer. It is then asked for a sign of life, and killed if it gives none. Runs that a fork server has forked
+are not lost by that: as `protocol` promises they outlive it, train on, and write their outcome. Only their exit code is
 never known; a run that ends without an outcome after that has `crashed`, and is tried again as far as its attempts
 allow.
 """
@@ -12,24 +14,17 @@ import contextlib
 import itertools
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.errors import LaunchRefused, TrainyardError, Unavailable
 from trainyard.launcher.messages import (
     Alive,
-    Check,
-    Checked,
     Exited,
-    Fork,
-    Forked,
-    Judge,
-    Judged,
     Ping,
-    Predict,
-    Predicted,
     Ready,
     Refused,
     as_line,
@@ -46,17 +41,35 @@ Answer = TypeVar("Answer")
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
+class Tongue:
+    """What a kept process says, and what it is called."""
+
+    name: str
+    parse: Callable[[bytes], Any]
+    """Makes a report of a line. Raises `ValidationError`."""
+    first: type[BaseModel]
+    """The report that says it is ready."""
+    unasked: tuple[type[BaseModel], ...]
+    """Reports that answer no order."""
+
+
+FORK_SERVER = Tongue("the fork server", reports.validate_json, Ready, (Exited,))
+
+
 class KeptServer:
-    """Asks the fork server, and hands on what it reports unasked."""
+    """Asks the process, and hands on what it reports unasked."""
 
     def __init__(
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
         *,
-        on_report: Callable[[Ready | Exited | Forked | Checked | Judged | Predicted], None],
+        on_report: Callable[[Any], None],
         on_lost: Callable[[], None],
+        tongue: Tongue = FORK_SERVER,
     ) -> None:
+        self._tongue = tongue
         self._command = command
         self._environment = environment
         self._on_report = on_report
@@ -83,7 +96,7 @@ class KeptServer:
 
     async def ask(
         self,
-        order: Callable[[int], Check | Judge | Predict | Fork],
+        order: Callable[[int], BaseModel],
         accept: Callable[[Any], Answer],
         *,
         ready_seconds: float,
@@ -95,7 +108,7 @@ class KeptServer:
                 await self._ready.wait()
         except TimeoutError as error:
             raise Unavailable(
-                f"the fork server was not ready within {ready_seconds:g} s"
+                f"{self._tongue.name} was not ready within {ready_seconds:g} s"
             ) from error
         try:
             return await self._answer(order, accept, answer_seconds)
@@ -103,18 +116,18 @@ class KeptServer:
             if self._doubt is None or self._doubt.done():
                 self._doubt = asyncio.create_task(self._end_if_it_hangs())
             raise Unavailable(
-                f"the fork server did not answer within {answer_seconds:g} s"
+                f"{self._tongue.name} did not answer within {answer_seconds:g} s"
             ) from error
 
     async def _answer(
         self,
-        order: Callable[[int], Check | Judge | Predict | Fork | Ping],
+        order: Callable[[int], BaseModel],
         accept: Callable[[Any], Answer],
         seconds: float,
     ) -> Answer:
         """As `ask`, of a server that is ready. Raises `TimeoutError` too."""
         if self._writer is None:
-            raise Unavailable("the fork server is starting again")
+            raise Unavailable(f"{self._tongue.name} is starting again")
         number = next(self._numbers)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer, accept
@@ -134,7 +147,9 @@ class KeptServer:
             return  # it has ended by itself
         except TimeoutError:
             log.exception(
-                "the fork server hangs and is started again", silent_seconds=SIGN_OF_LIFE_SECONDS
+                "a process hangs and is started again",
+                process=self._tongue.name,
+                silent_seconds=SIGN_OF_LIFE_SECONDS,
             )
             with contextlib.suppress(ProcessLookupError):
                 if process:
@@ -152,7 +167,7 @@ class KeptServer:
         try:
             await self._listen(reader)
             code = await process.wait()
-            log.warning("fork server ended", code=code)
+            log.warning("a process ended", process=self._tongue.name, code=code)
         finally:
             was_ready = self.ready
             self._lost()
@@ -166,18 +181,20 @@ class KeptServer:
                     text = await reader.readline()
                     if not text:
                         return
-                    self._told(reports.validate_json(text))
+                    self._told(self._tongue.parse(text))
                 except ValidationError as error:
-                    log.warning("the fork server said something odd", why=str(error)[:500])
+                    log.warning(
+                        "said something odd", process=self._tongue.name, why=str(error)[:500]
+                    )
                 except ValueError:
-                    log.warning("the fork server's line was too long", limit=LONGEST_LINE_BYTES)
+                    log.warning(
+                        "a line was too long", process=self._tongue.name, limit=LONGEST_LINE_BYTES
+                    )
 
-    def _told(
-        self, report: Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited
-    ) -> None:
-        if isinstance(report, Ready | Exited):
+    def _told(self, report: Any) -> None:
+        if isinstance(report, (self._tongue.first, *self._tongue.unasked)):
             self._on_report(report)
-            if isinstance(report, Ready):
+            if isinstance(report, self._tongue.first):
                 self._ready.set()
             return
         answer, accept = self._waiting.pop(report.number, (None, None))
@@ -187,7 +204,10 @@ class KeptServer:
         elif isinstance(report, Refused):
             answer.set_exception(LaunchRefused(report.detail))
         else:
-            answer.set_result(accept(report))
+            try:
+                answer.set_result(accept(report))
+            except TrainyardError as error:
+                answer.set_exception(error)
 
     def _lost(self) -> None:
         self._ready.clear()
@@ -196,7 +216,7 @@ class KeptServer:
             self._writer = None
         for answer, _ in self._waiting.values():
             if not answer.done():
-                answer.set_exception(Unavailable("the fork server ended; try again"))
+                answer.set_exception(Unavailable(f"{self._tongue.name} ended; try again"))
         self._waiting.clear()
         self._on_lost()
 

@@ -12,14 +12,13 @@ from pydantic_core import to_json
 from trainyard.contract import (
     BuiltinData,
     FieldError,
+    PreviewRequest,
     RunRequest,
     ScoreRequest,
     TrainRequest,
-    version_of,
 )
-from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import inspect
-from trainyard.datasets.tables.delta import pinned
+from trainyard.datasets.previewing import preview
 from trainyard.errors import InvalidData
 from trainyard.field_errors import BadFields, bad_fields, readable
 from trainyard.launcher.limits import limit
@@ -32,6 +31,7 @@ from trainyard.worker.scoring_look import ModelUnavailable, described, inspect_s
 from trainyard.worker.search.metric import wrong_metric
 from trainyard.worker.search.space import wrong_sampler, wrong_space
 from trainyard.worker.whole import whole_for
+from trainyard.worker.workers import wrong_workers
 
 T = TypeVar("T")
 LONGEST_TEXT = 500
@@ -50,7 +50,7 @@ def look_and_leave(order: Check, trainer: Trainer | None, pipe: int) -> NoReturn
         os._exit(0)
 
 
-def shipped(request: RunRequest) -> bool:
+def shipped(request: RunRequest | PreviewRequest) -> bool:
     """Whether the data is scikit-learn's own, which no caller has written."""
     return isinstance(request.data, BuiltinData)
 
@@ -64,18 +64,22 @@ def looked_at(
     server itself.
     """
     request = order.request
+    if isinstance(request, PreviewRequest):
+        reached(DATA)
+        data, seen = _looked_at_data(order, lambda: preview(request.data, order.access))
+        return Checked(number=order.number, errors=tuple(data), preview=seen)
     if isinstance(request, ScoreRequest):
         return _looked_at_scoring(order, request, reached)
     if trainer is None:
         raise TypeError(f"{request.model!r} is not here")
     reached(PARAMS)
     params, needs_whole = _looked_at_params(order, request, trainer)
+    alone = wrong_workers(request, trainer)
     reached(DATA)
-    pins = _Pins(order.access)
-    data = _wrong_data(
+    data, version = _looked_at_data(
         order,
         lambda: inspect(
-            pins.pinned(request.data),
+            request.data,
             task=trainer.task,
             kinds=trainer.data,
             access=order.access,
@@ -85,11 +89,12 @@ def looked_at(
     )
     errors = (
         *params.errors,
+        *alone,
         *data,
         *_wrong_metric(request, trainer),
         *_wrong_search(request, trainer),
     )
-    return Checked(number=order.number, errors=errors, more=params.more, data_version=pins.version)
+    return Checked(number=order.number, errors=errors, more=params.more, data_version=version)
 
 
 def _looked_at_scoring(
@@ -109,28 +114,8 @@ def _looked_at_scoring(
         why = f"the model cannot be looked at: {_said(error)}"
         return Checked(number=order.number, errors=(FieldError(pointer=MODEL, detail=why),))
     reached(DATA)
-    pins = _Pins(order.access)
-    errors = _wrong_data(
-        order,
-        lambda: inspect_scored(
-            request.model_copy(update={"data": pins.pinned(request.data)}), about, order.access
-        ),
-    )
-    return Checked(number=order.number, errors=tuple(errors), data_version=pins.version)
-
-
-class _Pins:
-    """Looks at a table that has versions in the one that counts now, and remembers which that is."""
-
-    def __init__(self, access: DataAccess) -> None:
-        self._access = access
-        self.version: int | None = None
-
-    def pinned(self, data: T) -> T:
-        """The data at that version. Raises `InvalidData`."""
-        data = pinned(data, self._access)
-        self.version = version_of(data)
-        return data
+    errors, version = _looked_at_data(order, lambda: inspect_scored(request, about, order.access))
+    return Checked(number=order.number, errors=tuple(errors), data_version=version)
 
 
 def _looked_at_params(
@@ -150,16 +135,17 @@ def _looked_at_params(
         return BadFields((FieldError(pointer=PARAMS, detail=said),), 0), unknown
 
 
-def _wrong_data(order: Check, look: Callable[[], object]) -> list[FieldError]:
+def _looked_at_data(order: Check, look: Callable[[], T]) -> tuple[list[FieldError], T | None]:
+    """What is wrong with the data, and what the look gives where nothing is."""
     try:
-        look()
+        return [], look()
     except InvalidData as error:
-        return [FieldError(pointer=error.pointer, detail=readable(error.detail))]
+        return [FieldError(pointer=error.pointer, detail=readable(error.detail))], None
     except MemoryError:
-        return [_too_large(DATA, order)]
+        return [_too_large(DATA, order)], None
     except BaseException as error:  # noqa: BLE001 - readers of damaged files raise what they like
-        return [FieldError(pointer=DATA, detail=f"the data cannot be read: {_said(error)}")]
-    return []
+        why = f"the data cannot be read: {_said(error)}"
+        return [FieldError(pointer=DATA, detail=why)], None
 
 
 def _wrong_metric(request: TrainRequest, trainer: Trainer) -> list[FieldError]:

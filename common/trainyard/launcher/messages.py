@@ -4,8 +4,8 @@ Each message is one JSON object on a line of its own, parsed once where it arriv
 
     service      -> fork server     Check, Judge, Predict, Fork, Ping
     fork server  -> service         Ready, Checked, Judged, Predicted, Forked, Alive, Refused, Exited
-    run's process -> service        Hello, then PhaseEntered, Progressed, Noted and Warned
-    service      -> run's process   Welcome
+    run's process -> service        Hello, then PhaseEntered, Progressed, Noted and Warned; Gather
+    service      -> run's process   Welcome, Gathered
 """
 
 from pathlib import Path
@@ -13,8 +13,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from trainyard.contract import FieldError, ModelInfo, Phase, RunRequest, TrainRequest
+from trainyard.contract import (
+    DataPreview,
+    DataVersion,
+    FieldError,
+    ModelInfo,
+    Phase,
+    Placement,
+    PreviewRequest,
+    RunRequest,
+    TrainRequest,
+)
 from trainyard.datasets.access import DataAccess
+from trainyard.launcher.process_id import ids_of_each
 from trainyard.peers.predictions import Question
 from trainyard.peers.services import Peers
 from trainyard.registry.promotion import Judgement
@@ -38,6 +49,16 @@ class Line(Message):
     """How long the process tries to take up a line that broke, before it ends itself and all it started."""
 
 
+class Share(Message):
+    """What one of several ranks has for itself."""
+
+    threads: int
+    cores: tuple[int, ...] = ()
+    gpus: int = 0
+    memory_limit_mb: int | None = None
+    environment: dict[str, str] = {}
+
+
 class Job(Message):
     """All that a run's process needs to know."""
 
@@ -55,22 +76,66 @@ class Job(Message):
     """How long a run that has trained waits for an MLflow that is away."""
     git_commit: str
     log_limit_mb: int = 100
+    niceness: int = 0
+    """By how much the process and all it starts stand back for others, as `nice` has it."""
     halvings: int = 0
+    cores: tuple[int, ...] = ()
+    """The cores that the process and all it starts may run on; empty where that is any."""
+    gpus: int = 0
+    """GPUs that are its own; which, the environment says."""
+    memory_limit_mb: int | None = None
+    """What the process and all it starts may use together; None without a limit. The launcher ends those that use more."""
     environment: dict[str, str] = {}
     """Variables set before the framework starts any thread or touches a GPU."""
     peers: Peers = Peers("")
     """The other services."""
+    shares: tuple[Share, ...] = ()
+    """One a rank, where several processes train the run together."""
+    rank: int = 0
+    """Which of them this process is."""
+    host: str = "127.0.0.1"
+    """The address at which the other ranks reach this one."""
+    collective_seconds: float = 120.0
+    """How long a collective may wait for the other ranks."""
+    process_id: str = ""
+    """What the process is to be known by, or those of all ranks, where that is chosen before it starts: on other hosts."""
+    neighbours: tuple[str, ...] = ()
+    """host:port at which the hosts of the other ranks answer connections, whoever asks."""
+    checkpoints: str = ""
+    """The place that all hosts reach where the run's checkpoints are kept; empty: in the folder alone."""
+    placement: tuple[Placement, ...] = ()
+    """Where it runs, in words, or where each rank does; empty for the service's own host."""
+
+    @property
+    def workers(self) -> int:
+        """Processes that train the run together."""
+        return max(1, len(self.shares))
+
+    @property
+    def seat(self) -> str:
+        """What its line to the service is known by: the run's id, and the rank of those beside rank 0."""
+        run_id = self.submission.run_id
+        return f"{run_id}/{self.rank}" if self.rank else run_id
+
+    def of_rank(self, rank: int) -> "Job":
+        """The same, for the process of this rank."""
+        share = self.shares[rank]
+        own = {name: getattr(share, name) for name in Share.model_fields}
+        if self.placement:
+            own["host"] = self.placement[rank].address
+            own["process_id"] = ids_of_each(self.process_id)[rank]
+        return self.model_copy(update={"rank": rank, **own})
 
 
 # Service to fork server
 
 
 class Check(Message):
-    """Look at a request's params and data in a process of its own, within these limits."""
+    """Look at a request's params and data, or at data alone, in a process of its own, within these limits."""
 
     op: Literal["check"] = "check"
     number: int
-    request: RunRequest
+    request: RunRequest | PreviewRequest
     access: DataAccess
     seconds: float
     memory_mb: int
@@ -160,8 +225,10 @@ class Checked(Message):
     """Bad fields that are not among the errors, because there are too many."""
     away: str | None = None
     """What did not answer, so that nobody can tell now."""
-    data_version: int | None = None
+    data_version: DataVersion | None = None
     """Which version of the data counts, where its table has versions."""
+    preview: DataPreview | None = None
+    """What was seen of the data, where that was asked for and nothing is wrong."""
 
 
 class Judged(Message):
@@ -213,6 +280,8 @@ class Exited(Message):
     kind: Literal["exited"] = "exited"
     process_id: str
     code: int
+    cpu_seconds: float
+    """Of the process and of those that it has waited for."""
 
 
 Report = Annotated[
@@ -228,6 +297,7 @@ class Hello(Message):
     """The first message on a run's line, also on one that was taken up again."""
 
     run_id: str
+    """`Job.seat`: with the rank, for those beside rank 0."""
     secret: str
 
 
@@ -258,7 +328,7 @@ class Progressed(Message):
     """Trials under way."""
     slots_wanted: int = 0
     slots_used: int = 0
-    """By a search, beyond its own slot."""
+    """By a search, beyond its own slot; -1 where no trial runs."""
     metrics: dict[str, float] = {}
 
 
@@ -278,16 +348,32 @@ class Warned(Message):
     warnings: tuple[str, ...]
 
 
-Event = Annotated[PhaseEntered | Progressed | Noted | Warned, Field(discriminator="event")]
+class Gather(Message):
+    """A rank gives its text to all, and waits for theirs. It may say so twice, on a line that was taken up again."""
+
+    event: Literal["gather"] = "gather"
+    key: str
+    value: str
+
+
+class Gathered(Message):
+    """The answer to `Gather`, once all ranks have given theirs: their texts in the order of the ranks."""
+
+    kind: Literal["gathered"] = "gathered"
+    key: str
+    values: tuple[str, ...]
+
+
+Event = Annotated[PhaseEntered | Progressed | Noted | Warned | Gather, Field(discriminator="event")]
 """`sequence` grows by one with each event of a process. One that arrives twice, or after a later one, is dropped."""
 
 orders: TypeAdapter[Check | Judge | Predict | Fork | Ping] = TypeAdapter(Order)
 reports: TypeAdapter[Ready | Checked | Judged | Predicted | Forked | Alive | Refused | Exited] = (
     TypeAdapter(Report)
 )
-events: TypeAdapter[PhaseEntered | Progressed | Noted | Warned] = TypeAdapter(Event)
+events: TypeAdapter[PhaseEntered | Progressed | Noted | Warned | Gather] = TypeAdapter(Event)
 
 
-def as_line(message: Message) -> bytes:
+def as_line(message: BaseModel) -> bytes:
     """The message as it is sent."""
     return message.model_dump_json(by_alias=True).encode() + b"\n"

@@ -5,16 +5,18 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from trainyard.launcher.process_id import parsed, started_ticks
+from trainyard.launcher.protocol import AlwaysHeard, RankEnd, Used
 from trainyard.launcher.run_lines import Seat
+from trainyard.launcher.watching import Meter, Watch
 
 EXIT_TOLD_SECONDS = 1.0
 LAST_EVENTS_SECONDS = 1.0
 
 
-class ForkedProcess:
+class ForkedProcess(AlwaysHeard):
     """A process and its group, as `protocol.Process` describes it. Made on the event loop."""
 
     def __init__(
@@ -22,6 +24,8 @@ class ForkedProcess:
         process_id: str,
         *,
         seat: Seat | None = None,
+        watch: Watch | None = None,
+        limit_mb: int | None = None,
         forget: Callable[["ForkedProcess"], None] = lambda _: None,
     ) -> None:
         named = parsed(process_id)
@@ -32,6 +36,7 @@ class ForkedProcess:
         self._seat = seat
         self._forget = forget
         self._code: int | None = None
+        self._cpu_seconds: float | None = None
         self._code_told = asyncio.Event()
         if seat is None:  # no child of this service's fork server
             self._code_told.set()
@@ -41,6 +46,10 @@ class ForkedProcess:
             self._gone.set()
         else:
             asyncio.get_running_loop().add_reader(self._pidfd, self._on_gone)
+        self._meter = Meter(self._pid, limit_mb)
+        self._watch = watch
+        if watch:
+            watch.add(self._meter, self.kill)
 
     @property
     def id(self) -> str:
@@ -65,10 +74,25 @@ class ForkedProcess:
             self._seat.leave()
         return self._code
 
-    def exit_told(self, code: int | None) -> None:
-        """The fork server says how it ended, or None: nobody will."""
+    @property
+    def used(self) -> Used:
+        """What was seen of it, and what the kernel counted."""
+        looked = self._meter.peak_mb is not None or self._cpu_seconds is not None
+        return Used(
+            cpu_seconds=max(self._meter.cpu_seconds, self._cpu_seconds or 0.0) if looked else None,
+            peak_memory_mb=self._meter.peak_mb,
+            over_limit_mb=self._meter.over_mb,
+        )
+
+    @property
+    def ranks(self) -> Sequence[RankEnd]:
+        """None: it is one alone."""
+        return ()
+
+    def exit_told(self, code: int | None, cpu_seconds: float | None = None) -> None:
+        """The fork server says how it ended and what it took, or None: nobody will."""
         if not self._code_told.is_set():
-            self._code = code
+            self._code, self._cpu_seconds = code, cpu_seconds
             self._code_told.set()
 
     def ask_to_stop(self) -> None:
@@ -93,6 +117,10 @@ class ForkedProcess:
         if self._seat:
             self._seat.leave()
         self._stop_watching()
+
+    def let_go(self) -> None:
+        """Its line would find no service: it ends now."""
+        self.release()
 
     def _open(self) -> int:
         try:
@@ -124,6 +152,8 @@ class ForkedProcess:
         return True
 
     def _stop_watching(self) -> None:
+        if self._watch:
+            self._watch.remove(self._meter)
         if self._pidfd >= 0:
             asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)

@@ -4,12 +4,21 @@ import asyncio
 import contextlib
 import hmac
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
 
-from trainyard.launcher.messages import Hello, Line, Welcome, as_line, events
+from trainyard.launcher.messages import (
+    Gather,
+    Gathered,
+    Hello,
+    Line,
+    Welcome,
+    as_line,
+    events,
+)
 from trainyard.launcher.protocol import Listener
 
 LONGEST_LINE_BYTES = 1024 * 1024
@@ -20,10 +29,17 @@ log = structlog.get_logger()
 class Seat:
     """One process's place: its secret, its listener, and the connection it speaks on now."""
 
-    def __init__(self, lines: "RunLines", run_id: str, listener: Listener) -> None:
+    def __init__(
+        self,
+        lines: "RunLines",
+        run_id: str,
+        listener: Listener,
+        gather: Callable[[Gather], None] | None,
+    ) -> None:
         self.run_id = run_id
         self.secret = secrets.token_urlsafe(32)
         self._lines = lines
+        self._gather = gather
         self._listener: Listener | None = listener
         self._newest = 0
         self._connection: asyncio.StreamWriter | None = None
@@ -50,9 +66,17 @@ class Seat:
         except ValidationError as error:
             log.warning("a run said something odd", run_id=self.run_id, why=str(error)[:500])
             return
-        if self._listener and event.sequence > self._newest:
+        if isinstance(event, Gather):
+            if self._listener and self._gather:
+                self._gather(event)
+        elif self._listener and event.sequence > self._newest:
             self._newest = event.sequence
             self._listener(event)
+
+    def say(self, message: Gathered) -> None:
+        """Tell the process; one whose line is broken asks again once it is whole."""
+        if self._connection:
+            self._connection.write(as_line(message))
 
     async def heard_out(self) -> None:
         """Wait until its connection is closed and all that came before was handed on."""
@@ -88,11 +112,16 @@ class RunLines:
         for connection in list(self._connections):
             connection.close()
 
-    def reserve(self, run_id: str, listener: Listener) -> Seat:
-        """A place for the run's next process; an earlier one of the same run loses its own."""
+    def reserve(
+        self, run_id: str, listener: Listener, gather: Callable[[Gather], None] | None = None
+    ) -> Seat:
+        """A place for the run's next process; an earlier one of the same run loses its own.
+
+        `run_id` is the job's `seat`; `gather` is called with what the process, one of several ranks, gives to all.
+        """
         if run_id in self._seats:
             self._seats[run_id].leave()
-        seat = self._seats[run_id] = Seat(self, run_id, listener)
+        seat = self._seats[run_id] = Seat(self, run_id, listener, gather)
         return seat
 
     def line(self, seat: Seat, grace_seconds: float) -> Line:

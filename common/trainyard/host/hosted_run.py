@@ -1,0 +1,137 @@
+"""One run's process on this host: what it told, what it wrote, and how it ended, until the service has all of it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from trainyard.contract import Phase
+from trainyard.host.neighbours import first_cut_off
+from trainyard.host.relay import Relay
+from trainyard.launcher.host_messages import KEPT_FILES, NO_EVENT, Ended, Follow, News, Piece
+from trainyard.launcher.messages import Noted, PhaseEntered, Progressed, Warned
+from trainyard.launcher.protocol import Process, Used
+from trainyard.rundir.folder import RunFolder
+
+KEPT_STEPS = 50
+"""Events that are kept for a service that was away, beside the newest progress."""
+LOOK_SECONDS = 0.2
+PIECE_BYTES = 2**20
+Step = PhaseEntered | Noted | Warned
+
+
+class HostedRun:
+    """Used on the event loop alone."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.process: Process | None = None
+        self.rank = 0
+        self.starting = asyncio.Lock()
+        self._steps: deque[Step] = deque(maxlen=KEPT_STEPS)
+        self._progress: Progressed | None = None
+        self._news = asyncio.Event()
+        self.relay = Relay(self._news.set)
+        self._code: int | None = None
+        self._over = False
+        self._watching: asyncio.Task[None] | None = None
+        self._reaching: asyncio.Task[None] | None = None
+        self._cut_from: str | None = None
+
+    def hear(self, event: PhaseEntered | Progressed | Noted | Warned) -> None:
+        """Keep what the process told."""
+        if isinstance(event, Progressed):
+            self._progress = event
+        else:
+            self._steps.append(event)
+            if (
+                self._reaching
+                and isinstance(event, PhaseEntered)
+                and event.phase is Phase.EVALUATING
+            ):
+                self._reaching.cancel()  # it has trained, and needs no other rank
+        self._news.set()
+
+    def watch(self, process: Process, neighbours: Sequence[str] = ()) -> None:
+        """It was started; note when it ends, and end it where a host cannot be reached that it needs."""
+        self.process = process
+        self._watching = asyncio.create_task(self._wait(process))
+        if neighbours:
+            self._reaching = asyncio.create_task(self._reach(process, neighbours))
+
+    async def news(self, order: Follow) -> News:
+        """What is new, as soon as there is something, or when the order's time is over."""
+        if order.end_search:
+            await asyncio.to_thread(self.folder.end_of_search.touch)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + order.wait_seconds
+        while True:
+            self._news.clear()
+            found = await self._look(order)
+            is_news = found.events or found.pieces or found.given or found.ended
+            if is_news or clock() >= deadline:
+                return found
+            try:
+                async with asyncio.timeout(min(LOOK_SECONDS, max(0.0, deadline - clock()))):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    def close(self) -> None:
+        """End what is left of the process, once."""
+        if self._reaching:
+            self._reaching.cancel()
+        if self._watching:
+            self._watching.cancel()
+            self._watching = None
+            assert self.process is not None
+            self.process.release()
+
+    async def _wait(self, process: Process) -> None:
+        self._code = await process.ended()
+        self._over = True
+        self._news.set()
+
+    async def _reach(self, process: Process, neighbours: Sequence[str]) -> None:
+        self._cut_from = (await first_cut_off(neighbours)).rpartition(":")[0]
+        process.kill()
+
+    async def _look(self, order: Follow) -> News:
+        over = self._over  # asked before the files are read: what is written later is none of its
+        pieces = await asyncio.to_thread(lambda: tuple(self._pieces(order)))
+        ended = None
+        if over and not pieces:
+            outcome = await asyncio.to_thread(self.folder.of_rank(self.rank).outcome)
+            ended = Ended(code=self._code, outcome=outcome, cut_from=self._cut_from)
+        used = self.process.used if self.process else Used()
+        return News(
+            events=self._events(order.heard),
+            pieces=pieces,
+            given=self.relay.beyond(order.given),
+            used=used,
+            ended=ended,
+        )
+
+    def _events(self, heard: int) -> tuple[Step | Progressed, ...]:
+        """Those after `heard`, in order; for one that took the run up, those that say how it stands."""
+        steps = list(self._steps)
+        if heard == NO_EVENT:
+            newest = {type(each): each for each in steps if not isinstance(each, Noted)}
+            steps = list(newest.values())
+        kept = [*steps, *([self._progress] if self._progress else [])]
+        return tuple(
+            sorted((each for each in kept if each.sequence > heard), key=lambda each: each.sequence)
+        )
+
+    def _pieces(self, order: Follow) -> Iterator[Piece]:
+        """What the files hold beyond what the service has of them. One that was cut short meanwhile begins again."""
+        for name in KEPT_FILES:
+            path = self.folder.path / name
+            if name not in order.sizes or not path.exists():
+                continue
+            had, size = order.sizes[name], path.stat().st_size
+            offset = had if had <= size else 0
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(PIECE_BYTES)
+            if data or offset != had:
+                yield Piece(name=name, offset=offset, data=data)

@@ -1,0 +1,60 @@
+"""The ranks of one run on several hosts: begun all or none, and taken up again all or none."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from trainyard.errors import HostLost, Unavailable
+from trainyard.launcher.messages import Job
+from trainyard.launcher.remote_process import RemoteProcess
+
+TOGETHER_SECONDS = 60.0
+"""What all hosts may take to start their ranks, with what waits there before them."""
+
+
+async def begin_all(members: Sequence[RemoteProcess], jobs: Sequence[Job]) -> None:
+    """Have each host start its rank, which has this job. Raises `LaunchRefused`, and `HostLost` where it may work another time.
+
+    Then some may have been started. Whether rank 0 is, which may write to MLflow, is known for certain by then.
+    """
+    starts = [
+        asyncio.create_task(member.begin(job)) for member, job in zip(members, jobs, strict=True)
+    ]
+    try:
+        _, late = await asyncio.wait(
+            starts, timeout=TOGETHER_SECONDS, return_when=asyncio.FIRST_EXCEPTION
+        )
+        if late:
+            await asyncio.wait(starts[:1])
+        errors = [start.exception() for start in starts if start.done()]
+    finally:
+        for start in starts:
+            start.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*starts, return_exceptions=True)
+    _raise_worst(list(filter(None, errors)), late=bool(late))
+
+
+def _raise_worst(errors: Sequence[BaseException], *, late: bool) -> None:
+    """What keeps all from training together."""
+    for error in errors:
+        if not isinstance(error, HostLost | Unavailable):
+            raise error
+    if errors:
+        raise HostLost(str(errors[0])) from errors[0]
+    if late:
+        raise HostLost(f"not all hosts started their ranks within {TOGETHER_SECONDS:g} s")
+
+
+async def all_there(members: Sequence[RemoteProcess]) -> bool:
+    """Whether each host has its rank. Where one has not, those that are there are ended."""
+    found = await asyncio.gather(*(member.is_there() for member in members))
+    if all(found):
+        return True
+    for member, there in zip(members, found, strict=True):
+        if there:
+            member.follow(anew=True)
+            member.kill()
+            await member.ended()
+        member.release()
+    return False

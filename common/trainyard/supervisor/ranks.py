@@ -1,0 +1,56 @@
+"""What became of a run that several ranks trained, told from how each ended.
+
+When one dies the others lose their connection to it, and say that: a consequence, and not what happened. So of what
+they left, in this order:
+
+1. what rank 0 says, if the run finished, or for any reason but that it crashed;
+2. what another says that is no crash, such as that its memory ran out;
+3. what a signal did, or the launcher for too much memory, to the first that ended so;
+4. the host that was lost, or is not heard of any more, with a rank;
+5. the host that another rank's did not reach;
+6. the first crash.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from trainyard.contract import Placement, Reason
+from trainyard.launcher.protocol import RankEnd
+from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.records import Outcome
+
+
+def outcomes_of(folder: RunFolder) -> dict[int, Outcome]:
+    """What each rank left that left anything."""
+    folders = {0: folder, **folder.ranks}
+    found = {rank: each.outcome() for rank, each in folders.items()}
+    return {rank: outcome for rank, outcome in found.items() if outcome is not None}
+
+
+def of_all_ranks(
+    ends: Sequence[RankEnd],
+    left: Mapping[int, Outcome],
+    died: Callable[[RankEnd], Outcome],
+    places: Sequence[Placement] = (),
+) -> Outcome:
+    """The run's outcome. `ends` in the order in which they came; `died` says what a rank's end without an outcome was.
+
+    `places` says where each rank ran; none where that was here.
+    """
+    own = left.get(0)
+    if own is not None and own.reason is not Reason.CRASHED:
+        return own
+    failed = [end for end in ends if end.failed] or list(ends)
+    told = [(end, left[end.rank]) for end in ends if end.rank in left]
+    unsaid = [(end, died(end)) for end in failed if end.rank not in left]
+    typed = [each for each in told if each[1].reason is not Reason.CRASHED]
+    killed = [each for each in unsaid if each[1].reason is not Reason.CRASHED]
+    lost = [each for each in unsaid if each[0].lost_with]
+    cut = [each for each in unsaid if each[0].cut_from]
+    end, outcome = [*typed, *killed, *lost, *cut, *told, *unsaid][0]
+    where = _place(places[end.rank]) if places and not end.lost_with else ""
+    said = f"rank {end.rank} of {len(ends)}{where}: {outcome.message}"
+    return outcome.model_copy(update={"message": said})
+
+
+def _place(place: Placement) -> str:
+    return f" on {place.host} ({place.address})"

@@ -1,0 +1,237 @@
+"""A service whose runs go to three hosts that have joined it: a Ray cluster of network namespaces on this machine."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from hosts_lab import Place, places
+from servers import MODELS, ROOT, Server, Yard, ticking, until
+
+ENVIRONMENT = Path(os.environ.get("TRAINYARD_TEST_ENGINE", ROOT / ".venvs/boosting-ray"))
+"""Where `make` puts the boosting service with Ray."""
+TRAINYARD = ENVIRONMENT / "bin/trainyard"
+LONG_SECONDS, SHORT_SECONDS = 240, 8
+"""Leases: longer than a service takes to start on a slow machine, and so short that a lost host is soon told."""
+TOKEN = "opens-the-service"
+
+
+@dataclass
+class ServerAt(Server):
+    """A server on a host of the lab."""
+
+    place: Place | None = None
+
+    @property
+    def url(self) -> str:
+        assert self.place is not None
+        return f"http://{self.place.address}:{self.port}"
+
+
+@dataclass
+class Lab:
+    """A service, its head and its MLflow on one host, and three hosts that have joined it."""
+
+    yard: Yard
+    hosts: dict[str, Place]
+    home: Path
+    environment: dict[str, str]
+    joining: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    """What each host has joined with."""
+
+    def join(self, name: str) -> None:
+        """Have the host join."""
+        command, log = [TRAINYARD, "join"], self.home / f"{name}.log"
+        self.joining[name] = self.hosts[name].start(command, self._of(name), log)
+
+    def all_joined(self) -> None:
+        """Wait until all hosts have slots for runs. One whose Ray gave up is started again."""
+
+        def all_there() -> bool:
+            for name in self.hosts:
+                if self.joining[name].poll() is not None:
+                    self.join(name)
+            return self.slots == 2 * len(self.hosts)
+
+        until(all_there, "all hosts to have joined", explain=self.said)
+
+    @property
+    def slots(self) -> int:
+        """As many as all hosts together have that the service hears of."""
+        return int(self.yard.http.get("/capacity").json()["slots"]["total"])
+
+    def start_service(self, *, lease_seconds: int) -> None:
+        """Start it, with hosts that end their runs when they have not heard of it for so long."""
+        named = {"TRAINYARD_HOST_LEASE_SECONDS": str(lease_seconds)}
+        self.yard.service.environment = self.yard.service.environment | named
+        self.yard.service.start()
+        until(lambda: self.yard.http.get("/readyz").status_code == 200, "it", explain=self.said)
+
+    def with_lease(self, seconds: int) -> None:
+        """The service, with such leases."""
+        if self.yard.service.environment["TRAINYARD_HOST_LEASE_SECONDS"] != str(seconds):
+            self.yard.service.kill(signal.SIGTERM)
+            self.start_service(lease_seconds=seconds)
+            self.all_joined()
+
+    def said(self) -> str:
+        """What the service, and Ray, said last."""
+        return "\n".join(each.read_text()[-1500:] for each in self.home.glob("*.log"))
+
+    def host_of(self, run_id: str) -> str:
+        """The host that the run is on."""
+        (name,) = self.hosts_of(run_id)
+        return name
+
+    def hosts_of(self, run_id: str) -> list[str]:
+        """The hosts that the run's ranks are on, in their order."""
+        names = {host.address: name for name, host in self.hosts.items()}
+        return [names[place["address"]] for place in self.yard.get(run_id)["placement"]]
+
+    def pids_of(self, run_id: str) -> list[int]:
+        """The run's processes, on whichever host."""
+        found = []
+        for file in self.home.glob("[abc]/hosted/*/*/process_id"):
+            request = file.parent / "request.json"
+            if request.exists() and json.loads(request.read_text())["run_id"] == run_id:
+                found.append(int(file.read_text().split(":")[1]))
+        return [pid for pid in found if psutil.pid_exists(pid)]
+
+    def kill_ray(self, name: str) -> None:
+        """Kill the daemon that makes the host a part of the cluster."""
+        for process in self.hosts[name].pids():
+            if "raylet" in psutil.Process(process).name():
+                os.kill(process, signal.SIGKILL)
+
+    def back(self, name: str) -> None:
+        """Have the host join again that was cut off: Ray ends its node once it is back, and so does this, at once."""
+        self.hosts[name].mend()
+        self.hosts[name].kill()
+        self.join(name)
+        self.all_joined()
+
+    def ranks(self, run_id: str, *, attempt: int = 1) -> list[int]:
+        """The processes of the run's ranks, in their order, once they have trained a round of this attempt."""
+
+        def there() -> bool:
+            run = self.yard.get(run_id)
+            assert not run["ended_at"], (run, self.said())
+            return bool(
+                run["phase"] == "training" and run["attempt"] == attempt and run["progress"]
+            )
+
+        until(there, f"a round of attempt {attempt} of {run_id}", explain=self.said)
+        state = json.loads((self.yard.folder(run_id) / "state.json").read_text())
+        nonces = [each.rpartition(":")[2] for each in state["process_id"].split("+")]
+        (files,) = zip(
+            *(self.home.glob(f"[abc]/hosted/*/{each}/process_id") for each in nonces), strict=True
+        )
+        return [int(file.read_text().split(":")[1]) for file in files]
+
+    def kept(self, run_id: str) -> list[Path]:
+        """The run's checkpoints that are whole where all hosts find them."""
+        return [*self.home.glob(f"checkpoints/{run_id}/*.whole")]
+
+    def in_front(self, named: str) -> list[int]:
+        """The processes of the service's host that are called so."""
+        front = self.yard.service
+        assert isinstance(front, ServerAt)
+        assert front.place is not None
+        found = []
+        for pid in front.place.pids():
+            with suppress(psutil.Error):
+                found += [pid] if named in " ".join(psutil.Process(pid).cmdline()) else []
+        return found
+
+    def counting(self, **request: Any) -> str:
+        """A run that counts on one of the hosts, after its first rounds."""
+        run_id = str(self.yard.submit(ticking(**request))["run_id"])
+        self.counts_on(run_id, 0)
+        return run_id
+
+    def counts_on(self, run_id: str, beyond: int) -> int:
+        """How far the run came, once that is beyond."""
+
+        def rounds() -> int:
+            progress = self.yard.get(run_id)["progress"]
+            return int(progress["done"]) if progress and progress["done"] > beyond else 0
+
+        return int(until(rounds, f"{run_id} to count beyond {beyond}", explain=self.said))
+
+    def _of(self, name: str) -> dict[str, str]:
+        return self.environment | {"TRAINYARD_WORK_DIR": str(self.home / name)}
+
+
+@contextmanager
+def cluster(home: Path) -> Iterator[Lab]:
+    """All of it, started in `home`, and nothing left of it."""
+    for folder in ("models", "checkpoints"):
+        (home / folder).mkdir()
+    (home / "models/ticking.py").write_text(MODELS)
+    shutil.copy(ROOT / "tests/models/ranked.py", home / "models")
+    with places("f", "a", "b", "c") as (front, *others):
+        mlflow = _mlflow(front, home)
+        environment = _variables(front, mlflow, home)
+        front.start(
+            [TRAINYARD, "head", f"--address={front.address}"], environment, home / "head.log"
+        )
+        service = ServerAt(
+            front.command([TRAINYARD, "serve"]),
+            environment | {"TRAINYARD_WORK_DIR": str(home / "front")},
+            8001,
+            "/healthz",
+            home / "service.log",
+            place=front,
+        )
+        yard = Yard(service, mlflow, home / "front")
+        yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
+        made = Lab(yard, dict(zip("abc", others, strict=True)), home, environment)
+        for name in made.hosts:
+            made.join(name)
+        for server in (mlflow, service):
+            server.start()
+        made.all_joined()
+        yield made
+        yard.http.close()
+        service.kill(signal.SIGTERM)
+        mlflow.kill(signal.SIGKILL, group=True)
+
+
+def _mlflow(place: Place, home: Path) -> ServerAt:
+    command = [
+        *(ROOT / ".venvs/mlflow/bin/mlflow", "server", f"--host={place.address}", "--port=5000"),
+        *("--workers=1", f"--backend-store-uri=sqlite:///{home}/mlflow.db"),
+        *(f"--artifacts-destination={home}/artifacts", f"--allowed-hosts={place.address}:5000"),
+    ]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return ServerAt(
+        place.command(command), quiet, 5000, "/health", home / "mlflow.log", place=place
+    )
+
+
+def _variables(front: Place, mlflow: Server, home: Path) -> dict[str, str]:
+    return {
+        "RAY_AUTH_TOKEN": secrets.token_hex(16),
+        "RAY_ADDRESS": f"{front.address}:6379",
+        "MLFLOW_TRACKING_URI": mlflow.url,
+        "TRAINYARD_ENGINE": "ray",
+        "TRAINYARD_HOST_LEASE_SECONDS": str(LONG_SECONDS),
+        "TRAINYARD_INSTANCE": home.name,
+        "TRAINYARD_SERVICES": f"{home.name}=http://{front.address}:8001",
+        "TRAINYARD_HOST": front.address,
+        "TRAINYARD_PORT": "8001",
+        "TRAINYARD_TOKEN": TOKEN,
+        "TRAINYARD_MODELS_PATH": str(home / "models"),
+        "TRAINYARD_CHECKPOINTS": str(home / "checkpoints"),
+        "TRAINYARD_THREADS": "2",
+        "TRAINYARD_SLOTS": "2",
+        "TRAINYARD_GRACE_SECONDS": "3",
+    }

@@ -1,0 +1,266 @@
+"""Runs on other hosts: a Ray cluster of network namespaces on this machine, real services, real kills, and cut lines."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from hosts_cluster import ENVIRONMENT, LONG_SECONDS, SHORT_SECONDS, TRAINYARD, Lab, cluster
+from hosts_lab import why_not
+from servers import ticking, until
+from several import ALIKE, alike, asked, log_of, none_is_left
+
+ENDLESS = {"n_estimators": 100_000}
+
+pytestmark = [
+    pytest.mark.skipif(
+        not TRAINYARD.exists(), reason=f"no Ray in {ENVIRONMENT}: make {ENVIRONMENT.name}"
+    ),
+    pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces here: {why_not()}"),
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with cluster(tmp_path_factory.mktemp("hosts")) as made:
+        yield made
+
+
+def test_a_run_trains_on_another_host_and_everything_of_it_is_here(lab: Lab):
+    request = {
+        "model": "xgboost_classifier",
+        "data": {"source": "builtin", "name": "iris"},
+        "params": {"n_estimators": 20},
+        "register": {"name": f"on-hosts-{lab.home.name}", "alias": "challenger"},
+    }
+    run = lab.yard.ended(lab.yard.submit(request)["run_id"])
+    assert run["status"] == "FINISHED", (run, lab.said())
+    assert run["registered"]["version"] == "1"
+    (place,) = run["placement"]
+    assert place["address"] in {host.address for host in lab.hosts.values()}
+    log = lab.yard.http.get(run["links"]["logs"]).text
+    assert log.startswith(
+        f"runs on {place['host']} ({place['address']}, node {place['node'][:12]})"
+    )
+    assert "train_log_loss" in {each["key"] for each in lab.yard.metrics_in_mlflow(run["run_id"])}
+    tags = lab.yard._of_mlflow(run["run_id"])["data"]["tags"]
+    assert place["address"] in {tag["key"]: tag["value"] for tag in tags}["trainyard.placement"]
+    until(
+        lambda: not [*lab.home.glob("[abc]/hosted/*/*/")],
+        "the hosts to have kept nothing of the run",
+    )
+
+
+def test_runs_are_spread_and_what_all_hosts_have_is_told_and_what_none_has_is_refused(lab: Lab):
+    runs = [lab.counting() for _ in range(2)]
+    assert len({lab.host_of(run_id) for run_id in runs}) == 2
+    told = lab.yard.http.get("/capacity").json()
+    assert told["slots"] == {"total": 6, "used": 2, "waited_for": 0}
+    too_many = ticking(resources={"cpus": 3})
+    refused = lab.yard.http.post("/train", json=too_many)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/resources/cpus"
+    for run_id in runs:
+        assert lab.yard.cancel(run_id)["status"] == "KILLED"
+        until(lambda run_id=run_id: not lab.pids_of(run_id), "its process to be gone")
+
+
+def test_a_killed_process_fails_its_run_alone(lab: Lab):
+    killed, other = lab.counting(), lab.counting()
+    (pid,) = lab.pids_of(killed)
+    os.kill(pid, signal.SIGKILL)
+    run = lab.yard.ended(killed)
+    assert (run["status"], run["reason"]) == ("FAILED", "killed_by_signal")
+    lab.counts_on(other, lab.counts_on(other, 0))
+    lab.yard.cancel(other)
+
+
+def test_a_bridge_that_is_killed_ends_no_run_and_leaves_no_node(lab: Lab):
+    run_id = lab.counting()
+    pids = lab.pids_of(run_id)
+    bridge, nodes = lab.in_front("trainyard.host.bridging"), len(lab.in_front("raylet/raylet"))
+    os.kill(bridge[0], signal.SIGKILL)
+    until(lambda: lab.in_front("trainyard.host.bridging") not in ([], bridge), "another bridge")
+    lab.all_joined()
+    lab.counts_on(run_id, lab.counts_on(run_id, 0))
+    assert lab.pids_of(run_id) == pids
+    until(lambda: len(lab.in_front("raylet/raylet")) == nodes, "the node of the first to end")
+    lab.yard.cancel(run_id)
+
+
+def test_a_cut_of_the_line_for_less_than_the_lease_ends_nothing(lab: Lab):
+    run_id = lab.counting()
+    name = lab.host_of(run_id)
+    pids = lab.pids_of(run_id)
+    lab.hosts[name].cut()
+    until(lambda: lab.slots == 4, "one host to be missed")
+    lab.hosts[name].mend()
+    lab.all_joined()
+    lab.counts_on(run_id, lab.counts_on(run_id, 0))
+    assert lab.pids_of(run_id) == pids
+    lab.yard.cancel(run_id)
+
+
+@pytest.mark.parametrize(
+    ("number", "lease_seconds"), [(signal.SIGTERM, LONG_SECONDS), (signal.SIGKILL, SHORT_SECONDS)]
+)
+def test_a_run_goes_on_while_its_service_is_started_again(
+    lab: Lab, number: signal.Signals, lease_seconds: int
+):
+    run_id = lab.counting()
+    pids = lab.pids_of(run_id)
+    lab.yard.service.kill(number)
+    assert lab.pids_of(run_id) == pids
+    lab.start_service(lease_seconds=lease_seconds)
+    lab.counts_on(run_id, lab.counts_on(run_id, 0))
+    assert lab.pids_of(run_id) == pids
+    run = lab.yard.get(run_id)
+    assert (run["status"], run["attempt"], run["phase"]) == ("RUNNING", 1, "training")
+    assert lab.yard.cancel(run_id)["status"] == "KILLED"
+    until(lambda: not lab.pids_of(run_id), "its process to be gone")
+    lab.all_joined()
+
+
+def test_ranks_on_several_hosts_train_one_model_which_is_as_good_as_that_of_one(lab: Lab):
+    """The tolerance is that of ranks on one host, where `test_workers` says why."""
+    lab.with_lease(LONG_SECONDS)
+    params = {"n_estimators": 60, "learning_rate": 0.1, "early_stopping_rounds": 10}
+    wanted = [("xgboost_classifier", 1), ("xgboost_classifier", 2), ("xgboost_classifier", 3)]
+    wanted += [("lightgbm_classifier", 1), ("lightgbm_classifier", 3)]
+    asked_for = {
+        (model, workers): lab.yard.submit(
+            asked(model, workers=workers, data="breast_cancer", params=params)
+        )["run_id"]
+        for model, workers in wanted
+    }
+    runs = {each: lab.yard.ended(run_id) for each, run_id in asked_for.items()}
+    for (model, workers), run in runs.items():
+        assert run["status"] == "FINISHED", (run, log_of(lab.yard, run), lab.said())
+        assert len(run["placement"]) == workers
+        if workers == 1:
+            continue
+        alone = runs[model, 1]["metrics"]["test_log_loss"]
+        assert run["metrics"]["test_log_loss"] == pytest.approx(alone, abs=0.05)
+        assert alike(lab.yard, run) == set(range(workers))
+    three = runs["xgboost_classifier", 3]
+    assert len({place["address"] for place in three["placement"]}) == 3
+    (uploaded,) = lab.home.glob(f"artifacts/*/{three['run_id']}/artifacts/training.log")
+    assert len(ALIKE.findall(uploaded.read_text())) == 3, "MLflow has what all ranks wrote"
+
+
+def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(lab: Lab):
+    request = asked("xgboost_classifier", workers=3, params=ENDLESS, max_attempts=2)
+    run_id = lab.yard.submit(request)["run_id"]
+    first = lab.ranks(run_id)
+    os.kill(first[1], signal.SIGKILL)
+    second = lab.ranks(run_id, attempt=2)
+    assert none_is_left(first)
+    said = [step["message"] for step in lab.yard.get(run_id)["transitions"] if step["message"]]
+    place = lab.yard.get(run_id)["placement"][1]
+    where = f"rank 1 of 3 on {place['host']} (10."
+    assert any(where in each and "SIGKILL" in each for each in said), said
+    os.kill(second[0], signal.SIGKILL)
+    run = lab.yard.ended(run_id)
+    assert (run["status"], run["reason"]) == ("FAILED", "killed_by_signal")
+    assert run["message"].startswith("rank 0 of 3 on ")
+    assert none_is_left(second)
+
+
+def test_ranks_go_on_while_their_service_is_started_again(lab: Lab):
+    lab.with_lease(LONG_SECONDS)
+    run_id = lab.yard.submit(asked(workers=3, params={"rounds": 1_000_000}))["run_id"]
+    ranks = lab.ranks(run_id)
+    lab.yard.service.kill()
+    lab.start_service(lease_seconds=LONG_SECONDS)
+    lab.counts_on(run_id, lab.counts_on(run_id, 0))
+    assert lab.ranks(run_id) == ranks
+    assert lab.yard.cancel(run_id)["status"] == "KILLED"
+    until(lambda: none_is_left(ranks), "all ranks to be gone")
+    lab.all_joined()
+
+
+@pytest.mark.parametrize("lost", ["ray", "line"])
+def test_a_host_that_is_lost_with_a_rank_ends_the_others_and_the_run_goes_on_elsewhere(
+    lab: Lab, lost: str
+):
+    lab.all_joined()
+    request = asked("xgboost_classifier", params=ENDLESS, max_attempts=2)
+    run_id = lab.yard.submit(request)["run_id"]
+    ranks, name = lab.ranks(run_id), lab.hosts_of(run_id)[1]
+    if lost == "ray":
+        lab.kill_ray(name)
+    else:
+        until(lambda: lab.kept(run_id), "a checkpoint", explain=lab.said)
+        lab.hosts[name].cut()
+    until(lambda: none_is_left(ranks[:1]), "rank 0 to be ended", explain=lab.said)
+    again = lab.ranks(run_id, attempt=2)
+    assert name not in lab.hosts_of(run_id)
+    said = [step["message"] for step in lab.yard.get(run_id)["transitions"] if step["message"]]
+    assert any("rank 1 of 2: the host " in each and "was lost" in each for each in said), said
+    lines = (lab.yard.folder(run_id) / "metrics.jsonl").read_text().split("\n")
+    rounds = [json.loads(each)[0] for each in lines[:-1] if each]
+    assert lost == "ray" or rounds.count(1) == 1, "it did not start anew"
+    lab.yard.cancel(run_id)
+    until(lambda: none_is_left(again), "the second attempt's ranks to be gone")
+    until(lambda: not lab.kept(run_id), "its checkpoints to be removed")
+    lab.back(name)
+
+
+def test_a_link_between_two_hosts_that_is_cut_ends_the_ranks_that_need_it(lab: Lab):
+    lab.all_joined()
+    run_id = lab.yard.submit(asked("xgboost_classifier", params=ENDLESS))["run_id"]
+    ranks = lab.ranks(run_id)
+    one, other = (lab.hosts[name] for name in lab.hosts_of(run_id))
+    one.cut_from(other)
+    run = lab.yard.ended(run_id)
+    one.mend_to(other)
+    assert (run["status"], run["reason"]) == ("FAILED", "crashed")
+    assert "did not reach that of another rank" in run["message"]
+    assert none_is_left(ranks)
+
+
+def test_a_cut_of_the_line_for_longer_than_the_lease_moves_the_run(lab: Lab):
+    lab.with_lease(SHORT_SECONDS)
+    run_id = lab.counting(max_attempts=2)
+    name = lab.host_of(run_id)
+    (pid,) = lab.pids_of(run_id)
+    lab.hosts[name].cut()
+    until(lambda: lab.yard.get(run_id)["attempt"] == 2, "another attempt", explain=lab.said)
+    assert not psutil.pid_exists(pid), "no two processes of a run at once"
+    lab.counts_on(run_id, 0)
+    assert lab.host_of(run_id) != name
+    said = [each["message"] or "" for each in lab.yard.get(run_id)["transitions"]]
+    assert any("was lost" in each and "goes on from the newest" in each for each in said), said
+    lab.yard.cancel(run_id)
+    lab.back(name)
+
+
+def test_a_host_whose_node_is_killed_loses_its_runs_which_are_tried_elsewhere(lab: Lab):
+    lab.with_lease(SHORT_SECONDS)
+    on = {lab.host_of(run_id): run_id for run_id in (lab.counting(max_attempts=2) for _ in "abc")}
+    ends = lab.counting()  # beside one of them
+    name = lab.host_of(ends)
+    moves = on.pop(name)
+    pids = [*lab.pids_of(moves), *lab.pids_of(ends)]
+    lab.kill_ray(name)
+    run = lab.yard.ended(ends)
+    assert (run["status"], run["reason"]) == ("FAILED", "crashed")
+    assert "was lost" in run["message"]
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    until(lambda: lab.yard.get(moves)["attempt"] == 2, "another attempt", explain=lab.said)
+    lab.counts_on(moves, 0)
+    assert lab.host_of(moves) != name
+    assert [lab.yard.get(stays)["attempt"] for stays in on.values()] == [1, 1]
+    for run_id in (moves, *on.values()):
+        lab.yard.cancel(run_id)
+
+
+def test_nobody_joins_without_the_clusters_token(lab: Lab):
+    place = lab.hosts["a"]
+    stranger = lab.environment | {"RAY_AUTH_TOKEN": "guessed"}
+    process = place.start([TRAINYARD, "join"], stranger, lab.home / "stranger.log")
+    said = lab.home / "stranger.log"
+    until(lambda: "InvalidAuthToken" in said.read_text(), "a refusal", explain=said.read_text)
+    os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,410 @@
+"""What a host does with a service's orders, and when it ends the runs of a service that it does not hear of."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from fakes import FakeLauncher, FakeProcess, asked_for, submission_of
+from trainyard.contract import Phase, Placement, Reason, RunStatus
+from trainyard.datasets.access import DataAccess
+from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.host.folders import HostFolders
+from trainyard.host.hosted_runs import HostedRuns, as_on
+from trainyard.launcher.host_messages import (
+    NO_EVENT,
+    Beat,
+    Beaten,
+    Done,
+    Find,
+    Follow,
+    News,
+    NotStarted,
+    Offer,
+    Open,
+    Owned,
+    Put,
+    Release,
+    Signal,
+    Start,
+    Tell,
+    Unknown,
+)
+from trainyard.launcher.messages import Gather, Gathered, Job, Share
+from trainyard.launcher.protocol import Process
+from trainyard.rundir.folder import RunFolder
+from trainyard.supervisor.decision import ended_by
+from virtual_time import VirtualLoop
+
+ID = "node:n1:0001"
+PLACE = Placement(host="here", address="10.0.0.1", node="n1")
+LEASE_SECONDS = 60.0
+SIZES = {"training.log": 0, "metrics.jsonl": 0}
+
+
+class Host:
+    """One host, over processes that do what the test says."""
+
+    def __init__(self, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.launcher = FakeLauncher()
+        self.runs = HostedRuns(
+            self.launcher,
+            Offer(placement=PLACE, slots=2, cpus=2),
+            HostFolders(home / "hosted", "n1"),
+            as_here=lambda job: as_on(
+                job,
+                access=DataAccess((), Path("/of/here"), memory_mb=7),
+                tracking_uri="http://here",
+                locks=home,
+            ),
+            clock=clock,
+        )
+
+    @property
+    def process(self) -> FakeProcess:
+        return self.launcher.machine.processes[-1]
+
+    async def beat(self, heard: int = 0, owner: str = "me") -> Beaten | Owned:
+        order = Beat(owner=owner, heard=heard, lease_seconds=LEASE_SECONDS)
+        answer = await self.runs.carry_out(order)
+        assert isinstance(answer, Beaten | Owned)
+        return answer
+
+    async def begin(self, process_id: str = ID) -> None:
+        assert (
+            await self.runs.carry_out(Open(process_id=process_id, submission=SUBMISSION)) == Done()
+        )
+        assert await self.runs.carry_out(Start(process_id=process_id, job=job())) == Done()
+
+    async def follow(self, heard: int = 0, **sizes: int) -> News:
+        named = {name.replace("_", "."): size for name, size in sizes.items()}
+        order = Follow(process_id=ID, sizes=SIZES | named, heard=heard, wait_seconds=0.0)
+        news = await self.runs.carry_out(order)
+        assert isinstance(news, News)
+        return news
+
+
+SUBMISSION = submission_of(asked_for())
+
+
+def job() -> Job:
+    return Job(
+        submission=SUBMISSION,
+        folder=Path("/of/the/service"),
+        service="svc",
+        tracking_uri="http://service",
+        threads=1,
+        access=DataAccess((), Path("/of/the/service")),
+        locks=Path("/of/the/service"),
+        patience_seconds=1.0,
+        git_commit="",
+        process_id=ID,
+        placement=(PLACE,),
+    )
+
+
+@pytest.fixture
+def on_host(tmp_path: Path) -> Callable[[Callable[[Host], Awaitable[None]]], None]:
+    """Runs a test on a host of its own."""
+
+    def run(test: Callable[[Host], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            await test(Host(tmp_path))
+
+        asyncio.run(whole())
+
+    return run
+
+
+def test_what_a_process_tells_and_writes_is_told_once_each_place(on_host) -> None:
+    async def test(host: Host) -> None:
+        await host.begin()
+        assert host.process.job.tracking_uri == "http://here"
+        assert host.process.job.access.memory_mb == 7
+        folder = host.process.job.folder
+        host.process.enter(Phase.TRAINING)
+        host.process.progress(1, train_log_loss=0.5)
+        with (folder / "training.log").open("a") as log:
+            log.write("one\n")
+        first = await host.follow()
+        assert [type(each).__name__ for each in first.events] == ["PhaseEntered", "Progressed"]
+        (piece,) = first.pieces
+        assert piece.data == f"runs on {PLACE}\none\n".encode()
+        again = await host.follow(heard=2, training_log=len(piece.data))
+        assert (again.events, again.pieces, again.ended) == ((), (), None)
+        host.process.finish(test_accuracy=0.5)
+        await asyncio.sleep(0)
+        last = await host.follow(heard=2, training_log=len(piece.data))
+        assert last.ended is not None
+        assert last.ended.outcome is not None
+        assert (last.ended.code, last.ended.outcome.status) == (0, RunStatus.FINISHED)
+        assert last.used.peak_memory_mb == 100
+
+    on_host(test)
+
+
+def test_the_end_is_not_told_before_all_that_was_written(on_host) -> None:
+    async def test(host: Host) -> None:
+        await host.begin()
+        (host.process.job.folder / "metrics.jsonl").write_text("[1, 2, {}]\n")
+        host.process.finish()
+        await asyncio.sleep(0)
+        first = await host.follow()
+        assert first.ended is None
+        sizes = {each.name.replace(".", "_"): len(each.data) for each in first.pieces}
+        assert (await host.follow(**sizes)).ended is not None
+
+    on_host(test)
+
+
+def test_a_log_that_was_cut_begins_again(on_host) -> None:
+    async def test(host: Host) -> None:
+        await host.begin()
+        (host.process.job.folder / "training.log").write_text("short")
+        (piece,) = (await host.follow(training_log=1000)).pieces
+        assert (piece.offset, piece.data) == (0, b"short")
+
+    on_host(test)
+
+
+def test_a_service_that_takes_a_run_up_is_told_how_it_stands_and_not_its_history(on_host) -> None:
+    async def test(host: Host) -> None:
+        await host.begin()
+        for phase in (Phase.LOADING_DATA, Phase.TRAINING):
+            host.process.enter(phase)
+        host.process.note("long ago")
+        host.process.progress(5)
+        news = await host.follow(heard=NO_EVENT)
+        assert [each.sequence for each in news.events] == [2, 4]
+
+    on_host(test)
+
+
+def test_orders_that_come_twice_or_late_do_no_more_than_once(on_host) -> None:
+    async def test(host: Host) -> None:
+        await host.begin()
+        await host.begin()
+        assert len(host.launcher.machine.processes) == 1
+        late = Put(process_id=ID, name="training.log", offset=0, data=b"x")
+        assert await host.runs.carry_out(late) == Unknown(), "the process writes it by now"
+        for _ in range(2):
+            assert await host.runs.carry_out(Release(process_id=ID)) == Done()
+        assert host.process.released == 1
+        assert await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION)) == Unknown()
+        assert await host.runs.carry_out(Start(process_id=ID, job=job())) == Unknown()
+        assert not host.process.job.folder.exists()
+
+    on_host(test)
+
+
+def test_a_process_that_was_asked_for_and_not_found_is_never_started(on_host) -> None:
+    async def test(host: Host) -> None:
+        assert await host.runs.carry_out(Find(process_id=ID)) == Unknown()
+        assert await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION)) == Unknown()
+        await host.begin("node:n1:0002")
+        assert await host.runs.carry_out(Find(process_id="node:n1:0002")) == Done()
+
+    on_host(test)
+
+
+@pytest.mark.parametrize(
+    ("error", "for_good"), [(LaunchRefused("no such model"), True), (Unavailable("cold"), False)]
+)
+def test_what_could_not_be_started_leaves_nothing(
+    on_host, error: Exception, for_good: bool
+) -> None:
+    async def test(host: Host) -> None:
+        host.launcher.launch_errors.append(error)
+        await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION))
+        answer = await host.runs.carry_out(Start(process_id=ID, job=job()))
+        assert isinstance(answer, NotStarted)
+        assert answer.for_good is for_good
+        heard = await host.beat()
+        assert isinstance(heard, Beaten)
+        assert heard.holds == ()
+        await host.begin()  # the same, once it works
+
+    on_host(test)
+
+
+def test_a_process_is_signalled_and_one_that_is_not_there_is_not(on_host) -> None:
+    async def test(host: Host) -> None:
+        assert await host.runs.carry_out(Signal(process_id=ID, kill=True)) == Unknown()
+        await host.begin()
+        assert await host.runs.carry_out(Signal(process_id=ID, kill=False)) == Done()
+        assert host.process.asked_to_stop == 1
+
+    on_host(test)
+
+
+def test_what_a_rank_gives_to_all_is_told_again_until_the_service_has_it_and_so_is_the_answer(
+    on_host,
+) -> None:
+    async def test(host: Host) -> None:
+        shares = (Share(threads=1), Share(threads=1))
+        ranks = job().model_copy(update={"shares": shares, "placement": (PLACE, PLACE), "rank": 1})
+        await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION))
+        assert await host.runs.carry_out(Start(process_id=ID, job=ranks)) == Done()
+        meeting, said = host.launcher.meetings[0], list[Gathered]()
+        meeting.seat(1, said.append)
+        given = Gather(key="1 the start", value="x")
+        for _ in range(2):
+            meeting.take(1, given)
+        for _ in range(2):
+            assert (await host.follow()).given == (given,)
+        order = Follow(process_id=ID, sizes={}, heard=0, wait_seconds=0.0, given=1)
+        news = await host.runs.carry_out(order)
+        assert isinstance(news, News)
+        assert news.given == ()
+        answer = Gathered(key="1 the start", values=("y", "x"))
+        assert await host.runs.carry_out(Tell(process_id=ID, answer=answer)) == Done()
+        meeting.take(1, given)  # its line was taken up again
+        assert said == [answer, answer]
+        log = (host.process.job.folder / "training.log").read_text()
+        assert log == f"[rank 1] runs on {PLACE}\n"
+
+    on_host(test)
+
+
+def test_the_outcome_of_a_rank_is_its_own(on_host) -> None:
+    async def test(host: Host) -> None:
+        shares = (Share(threads=1), Share(threads=1))
+        ranks = job().model_copy(update={"shares": shares, "placement": (PLACE, PLACE), "rank": 1})
+        await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION))
+        await host.runs.carry_out(Start(process_id=ID, job=ranks))
+        own = RunFolder(host.process.job.folder).of_rank(1)
+        own.path.mkdir()
+        own.write_outcome(ended_by(Reason.OUT_OF_MEMORY, "no room"))
+        host.process.exit(0)
+        await asyncio.sleep(0)
+        (piece,) = (await host.follow()).pieces
+        ended = (await host.follow(training_log=len(piece.data))).ended
+        assert ended is not None
+        assert ended.outcome is not None
+        assert ended.outcome.message == "no room"
+
+    on_host(test)
+
+
+def test_files_that_no_run_has_are_not_written(on_host) -> None:
+    async def test(host: Host) -> None:
+        await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION))
+        for name in ("../x", "outcome.json"):
+            order = Put(process_id=ID, name=name, offset=0, data=b"x")
+            assert await host.runs.carry_out(order) == Unknown()
+
+    on_host(test)
+
+
+# The lease
+
+
+def in_no_time(home: Path, test: Callable[[Host], Awaitable[None]]) -> None:
+    """The test in virtual time, with the host's own watch."""
+    loop = VirtualLoop()
+
+    async def whole() -> None:
+        host = Host(home, loop.time)
+        keeper = asyncio.create_task(host.runs.keep())
+        await test(host)
+        keeper.cancel()
+
+    loop.do(whole())
+    loop.bury()
+
+
+def test_runs_end_when_their_service_is_not_heard_of_and_not_before(tmp_path: Path) -> None:
+    async def test(host: Host) -> None:
+        await host.beat()
+        await host.begin()
+        await asyncio.sleep(LEASE_SECONDS - 1)
+        assert host.process.runs
+        await asyncio.sleep(2)
+        assert not host.process.runs
+
+    in_no_time(tmp_path, test)
+
+
+def test_a_beat_counts_from_the_answer_that_it_says_was_heard(tmp_path: Path) -> None:
+    async def test(host: Host) -> None:
+        first = await host.beat()
+        assert isinstance(first, Beaten)
+        await host.begin()
+        await asyncio.sleep(30)
+        second = await host.beat(first.number)
+        assert isinstance(second, Beaten)
+        await asyncio.sleep(25)
+        await host.beat(first.number)  # one that was long under way
+        await asyncio.sleep(10)
+        assert not host.process.runs, "nobody has heard of this host since the first answer"
+
+        newest = await host.beat()
+        await host.begin("node:n1:0002")
+        for _ in range(5):
+            assert isinstance(newest, Beaten)
+            newest = await host.beat(newest.number)
+            await asyncio.sleep(LEASE_SECONDS / 2)
+        assert host.process.runs
+
+    in_no_time(tmp_path, test)
+
+
+def test_a_lease_that_is_given_again_is_whole(tmp_path: Path) -> None:
+    async def test(host: Host) -> None:
+        before = await host.beat()
+        assert isinstance(before, Beaten)
+        await asyncio.sleep(LEASE_SECONDS * 2)
+        again = await host.beat(before.number)
+        assert isinstance(again, Beaten)
+        assert again.lease_left_seconds == LEASE_SECONDS
+        await host.begin()
+        await asyncio.sleep(LEASE_SECONDS - 1)
+        assert host.process.runs
+
+    in_no_time(tmp_path, test)
+
+
+def test_a_host_serves_one_service_at_a_time(tmp_path: Path) -> None:
+    async def test(host: Host) -> None:
+        await host.beat(owner="me")
+        assert await host.beat(owner="another") == Owned(owner="me")
+        await asyncio.sleep(LEASE_SECONDS + 1)
+        assert isinstance(await host.beat(owner="another"), Beaten)
+
+    in_no_time(tmp_path, test)
+
+
+# What an earlier actor of this host left
+
+
+def test_what_an_earlier_actor_left_is_ended_and_removed(tmp_path: Path) -> None:
+    left = tmp_path / "hosted/n0/0001"
+    left.mkdir(parents=True)
+    (left / "process_id").write_text("fork:1:1")
+    ended: list[str] = []
+
+    async def find(process_id: str) -> Process | None:
+        ended.append(process_id)
+        await asyncio.sleep(0)
+        return None
+
+    asyncio.run(HostFolders(tmp_path / "hosted", "n1").take(find))
+    assert ended == ["fork:1:1"]
+    assert not left.parent.exists()
+
+
+def test_what_another_actor_has_is_left_alone(tmp_path: Path) -> None:
+    async def find(process_id: str) -> Process | None:
+        raise AssertionError(process_id)
+
+    async def both() -> None:
+        other = HostFolders(tmp_path / "hosted", "n0")
+        await other.take(find)
+        run = other.of("node:n0:0001").path
+        run.mkdir()
+        (run / "process_id").write_text("fork:1:1")
+        await HostFolders(tmp_path / "hosted", "n1").take(find)
+        assert run.exists()
+
+    asyncio.run(both())
