@@ -1,7 +1,8 @@
-"""Takes the pictures of the documentation from a running Airflow and MLflow: `screenshots.py FOLDER`.
+"""Takes the pictures of the documentation from a running Airflow, MLflow and console: `screenshots.py FOLDER [PART...]`.
 
-Where they are is said by AIRFLOW_URL, AIRFLOW_ADMIN_PASSWORD and MLFLOW_TRACKING_URI; CHROMIUM names the browser.
-Needs one finished run of the pipeline whose pictures are taken.
+Where they are is said by AIRFLOW_URL, AIRFLOW_ADMIN_PASSWORD, MLFLOW_TRACKING_URI and CONSOLE_URL, whose services ask
+for no token; CHROMIUM names the browser. Parts: airflow mlflow console, all by default. Needs one finished run of the
+pipeline whose pictures are taken, and for the console a run that trains.
 """
 
 import json
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 AIRFLOW = os.environ.get("AIRFLOW_URL", "http://127.0.0.1:8082")
 PASSWORD = os.environ.get("AIRFLOW_ADMIN_PASSWORD", "admin")
 MLFLOW = os.environ.get("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+CONSOLE = os.environ.get("CONSOLE_URL", "http://127.0.0.1:8000")
 PIPELINE = "xgboost_classification_pipeline"
 QUIET = [
     "--no-sandbox",
@@ -31,19 +33,21 @@ QUIET = [
 
 
 def main() -> None:
-    """Take them all."""
+    """Take them."""
+    parts = {"airflow": airflow, "mlflow": mlflow, "console": console}
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    chromium = (
-        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    )
-    if chromium is None:
-        sys.exit("no Chromium here: install it, or name it in CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        airflow(browser, folder)
-        mlflow(browser, folder)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=QUIET)
+        for part in sys.argv[2:] or parts:
+            parts[part](browser, folder)
         browser.close()
+
+
+def chromium() -> str:
+    """The browser that there is."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    return found or sys.exit("no Chromium here: install it, or name it in CHROMIUM")
 
 
 def airflow(browser: Browser, folder: Path) -> None:
@@ -94,6 +98,28 @@ def mlflow(browser: Browser, folder: Path) -> None:
         folder / "mlflow-run.png",
     )
     take(page, f"{MLFLOW}/#/models/xgboost-classification", "champion", folder / "mlflow-model.png")
+
+
+def console(browser: Browser, folder: Path) -> None:
+    """The yard, the first run that trains, the form, and the first registered model."""
+    page = browser.new_page(viewport={"width": 1200, "height": 760})
+    lost = page.get_by_text("Connection lost")
+    page.goto(CONSOLE)
+    page.locator("li.run").first.wait_for()
+    lost.wait_for(state="hidden")
+    shoot(page, folder / "console-yard.png")
+    page.locator("li.run a").first.click()
+    page.locator("canvas").first.wait_for()
+    lost.wait_for(state="hidden")
+    shoot(page, folder / "console-run.png")
+    page.goto(f"{CONSOLE}/train")
+    page.get_by_role("button", name="Look at the data").click()
+    page.get_by_text("rows were looked at").wait_for()
+    shoot(page, folder / "console-train.png")
+    page.goto(f"{CONSOLE}/champions")
+    page.locator("li.run a").first.click()
+    page.get_by_text("Version 1").first.wait_for()
+    shoot(page, folder / "console-champion.png")
 
 
 def take(page: Page, url: str, shows: str, file: Path) -> None:

@@ -1,0 +1,83 @@
+"""Runs in lists, a line or two each, kept up to date in place, so that focus and reading stay where they are."""
+
+from collections.abc import Sequence
+
+from nicegui import ui
+from trainyard.contract import Run, RunStatus
+
+from trainyard_console.words import duration, moment, newest_metric, progress_in_words, standing
+
+
+class Row:
+    """One run."""
+
+    def __init__(self, service: str, run: Run) -> None:
+        with ui.element("li").classes("run").props(f"data-run={run.run_id}") as self.element:
+            with ui.element("div").classes("line"):
+                ui.link(run.run_name, f"/runs/{service}/{run.run_id}").classes("text-weight-bold")
+                ui.label(f"{run.model} on {service}")
+                self._standing = ui.label().classes("push")
+            self._bar = ui.linear_progress(show_value=False)
+            self._bar.props["aria-label"] = f"progress of {run.run_name}"
+            with ui.element("div").classes("line quiet"):
+                self._progress, self._metric, self._told = ui.label(), ui.label(), ui.label()
+                ui.label(run.experiment)
+                if run.submitted_by:
+                    ui.label(f"by {run.submitted_by}")
+                self._when = ui.label().classes("push")
+        self._version = -1
+
+    def show(self, run: Run) -> None:
+        """The run as it stands now."""
+        if run.version == self._version:
+            return
+        self._version = run.version
+        self._standing.text = standing(run)
+        self._standing.classes(
+            toggle="" if (run.status is RunStatus.FAILED) == self._is_bad() else "bad"
+        )
+        progress = None if run.status.ended else run.progress
+        self._bar.set_visibility(progress is not None)
+        self._bar.value = progress.done / max(1, progress.total) if progress else 0
+        self._progress.text = progress_in_words(run)
+        self._metric.text = newest_metric(run)
+        self._told.text = (run.message or _waits(run))[:200]
+        self._when.text = _when(run)
+
+    def _is_bad(self) -> bool:
+        return "bad" in self._standing.classes
+
+
+def _waits(run: Run) -> str:
+    return f"for {run.waits_for}" if run.waits_for else ""
+
+
+def _when(run: Run) -> str:
+    if run.ended_at:
+        took = run.ended_at - (run.started_at or run.ended_at)
+        return f"{duration(took.total_seconds())}, ended {moment(run.ended_at)}"
+    return f"submitted {moment(run.submitted_at)}"
+
+
+class Rows:
+    """A list of runs, or a sentence where there are none."""
+
+    def __init__(self, empty: str) -> None:
+        self._empty = ui.label(empty).classes("quiet")
+        self._list = ui.element("ul").classes("runs")
+        self._rows: dict[str, Row] = {}
+
+    def show(self, found: Sequence[tuple[str, Run]]) -> None:
+        """These runs of these services, in this order."""
+        wanted = [run.run_id for _, run in found]
+        for gone in self._rows.keys() - set(wanted):
+            self._list.remove(self._rows.pop(gone).element)
+        for place, (service, run) in enumerate(found):
+            if run.run_id not in self._rows:
+                with self._list:
+                    self._rows[run.run_id] = Row(service, run)
+            row = self._rows[run.run_id]
+            if self._list.default_slot.children[place] is not row.element:
+                row.element.move(target_index=place)
+            row.show(run)
+        self._empty.set_visibility(not found)
