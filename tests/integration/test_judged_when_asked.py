@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from champions import made, noted, other_model, trained
 from mlflow import MlflowClient
 from servers import Yard, until
 from sklearn.metrics import roc_auc_score
+from trainyard.launcher.spare import NAME as SPARE
 from waiting_model import WAITING
 
 BY_TIME = {"by": "time", "column": "when", "test_size": 0.25}
@@ -32,7 +34,7 @@ def asked(yard: Yard, run: dict[str, Any], **word: Any) -> Any:
 
 
 def judgings(yard: Yard) -> list[int]:
-    """The processes that the fork server of the service has forked, runs aside."""
+    """The processes that the fork server of the service has forked, runs aside, and the one that waits to be one."""
     service = yard.service.process
     assert service is not None
     children = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text().split()
@@ -40,7 +42,14 @@ def judgings(yard: Yard) -> list[int]:
     for child in children:
         for task in Path(f"/proc/{child}/task").iterdir():
             found += map(int, (task / "children").read_text().split())
-    return found
+    return [pid for pid in found if not is_spare(pid)]
+
+
+def is_spare(pid: int) -> bool:
+    """Whether the process waits for the next run."""
+    with suppress(FileNotFoundError):  # it has ended meanwhile
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n") == SPARE
+    return False
 
 
 def three(yard: Yard, data_root: Path, name: str, **promote: Any) -> list[dict[str, Any]]:
@@ -93,7 +102,7 @@ def test_a_holder_that_came_after_the_judgement_is_scored_on_the_rows_of_the_run
     assert answer.json()["promoted"] is (low > 0)
     assert "the newest rows, 'when' from" in note["decision"]
     assert shared_yard.get(third["run_id"]) == before
-    assert not judgings(shared_yard)
+    until(lambda: not judgings(shared_yard), "the process to be gone")
 
 
 def test_data_that_has_changed_since_makes_the_holder_incomparable_and_the_rule_says_what_follows(

@@ -1,6 +1,5 @@
 """A champion is judged on the test rows of the run that may replace it: real services, real models, new data."""
 
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -8,19 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
-import numpy as np
-import pandas as pd
 import pytest
-from champions import made, noted, other_model, trained
+from champions import decided_as_recomputed, made, noted, other_model, trained
 from mlflow import MlflowClient
 from servers import Server, Yard, until
-from sklearn.metrics import roc_auc_score
 from waiting_model import WAITING
 
 ABSENT = """
 import absent_library
 import mlflow.models
 mlflow.models.set_model(absent_library.Model())
+"""
+
+
+DEADLY = """
+import os
+import mlflow.models
+import mlflow.pyfunc
+
+class Deadly(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        os._exit(0)
+
+mlflow.models.set_model(Deadly())
 """
 
 
@@ -32,32 +41,11 @@ def client(shared_yard: Yard) -> Iterator[MlflowClient]:
     mlflow.set_tracking_uri(before)
 
 
-def bank(rows: int) -> pd.DataFrame:
-    """Bank marketing, which is in the order of time."""
-    folder = os.environ.get("TRAINYARD_TEST_DATA")
-    if not folder:
-        pytest.skip("TRAINYARD_TEST_DATA names no folder with tabular/bank_marketing.csv")
-    table = pd.read_csv(Path(folder) / "tabular/bank_marketing.csv", nrows=rows)
-    table = table.rename(columns={"y": "bought"})
-    table["bought"] = (table["bought"].astype(str) == str(max(table["bought"].unique()))).astype(
-        int
-    )
-    return table.assign(when=np.arange(len(table)))
-
-
-def area(model_uri: str, rows: pd.DataFrame) -> float:
-    """What the model reaches on the rows, as anybody who has it finds out."""
-    model = mlflow.pyfunc.load_model(model_uri)
-    answer = model.predict(rows.drop(columns="bought"), params={"method": "predict_proba"})
-    return float(roc_auc_score(rows["bought"], answer["1"]))
-
-
-@pytest.mark.parametrize("source", [made, bank])
 def test_quarter_by_quarter_the_champion_is_who_is_better_on_the_newest_rows(
-    shared_yard: Yard, client: MlflowClient, data_root: Path, source: Any
+    shared_yard: Yard, client: MlflowClient, data_root: Path
 ) -> None:
-    name, quarters = f"by quarters of {source.__name__}", 4
-    whole = source(8_000)
+    name, quarters = "by quarters", 4
+    whole = made(8_000)
     champion, changed = None, []
     for quarter in range(1, quarters + 1):
         table = whole.head(len(whole) * quarter // quarters)
@@ -68,31 +56,16 @@ def test_quarter_by_quarter_the_champion_is_who_is_better_on_the_newest_rows(
             name,
             split={"by": "time", "column": "when", "test_size": 0.25},
         )
-        version = run["registered"]["version"]
-        note = noted(client, name, version)
-        newest = table.tail(int(note["test_rows"]))
-        assert len(newest) == len(table) // 4
-        assert float(note["value"]) == pytest.approx(area(run["model_uri"], newest), abs=1e-9)
-        if champion is None:
-            assert note["decision"].startswith("promoted: nobody held 'champion'")
-        else:
-            held = area(f"models:/{name}/{champion}", newest)
-            assert note["champion_version"] == champion
-            assert float(note["champion_value"]) == pytest.approx(held, abs=1e-9)
-            assert run["metrics"]["champion_test_roc_auc"] == pytest.approx(held, abs=1e-9)
-            assert run["registered"]["promoted"] is (run["metrics"]["test_roc_auc"] > held)
-            low, high = float(note["difference_low"]), float(note["difference_high"])
-            assert low < run["metrics"]["test_roc_auc"] - held < high
-            assert note["rows_seen_by_champion"] == "0"
-            assert "the newest rows, 'when' from" in note["decision"]
-            in_mlflow = client.get_run(run["run_id"])
-            assert in_mlflow.data.tags["trainyard.champion_version"] == champion
-            assert in_mlflow.data.metrics["champion_test_roc_auc"] == pytest.approx(held)
-        if run["registered"]["promoted"]:
-            champion = version
+        better = decided_as_recomputed(client, name, run, table, champion)
+        assert run["registered"]["promoted"] is better
+        if better:
+            champion = run["registered"]["version"]
             changed.append(quarter)
         assert str(client.get_model_version_by_alias(name, "champion").version) == champion
     assert len(changed) >= 2, "new data, and never a new champion"
+    log = (shared_yard.folder(run["run_id"]) / "training.log").read_text()
+    assert "since the champion's data" in log
+    assert "Downloading artifacts" not in log, "MLflow's progress bar is in the log"
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +122,16 @@ def test_a_champion_that_needs_what_this_service_does_not_have_keeps_its_alias(
     assert "No module named 'absent_library'" in run["registered"]["decision"]
 
 
+def test_a_champion_that_ends_the_process_that_asks_it_ends_no_run(
+    shared_yard: Yard, client: MlflowClient, tables: Path, tmp_path: Path
+) -> None:
+    other_model(client, "deadly", DEADLY, tmp_path)
+    run = trained(shared_yard, {"uri": "people.csv"}, "deadly")
+    assert run["attempt"] == 1
+    assert run["registered"]["promoted"] is False
+    assert "scoring it ended the process that did (exit code 0)" in run["registered"]["decision"]
+
+
 def test_a_champion_whose_files_are_gone_is_not_waited_for_for_ever(
     shared_yard: Yard, client: MlflowClient, tables: Path, mlflow_server: Server
 ) -> None:
@@ -160,6 +143,57 @@ def test_a_champion_whose_files_are_gone_is_not_waited_for_for_ever(
     run = trained(shared_yard, {"uri": "people.csv"}, name, promote={"on_incomparable": "promote"})
     assert run["registered"]["promoted"] is True
     assert "version 1, which holds 'champion', cannot be compared" in run["registered"]["decision"]
+
+
+def held(yard: Yard, data: dict[str, Any], name: str) -> str:
+    """A run that wants to become champion of `name`, and trains until `let_go`."""
+    request = {
+        "model": "troubled",
+        "params": {"hold": "train"},
+        "data": {"source": "file", "target": "bought", **data},
+        "register": {"name": name, "promote": {"metric": "test_roc_auc"}},
+    }
+    run_id = str(yard.submit(request)["run_id"])
+    until(lambda: "waits in train" in yard.http.get(f"/train/{run_id}/logs").text, "the training")
+    return run_id
+
+
+def let_go(yard: Yard, run_id: str) -> dict[str, Any]:
+    (yard.folder(run_id) / "checkpoints/go").touch()
+    return yard.ended(run_id)
+
+
+def files(folder: Path) -> set[tuple[str, int]]:
+    """Name and size of each file at any depth."""
+    return {(path.name, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_champion_is_fetched_while_the_run_trains_and_who_took_its_place_meanwhile_is_judged(
+    shared_yard: Yard, client: MlflowClient, tables: Path, mlflow_server: Server
+) -> None:
+    data, name = {"uri": "people.csv", "drop": ["when", "job"]}, "fetched"
+    first, second = (
+        trained(shared_yard, data, name, params={"n_estimators": trees}, promote={"min_delta": 0.5})
+        for trees in (20, 1)
+    )
+    model_id = first["model_uri"].removeprefix("models:/")
+    [stored] = Path(mlflow_server.log.parent / "artifacts").glob(f"**/{model_id}")
+    run_id = held(shared_yard, data, name)
+    fetched = shared_yard.folder(run_id) / "tmp"
+    until(lambda: files(stored) <= files(fetched), "the champion's files")
+    shutil.rmtree(stored)
+    run = let_go(shared_yard, run_id)
+    held_value = run["metrics"]["champion_test_roc_auc"]
+    assert held_value == pytest.approx(first["metrics"]["test_roc_auc"], abs=1e-9)
+    assert run["metrics"]["drift_max_psi"] == 0
+
+    run_id = held(shared_yard, data, name)
+    client.set_registered_model_alias(name, "champion", second["registered"]["version"])
+    run = let_go(shared_yard, run_id)
+    assert noted(client, name, run["registered"]["version"])["champion_version"] == "2"
+    held_value = run["metrics"]["champion_test_roc_auc"]
+    assert held_value == pytest.approx(second["metrics"]["test_roc_auc"], abs=1e-9)
+    assert run["metrics"]["drift_max_psi"] == 0
 
 
 def test_a_service_killed_while_it_judges_registers_and_decides_once(

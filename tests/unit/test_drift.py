@@ -9,6 +9,7 @@ import pytest
 from counting import calls_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from scipy.stats import norm
 from trainyard.datasets.sketches import (
     MOST_CATEGORIES,
@@ -240,7 +241,7 @@ TEXTS = st.lists(st.none() | st.sampled_from("abc") | st.text(max_size=3), max_s
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.tuples(NUMBERS, NUMBERS) | st.tuples(TEXTS, TEXTS))
 def test_whatever_is_compared_the_index_is_finite_and_not_negative(pair: tuple[Any, Any]) -> None:
     now, before = ({"columns": {"a": column_sketch([each])}} for each in pair)

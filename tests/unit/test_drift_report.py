@@ -13,7 +13,7 @@ from trainyard.drift.comparison import Drift, compare
 
 pytest.importorskip("sklearn")
 
-from trainyard.worker.drift_report import write_drift
+from trainyard.worker.drift_report import drift_report, write_report
 
 
 def drift_of(columns: int) -> Drift:
@@ -31,7 +31,7 @@ def drift_of(columns: int) -> Drift:
 
 def test_the_table_and_the_json_hold_every_column(tmp_path: Path) -> None:
     drift = drift_of(30)
-    write_drift(tmp_path, drift)
+    write_report(tmp_path, drift_report(drift))
     whole = json.loads((tmp_path / "drift/drift.json").read_text())
     assert whole["columns"] == drift.as_rows()
     assert (whole["max_psi"], whole["sentence"]) == (drift.max_psi, drift.sentence())
@@ -43,7 +43,7 @@ def test_the_table_and_the_json_hold_every_column(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [0, 1, 30])
 def test_the_picture_has_a_bar_a_column(tmp_path: Path, columns: int) -> None:
-    write_drift(tmp_path, drift_of(columns))
+    write_report(tmp_path, drift_report(drift_of(columns)))
     picture = imread(tmp_path / "drift/most_moved.png")
     assert picture.shape[:2] == (360, 480)
     red = (picture[..., 0] > 0.7) & (picture[..., 1] < 0.3) & (picture[..., 2] < 0.3)
@@ -53,6 +53,6 @@ def test_the_picture_has_a_bar_a_column(tmp_path: Path, columns: int) -> None:
 
 
 def test_where_nothing_can_be_compared_there_is_no_picture(tmp_path: Path) -> None:
-    write_drift(tmp_path, Drift(()))
-    write_drift(tmp_path, Drift(()))
+    write_report(tmp_path, drift_report(drift_of(1)))
+    write_report(tmp_path, drift_report(Drift(())))
     assert [file.name for file in (tmp_path / "drift").iterdir()] == ["drift.json"]

@@ -68,15 +68,16 @@ def _judging(
         predicted = predictions(model, x, data.task, data.classes)
     except CannotScore as error:
         raise CannotScore(f"version {own.version} itself cannot be asked: {error}") from error
-    return Judging(
+    judging = Judging(
         order.case.name,
         _rule(order),
-        tested=Tested(data, predicted, dict(run.data.metrics)),
+        data=data,
         rows=rows,
         log=log,
         artifacts=folder,
         elsewhere=Elsewhere(order.peers, request),
     )
+    return judging.against(Tested(predicted, dict(run.data.metrics)))
 
 
 def _rule(order: Judge) -> Promote:

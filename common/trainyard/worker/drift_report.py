@@ -1,8 +1,10 @@
 """What changed since the champion, among a run's artifacts: as JSON, as a table, and as a picture."""
 
 import csv
+import io
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trainyard.drift.comparison import ColumnDrift, Drift
@@ -17,26 +19,35 @@ LONGEST_BAR = 1.0
 COLOURS = {Moved.LITTLE: "tab:blue", Moved.SOME: "tab:orange", Moved.MUCH: "tab:red"}
 
 
-def write_drift(artifacts: Path, drift: Drift) -> None:
-    """Write `drift/drift.json`, `drift/drift.csv` and `drift/most_moved.png` below `artifacts`, which exists.
+def drift_report(drift: Drift) -> dict[str, bytes]:
+    """The files of the folder `drift`: `drift.json`, `drift.csv` and `most_moved.png`, each by its name.
 
     The picture shows the ten most moved columns, the target among them; it is left out where nothing could be compared.
     """
-    folder = artifacts / "drift"
-    folder.mkdir(exist_ok=True)
     rows = drift.as_rows()
     whole = {"sentence": drift.sentence(), "max_psi": drift.max_psi, "columns": rows}
-    (folder / "drift.json").write_text(json.dumps(whole, indent=2, allow_nan=False))
+    files = {"drift.json": json.dumps(whole, indent=2, allow_nan=False).encode()}
     if rows:
-        with (folder / "drift.csv").open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, rows[0])
-            table.writeheader()
-            table.writerows(rows)
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+        files["drift.csv"] = text.getvalue().encode()
     if drift.most_moved:
-        _most_moved(folder, drift.most_moved)
+        files["most_moved.png"] = _most_moved(drift.most_moved)
+    return files
 
 
-def _most_moved(folder: Path, columns: Sequence[ColumnDrift]) -> None:
+def write_report(artifacts: Path, files: Mapping[str, bytes]) -> None:
+    """Keep a `drift_report` below `artifacts`, in the place of an earlier one."""
+    folder = artifacts / "drift"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _most_moved(columns: Sequence[ColumnDrift]) -> bytes:
     """A bar a column, its index long, and over it what moved most."""
     top = columns[:SHOWN]
     figure, axes = new_figure(
@@ -57,7 +68,9 @@ def _most_moved(folder: Path, columns: Sequence[ColumnDrift]) -> None:
     for threshold in (SOME_FROM, MUCH_FROM):
         axes.axvline(threshold, linestyle="--", linewidth=0.8, color="lightgrey", zorder=0)
     axes.set(xlim=(0, max(1.05 * lengths[0], 1.6 * MUCH_FROM)), ylim=(SHOWN - 0.4, -0.7))
-    figure.savefig(folder / "most_moved.png")
+    picture = io.BytesIO()
+    figure.savefig(picture)
+    return picture.getvalue()
 
 
 def _said(column: ColumnDrift) -> str:

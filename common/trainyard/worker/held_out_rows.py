@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainyard.contract import FileData, Split, TrainRequest
+from trainyard.contract import AnyTable, BuiltinData, ImageData, Split, TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.tables.raw import HeldOut, held_out
 from trainyard.errors import InvalidData
@@ -24,6 +24,7 @@ class HeldOutRows:
         self._access = access
         self.table: HeldOut | None = None
         """The table's rows, once they were read; None for data that is no table in a file."""
+        self._columns: tuple[str, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -37,8 +38,9 @@ class HeldOutRows:
             raise CannotScore(f"it takes {takes}, and this data is {self._data.kind}")
         if columns is None:
             return np.ascontiguousarray(self._data.test.x)
-        if isinstance(self._request.data, FileData):
-            return self._read(self._request.data, columns).x
+        data = self._request.data
+        if not isinstance(data, BuiltinData | ImageData):
+            return self._read(data, columns).x
         check_columns(columns, self._data.test.x.columns)
         return _plain(self._data.test.x[list(columns)])
 
@@ -62,7 +64,9 @@ class HeldOutRows:
             return None if last is None else self.table.not_after(last)
         return None
 
-    def _read(self, spec: FileData, columns: tuple[str, ...]) -> HeldOut:
+    def _read(self, spec: AnyTable, columns: tuple[str, ...]) -> HeldOut:
+        if self.table is not None and self._columns == columns:
+            return self.table
         try:
             read = held_out(
                 spec,
@@ -75,7 +79,7 @@ class HeldOutRows:
             raise CannotScore(f"the data does not have what it needs: {error.detail}") from error
         if not np.array_equal(read.y, self._data.test.y):
             raise CannotScore("the data has changed since this run read it")
-        self.table = read
+        self.table, self._columns = read, columns
         return read
 
 

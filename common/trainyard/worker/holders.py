@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import mlflow.artifacts
 import mlflow.pyfunc
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 class NotHere(CannotScore):
-    """A library that the model needs is not in this service; another may have it."""
+    """A library that the model needs is not in this service, or in another version; another service may have it."""
 
 
 class Holders:
@@ -38,9 +39,17 @@ class Holders:
         say: Callable[[str], object],
     ) -> None:
         self._client = client
+        self._patience_seconds = patience_seconds
         self._answers = answers
+        self._files: dict[str, str] = {}
         self._patiently = Patience(
             away_seconds=patience_seconds, answers=answers, say=say, pauses=PAUSES_SECONDS
+        )
+
+    def saying(self, say: Callable[[str], object]) -> "Holders":
+        """The same for a process that tells people in another way."""
+        return Holders(
+            self._client, patience_seconds=self._patience_seconds, answers=self._answers, say=say
         )
 
     def holder(self, name: str, alias: str) -> ModelVersion | None:
@@ -50,19 +59,33 @@ class Holders:
             f"MLflow answers, but does not tell who holds {alias!r} of {name!r}",
         )
 
+    def fetch(self, name: str, alias: str) -> ModelVersion | None:
+        """As `holder`, with the files of its model; tried once. Raises whatever fails."""
+        version = holder_if_any(self._client, name, alias)
+        if version is not None:
+            self.files(version)
+        return version
+
+    def files(self, version: ModelVersion) -> str:
+        """The folder with its model's files, fetched once. Raises whatever fails."""
+        uri = f"models:/{version.name}/{version.version}"
+        if uri not in self._files:
+            self._files[uri] = mlflow.artifacts.download_artifacts(uri)
+        return self._files[uri]
+
     def model(self, version: ModelVersion) -> Any:
         """Its model, by `mlflow.pyfunc`. Raises `CannotScore`, in words, and `TrackingUnavailable`."""
-        uri = f"models:/{version.name}/{version.version}"
         try:
             return self._asked(
-                lambda: mlflow.pyfunc.load_model(uri, suppress_warnings=True), "it does not load"
+                lambda: mlflow.pyfunc.load_model(self.files(version), suppress_warnings=True),
+                "it does not load",
             )
         except (CannotScore, TrackingUnavailable):
             raise
         except ModuleNotFoundError as error:
             raise NotHere(f"this service does not have {error.name!r}, which it needs") from error
         except Exception as error:  # whatever its code or its files raise
-            kind = NotHere if _lacks_a_module(error) else CannotScore
+            kind = NotHere if _lacks_a_library(error) else CannotScore
             raise kind(f"it does not load ({type(error).__name__}: {error})") from error
 
     def run(self, version: ModelVersion) -> Run | None:
@@ -76,14 +99,14 @@ class Holders:
         """The run's `data_profile.json`; empty where there is none, or none that can be read."""
         run_id = run.info.run_id
         try:
-            found = self._asked(lambda: self._profile(run_id), f"the files of run {run_id}")
+            found = self._asked(lambda: self._read_profile(run_id), f"the files of run {run_id}")
         except TrackingUnavailable:
             raise
         except Exception:  # noqa: BLE001 - it is gone, or is no JSON: nothing can be told from it
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _profile(self, run_id: str) -> Any:
+    def _read_profile(self, run_id: str) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             path = self._client.download_artifacts(run_id, "data_profile.json", folder)
             return json.loads(Path(path).read_text())
@@ -98,8 +121,8 @@ class Holders:
             raise
 
 
-def _lacks_a_module(error: BaseException | None) -> bool:
+def _lacks_a_library(error: BaseException | None) -> bool:
     """Whether an import failed below: MLflow wraps what code raises that comes with a model."""
-    while error is not None and not isinstance(error, ModuleNotFoundError):
+    while error is not None and not isinstance(error, ImportError):
         error = error.__cause__ or error.__context__
     return error is not None
