@@ -1,8 +1,9 @@
 """`make bench` for searches: 50 trials of XGBoost and 20 of `mlp`, beside Optuna in one warm process on the same cores.
 
 Writes results/search.json: seconds, trials a second, the start of a trial, and what the best params reach on the test
-rows beside the default ones and beside plain Optuna's, for SEARCH_SEEDS seeds (5) of split and training. SEARCH_TRIALS
-(50) makes it a quick look. A table that TRAINYARD_TEST_DATA does not name is left out.
+rows beside the default ones and beside plain Optuna's, for SEARCH_SEEDS seeds (5) of split and training; the first seed
+by Ray Tune too, for information. SEARCH_TRIALS (50) makes it a quick look. A table that TRAINYARD_TEST_DATA does not name
+is left out, and so is Ray Tune where .venvs/boosting-ray is not set up.
 """
 
 import json
@@ -28,8 +29,9 @@ from tables import DATA  # noqa: E402
 SEEDS = range(1, 1 + int(os.environ.get("SEARCH_SEEDS", "5")))
 TRIALS = int(os.environ.get("SEARCH_TRIALS", "50"))
 ROUNDS, CORES = 100, 2
-NETWORK_TRIALS, EPOCHS = TRIALS * 2 // 5, 10
+NETWORK_TRIALS, EPOCHS = max(1, TRIALS * 2 // 5), 10
 GOAL = "<= 0.6x"
+RAY_PYTHON = ROOT / ".venvs/boosting-ray/bin/python"
 GIVEN = Path(os.environ.get("TRAINYARD_TEST_DATA", "/nowhere"))
 
 
@@ -42,6 +44,11 @@ class Table(NamedTuple):
     task: str
     model: str
     metric: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return GIVEN / "tabular" / self.file
 
 
 TABLES = (
@@ -81,7 +88,7 @@ class Bench(Caller):
         pairs = [self.pair(table, seed) for seed in SEEDS]
         ours, plain = [each.ours_s for each in pairs], [each.plain_s for each in pairs]
         name = f"{TRIALS} trials of {ROUNDS} rounds on {table.file}"
-        return {
+        return self.ray(table, name) | {
             f"{name}, the search": figure(ours, plain, "s", goal=GOAL)
             | {"trials_a_second": round(TRIALS / statistics.median(ours), 2)},
             f"{name}, submit to FINISHED": figure(
@@ -92,8 +99,12 @@ class Bench(Caller):
 
     def pair(self, table: Table, seed: int) -> Pair:
         """A search by each."""
-        path = GIVEN / "tabular" / table.file
-        data = {"source": "file", "uri": str(path), "target": table.target, "drop": table.drop}
+        data = {
+            "source": "file",
+            "uri": str(table.path),
+            "target": table.target,
+            "drop": table.drop,
+        }
         request = {
             "model": table.model,
             "params": {"n_estimators": ROUNDS},
@@ -104,9 +115,7 @@ class Bench(Caller):
             "search": {"trials": TRIALS, "parallel": CORES},
         }
         run, before, after = self.train(request)
-        drop = ",".join(table.drop)
-        arguments = [path, table.target, drop, table.task, TRIALS, ROUNDS, seed]
-        plain = self.plain("plain_search.py", *arguments)
+        plain = self.plain("plain_search.py", *arguments(table, seed))
         print(f"{table.file}, seed {seed}: {run['searched']}, plain {plain}", flush=True)
         return Pair(
             phase_at(run, "training") - phase_at(run, "searching"),
@@ -117,13 +126,21 @@ class Bench(Caller):
             plain["default_test"],
         )
 
-    def plain(self, script: str, *arguments: Any) -> dict[str, Any]:
+    def plain(self, script: str, *arguments: Any, python: Path | None = None) -> dict[str, Any]:
         """What the script prints."""
         words = [str(each) for each in (self.tracking_uri, *arguments)]
-        found: dict[str, Any] = json.loads(
-            output_of([self.python, HERE / script, *words]).splitlines()[-1]
-        )
+        printed = output_of([python or self.python, HERE / script, *words])
+        found: dict[str, Any] = json.loads(printed.splitlines()[-1])
         return found
+
+    def ray(self, table: Table, name: str) -> dict[str, Any]:
+        """The first seed's search by Ray Tune."""
+        if not RAY_PYTHON.exists():
+            return {f"{name}, Ray Tune": "left out: make .venvs/boosting-ray/.ready sets it up"}
+        words = arguments(table, SEEDS[0])
+        found = self.plain("plain_ray_search.py", *words, python=RAY_PYTHON)
+        print(f"{table.file}, Ray Tune: {found}", flush=True)
+        return {f"{name}, Ray Tune": found}
 
     def start(self) -> dict[str, Any]:
         """From the fork of a trial to its first round, of a model that trains nothing."""
@@ -171,6 +188,12 @@ class Bench(Caller):
         return {name: figure(ours, plain, "s", goal=GOAL)}
 
 
+def arguments(table: Table, seed: int) -> list[Any]:
+    """What the plain searches are told of the table."""
+    words = [table.path, table.target, ",".join(table.drop), table.task]
+    return [TRIALS, *words, ROUNDS, seed]
+
+
 def quality(pairs: list[Pair]) -> dict[str, Any]:
     """What is gained over the default params, and over plain Optuna, in each seed: mean and deviation among seeds."""
     return {
@@ -216,7 +239,7 @@ def main() -> None:
         with served("boosting", tracking_uri) as bench:
             results |= bench.start()
             for table in TABLES:
-                if (GIVEN / "tabular" / table.file).exists():
+                if table.path.exists():
                     results |= bench.trees(table)
                     write("search", results)
         with served("pytorch", tracking_uri) as bench:

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 from mlflow import MlflowClient
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
@@ -29,6 +30,7 @@ SEED = int(os.environ.get("KILLS_SEED", str(time.time_ns() % 1_000_000)))
 MOST_SECONDS_BETWEEN = float(os.environ.get("KILLS_SECONDS", "6"))
 KINDS = ("trial", "search", "forker", "fork server", "service")
 AWAY_SECONDS = 30.0
+LONGEST_LOOK_SECONDS = 60.0
 SEARCHES, TRIALS = 4, 60
 NOT_COUNTED = ("lost", "stopped", "ended with its run")
 REQUEST: dict[str, Any] = {
@@ -59,7 +61,9 @@ def main() -> None:
         settle(callers, found)
         seconds = time.monotonic() - began
         runs = [httpx.get(f"{callers.api}/train/{each}", timeout=60).json() for each in run_ids]
-        wrong = faults(runs, MlflowClient(f"http://127.0.0.1:{found.mlflow.program.port}"))
+        killed = sum(found.killed.values())
+        wrong = [] if killed == KILLS else [f"{killed} of {KILLS} kills: the searches were over"]
+        wrong += faults(runs, MlflowClient(f"http://127.0.0.1:{found.mlflow.program.port}"))
     report = {
         "seed": SEED,
         "seconds": round(seconds),
@@ -90,8 +94,19 @@ def kill(callers: Callers, found: Targets, chance: random.Random) -> None:
             found.mlflow_away(AWAY_SECONDS)
         until_ready(callers, found)
         time.sleep(chance.uniform(0.5, MOST_SECONDS_BETWEEN))
-        found.kill_one(KINDS[number % len(KINDS)])
+        kill_a(KINDS[number % len(KINDS)], found)
         print(f"{found.killed}", flush=True)
+
+
+@retry(
+    retry=retry_if_result(lambda killed: not killed),
+    stop=stop_after_delay(LONGEST_LOOK_SECONDS),
+    wait=wait_fixed(0.1),
+    retry_error_callback=lambda _: False,
+)
+def kill_a(kind: str, found: Targets) -> bool:
+    """Kill one as soon as there is one: between two attempts there is no trial, and no search."""
+    return found.kill_one(kind)
 
 
 def faults(runs: list[dict[str, Any]], client: MlflowClient) -> list[str]:

@@ -178,6 +178,17 @@ def test_a_cancelled_search_ends_at_once_and_keeps_its_trials(shared_yard: Yard)
     assert len(trials) >= 2
     assert all(each["status"] != "RUNNING" for each in trials)
 
+    def found() -> bool:
+        there = httpx.get(
+            f"{shared_yard.mlflow.url}/api/2.0/mlflow/artifacts/list",
+            params={"run_id": run_id, "path": "search"},
+            timeout=30,
+        )
+        paths = [each["path"] for each in there.raise_for_status().json().get("files", [])]
+        return {"search/trials.csv", "search/best_params.json"} <= set(paths)
+
+    until(found, "what was found, in MLflow")
+
 
 def test_cancelling_may_train_the_best_so_far(shared_yard: Yard) -> None:
     run_id = shared_yard.submit(slow(trials=200, on_cancel="train_best"))["run_id"]
@@ -328,6 +339,32 @@ def test_a_search_borrows_the_slots_that_nobody_needs_and_gives_them_back(yard: 
     done = yard.get(search_id)["progress"]["done"]
     until(lambda: yard.get(search_id)["progress"]["done"] >= done + 3, "trials in its own slot")
     assert running() <= 1
+
+    last = yard.submit({"model": "ticking", "data": {"source": "builtin", "name": "iris"}})
+    until(lambda: yard.get(last["run_id"])["status"] == "RUNNING", "the search's own slot")
+    assert running() == 0
+    assert yard.get(search_id)["phase"] == "searching"
+    yard.cancel(last["run_id"])
+    until(lambda: running() == 1, "a search that has its own slot again")
     yard.cancel(held["run_id"])
     until(lambda: running() == 2, "the slot that is free again")
     yard.cancel(search_id)
+
+
+@pytest.mark.parametrize("yard", [{"TRAINYARD_SLOTS": "1"}], indirect=True)
+def test_a_search_that_dies_without_its_slot_waits_for_it_before_its_next_attempt(
+    yard: Yard,
+) -> None:
+    search_id = yard.submit({**slow(trials=3), "max_attempts": 2})["run_id"]
+    until(lambda: (yard.get(search_id)["progress"] or {}).get("running"), "a trial")
+    other = yard.submit({"model": "ticking", "data": {"source": "builtin", "name": "iris"}})
+    until(lambda: yard.get(other["run_id"])["status"] == "RUNNING", "the search's own slot")
+    os.kill(yard.pid(search_id), signal.SIGKILL)
+    until(lambda: yard.get(search_id)["queue_position"] == 1, "a search that waits again")
+    assert yard.get(other["run_id"])["status"] == "RUNNING"
+    freed = yard.cancel(other["run_id"])["ended_at"]
+    run = yard.ended(search_id)
+    assert (run["status"], run["attempt"], run["searched"]["trials"]) == ("FINISHED", 2, 3)
+    begun = [step["at"] for step in run["transitions"] if step["phase"] == "starting"]
+    assert len(begun) == 2
+    assert begun[1] > freed

@@ -1,10 +1,14 @@
 """The space of a search and its study, without services."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from pydantic import Field, ValidationError
 from trainyard.cli.request_source import request_of
@@ -13,7 +17,7 @@ from trainyard.supervisor.idempotency import digest_of
 from trainyard.trainer import Params
 from trainyard.worker.search.metric import comparable, direction_of, pruned_by, wrong_metric
 from trainyard.worker.search.space import space_of, types_of, wrong_space
-from trainyard.worker.search.study import END, PARAMS, Study
+from trainyard.worker.search.study import END, NAME, PARAMS, Study
 
 
 class KnobParams(Params):
@@ -161,10 +165,7 @@ def test_a_study_that_is_opened_again_counts_what_ended_and_tries_what_was_lost_
         trial, _ = first.ask()
         first.completed(trial, value)
     _, under_way = first.ask()
-    (tmp_path / "study.log.lock").symlink_to(
-        tmp_path / "study.log"
-    )  # its process was killed while it wrote
-    with (tmp_path / "study.log").open("a") as journal:
+    with (tmp_path / "study.log").open("a") as journal:  # its process was killed while it wrote
         journal.write('{"op_code": 6, "trial')
 
     second = study_in(tmp_path, request)
@@ -180,17 +181,41 @@ def test_a_study_that_is_opened_again_counts_what_ended_and_tries_what_was_lost_
     assert len(second.ended) == 3
 
 
+def test_the_journal_is_optunas_own_and_waits_for_the_disk_where_a_trial_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    study = study_in(tmp_path, asked(space={"depth": {"low": 1, "high": 20}}))
+    trial, _ = study.ask()
+    for step in range(5):
+        trial.report(1 / (step + 1), step)
+    assert not synced
+    study.completed(trial, 0.5)
+    assert len(synced) == 1
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.log")))
+    [found] = optuna.load_study(study_name=NAME, storage=storage).trials
+    assert (found.value, len(found.intermediate_values)) == (0.5, 5)
+
+
 def test_a_grid_ends_with_its_last_point(tmp_path: Path) -> None:
     request = asked(
         space={"depth": {"low": 1, "high": 3}, "kind": ["plain", "deep"]}, sampler="grid"
     )
     study = study_in(tmp_path, request)
+    assert study.wanted == 6, "trials at once are no more than there are points left"
     found = []
     while not study.exhausted:
         trial, params = study.ask()
         found.append((params["depth"], params["kind"]))
         study.completed(trial, 0.0)
     assert sorted(found) == [(depth, kind) for depth in (1, 2, 3) for kind in ("deep", "plain")]
+
+
+def test_a_grids_points_are_written_as_its_step(tmp_path: Path) -> None:
+    request = asked(space={"rate": {"low": 0.1, "high": 0.3, "step": 0.1}}, sampler="grid")
+    study = study_in(tmp_path, request)
+    assert sorted(study.ask()[1]["rate"] for _ in range(study.wanted)) == [0.1, 0.2, 0.3]
 
 
 def test_a_failed_trial_is_no_best_one(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 space       which values there are, and whether the model takes them
 first       what is tried first
-study       Optuna's study, in the run's folder
+journal     what Optuna notes, in the run's folder
+study       Optuna's study
 metric      what is best, and what trials are pruned by
 folds       the rows of each fold, where a search cross-validates
 trial       one trial, in a process of its own

@@ -2,19 +2,25 @@
 
 import csv
 import json
+import os
+import select
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import matplotlib as mpl
 import optuna
 
 from trainyard.contract import Searched
+from trainyard.worker.search.forker import Forker, ForkerGone
 from trainyard.worker.search.record import TrialRecord
+from trainyard.worker.search.trial import settle
 
 DPI = 120
+LONGEST_DRAWING_SECONDS = 60.0
 
 
 def write_table(folder: Path, records: Sequence[TrialRecord]) -> None:
@@ -34,7 +40,32 @@ def write_best(folder: Path, found: Searched) -> None:
     (folder / "best_params.json").write_text(found.model_dump_json(indent=2))
 
 
-def write_pictures(folder: Path, study: optuna.Study, metric: str) -> None:
+class Drawing:
+    """Optuna's plots, drawn by a process of their own while the winner is trained: they take a second or two."""
+
+    def __init__(self, folder: Path, study: optuna.Study, metric: str) -> None:
+        """Begin. The PNGs will be in this folder."""
+
+        def draw(*_: object) -> NoReturn:
+            settle()
+            _write_pictures(folder, study, metric)
+            sys.stdout.flush()
+            os._exit(0)
+
+        self._forker = Forker(lambda: draw)
+        with suppress(ForkerGone):
+            self._forker.start(0, {}, 1).close()
+
+    def finish(self) -> None:
+        """Wait for them; what is not there after so long is left out."""
+        with suppress(ForkerGone):
+            ready, _, _ = select.select([self._forker], [], [], LONGEST_DRAWING_SECONDS)
+            if ready:
+                self._forker.heard()
+        self._forker.close()
+
+
+def _write_pictures(folder: Path, study: optuna.Study, metric: str) -> None:
     """Write Optuna's plots as PNGs; one that a study is too small for is left out."""
     from optuna.visualization import matplotlib as drawn
 

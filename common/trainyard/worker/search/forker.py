@@ -5,7 +5,6 @@ and no pool of a framework's, at each of its forks. ADR 12 has the reasons. It s
 ends its trials and itself when the run's process is gone.
 """
 
-import ctypes
 import gc
 import json
 import os
@@ -19,11 +18,10 @@ from typing import Any, NamedTuple, NoReturn
 from pydantic_core import to_json
 
 from trainyard.errors import TrainyardError
+from trainyard.with_parent import end_with_parent
 
 Run = Callable[[int, Mapping[str, Any], int, socket.socket], NoReturn]
 LONGEST_ORDER_BYTES = 1 << 17
-PR_SET_PDEATHSIG = 1
-"""Of prctl(2): the signal that a process gets when its parent ends."""
 
 
 class ForkerGone(TrainyardError):
@@ -40,15 +38,15 @@ class Gone(NamedTuple):
 class Forker:
     """The run's process's hold on it."""
 
-    def __init__(self, run: Run) -> None:
-        """Fork it. `run` is what a trial does with its number, params, threads and connection."""
+    def __init__(self, ready: Callable[[], Run]) -> None:
+        """Fork it. `ready` is called in it once; its answer is what a trial does with its number, params, threads and connection."""
         self._connection, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._pid = os.fork()
         if self._pid == 0:
             try:
                 self._connection.close()
-                _Forking(its, run).serve()
+                _Forking(its, ready()).serve()
             finally:
                 os._exit(0)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -100,7 +98,6 @@ class _Forking:
         self._run = run
         self._trials: dict[int, int] = {}
         self._own_pid = os.getpid()
-        self._end_with_parent = ctypes.CDLL(None).prctl
 
     def serve(self) -> None:
         """Carry out orders until the run's process is gone."""
@@ -140,7 +137,7 @@ class _Forking:
         pid = os.fork()
         if pid == 0:
             try:
-                self._end_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
+                end_with_parent(signal.SIGKILL)
                 if os.getppid() != self._own_pid:
                     os._exit(1)  # it was killed before
                 signal.set_wakeup_fd(-1)

@@ -10,7 +10,7 @@ from collections import deque
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param
 
 from trainyard.contract import RunStatus
 from trainyard.errors import TrackingUnavailable
@@ -19,8 +19,9 @@ from trainyard.tracking.availability import is_away
 from trainyard.worker.search.record import TrialRecord
 
 PARENT, NUMBER, END = "mlflow.parentRunId", "trainyard.trial", "trainyard.trial_end"
-METRICS_A_CALL = 1_000
+METRICS_A_CALL = 900
 MOST_PARAMS = 100
+"""Together what MLflow takes in one call."""
 LONGEST_PAUSE_SECONDS = 5.0
 STATUS = {"completed": RunStatus.FINISHED, "failed": RunStatus.FAILED}
 """By the end of a trial; all others were ended before they were over."""
@@ -87,12 +88,11 @@ class Mirror:
         run_id = self._unended(number) or self._made(record)
         if not run_id:
             return
-        tags = [RunTag(END, record.in_words[:5000])]
         params = [Param(name, str(value)) for name, value in record.params.items()][:MOST_PARAMS]
-        self._client.log_batch(run_id, params=params, tags=tags)
         metrics = _metrics(record)
-        for start in range(0, len(metrics), METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
+        for start in range(0, max(1, len(metrics)), METRICS_A_CALL):
+            some = metrics[start : start + METRICS_A_CALL]
+            self._client.log_batch(run_id, metrics=some, params=() if start else params)
         status = STATUS.get(record.end, RunStatus.KILLED)
         self._client.set_terminated(run_id, str(status), record.ended)
         self._found()[number] = ""
@@ -107,6 +107,7 @@ class Mirror:
         tags = {
             PARENT: self._submission.run_id,
             NUMBER: str(record.number),
+            END: record.in_words[:5000],
             "mlflow.user": self._submission.submitted_by or "trainyard",
             "trainyard.model": self._submission.request.model,
         }

@@ -40,14 +40,14 @@ LEAVING_SECONDS = 2.0
 
 def search(  # noqa: PLR0913, PLR0917 - the run's parts
     job: Job, folder: RunFolder, trainer: Trainer, data: Data, progress: Progress, mirror: Mirror
-) -> Searched:
-    """The best params of the space, and how they were found. Raises `Interrupted`, and `RunError` where all trials fail."""
+) -> tuple[Searched, findings.Drawing]:
+    """The best params of the space, how they were found, and what draws that. Raises `Interrupted`, and `RunError` where all trials fail."""
     request = job.submission.request
     if not isinstance(request, TrainRequest) or request.search is None:
         raise TypeError("the run does not search")
     folder.search.mkdir(exist_ok=True)
     under_way = _Searching(job, folder, trainer, request, request.search, progress, mirror)
-    return under_way.run(data)
+    return under_way.run(data), under_way.drawing()
 
 
 class _Searching:
@@ -75,6 +75,7 @@ class _Searching:
             direction=self._direction,
             seed=request.seed,
         )
+        self._to = folder.findings
         self._under_way: TrialsUnderWay | None = None
         self._began = time.monotonic()
         self._ended_before = len(self._study.ended)
@@ -84,7 +85,7 @@ class _Searching:
         """Search, and leave what was found in the run's artifacts."""
         self._take_up()
         try:
-            if not self._over() and len(self._study.ended) < self._search.trials:
+            if not self._over() and len(self._study.ended) < self._study.wanted:
                 self._run_trials(data)
             self._judge()
         except Interrupted:
@@ -93,11 +94,11 @@ class _Searching:
         except RunError:
             self._give_up(self._job.patience_seconds)
             raise
-        return self._leave(pictures=True)
+        return self._leave()
 
     def _give_up(self, seconds: float) -> None:
         """Leave what was found without a winner; MLflow has so many seconds to be told of the trials."""
-        self._leave(pictures=False)
+        self._leave()
         self._mirror.flush(seconds)
 
     def _run_trials(self, data: Data) -> None:
@@ -128,7 +129,7 @@ class _Searching:
 
     def _run_forked(self, trials: Trials) -> None:
         """As long as one forker lives. Raises `ForkerGone`."""
-        forker = Forker(trials.run)
+        forker = Forker(lambda: trials.prepared().run)
         try:
             self._under_way = TrialsUnderWay(
                 self._study,
@@ -137,7 +138,7 @@ class _Searching:
                 direction=self._direction,
                 folder=self._folder.search,
                 parallel=self._search.parallel,
-                wanted=self._search.trials,
+                wanted=self._study.wanted,
                 threads=self._job.threads,
                 slots=lambda: 1 + self._folder.lent,
                 changed=self._tell,
@@ -198,7 +199,7 @@ class _Searching:
 
     def _tell(self, at: int | None = None) -> None:
         """How far the search is. `at`: when a trial ended, in milliseconds since 1970; None where one began."""
-        done, wanted = len(self._study.ended), self._search.trials
+        done, wanted = len(self._study.ended), self._study.wanted
         left, tried = max(0, wanted - done), done - self._ended_before
         best, under_way = self._study.best if at else None, self._under_way
         self._progress.searched(
@@ -209,7 +210,7 @@ class _Searching:
                 unit="trials",
                 running=under_way.running if under_way else 0,
                 slots_wanted=max(0, min(self._search.parallel, left) - 1),
-                slots_used=max(0, under_way.slots_used - 1) if under_way else 0,
+                slots_used=under_way.slots_used - 1 if under_way else 0,
                 metrics={}
                 if best is None or best.value is None
                 else {f"best_{self._metric}": best.value},
@@ -230,9 +231,13 @@ class _Searching:
         why = str(failed[-1].user_attrs.get("why", ""))
         raise _as_raised(why, f"all of the {len(failed)} trials failed, the last one so: {why}")
 
-    def _leave(self, *, pictures: bool) -> Searched:
+    def drawing(self) -> findings.Drawing:
+        """What draws the search, from now on."""
+        return findings.Drawing(self._to, self._study.optuna, self._metric)
+
+    def _leave(self) -> Searched:
         """The findings, in the run's artifacts."""
-        to = self._folder.artifacts / "search"
+        to = self._to
         to.mkdir(parents=True, exist_ok=True)
         kept = self._folder.search
         records = [TrialRecord.read(kept, each.number) for each in self._study.all_ended]
@@ -240,8 +245,6 @@ class _Searching:
         found = self._searched()
         if found.best_trial >= 0:
             findings.write_best(to, found)
-        if pictures:
-            findings.write_pictures(to, self._study.optuna, self._metric)
         return found
 
     def _searched(self) -> Searched:

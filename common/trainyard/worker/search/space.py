@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -244,7 +245,8 @@ def _values(dimension: Dimension, kind: type) -> list[Any] | None:
     if low is None or high is None or step is None or dimension.log:
         return None
     count = int((high - low) / step + 1e-9) + 1
-    return [low + index * step for index in range(min(count, MOST_GRID_POINTS + 1))]
+    first, width = Decimal(str(low)), Decimal(str(step))  # 0.1 + 2 * 0.1 is 0.3 here
+    return [kind(first + index * width) for index in range(min(count, MOST_GRID_POINTS + 1))]
 
 
 def _number_of(name: str, params: type[BaseModel]) -> type | None:

@@ -4,6 +4,7 @@ One process has it at a time. A trial that runs when that process is killed is n
 as lost, and its params are tried again.
 """
 
+import math
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,11 +20,11 @@ from optuna.samplers import (
     TPESampler,
 )
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from trainyard.contract import Direction, PrunerName, SamplerName, Search
 from trainyard.worker.search.first import first_of
+from trainyard.worker.search.journal import SoleJournal
 from trainyard.worker.search.space import Dimensions, Params, as_category, drawn, grid_of
 
 NAME = "search"
@@ -52,12 +53,14 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", module="optuna")
         self._space, self._types = space, types
-        self._wanted = search.trials
-        journal = folder / "study.log"
-        _mend(journal)
+        first = first_of(search, space)
+        grid = grid_of(space, types) if search.sampler is SamplerName.GRID else None
+        points = None if grid is None else math.prod(map(len, grid.values())) + len(first)
+        self._wanted = search.trials if points is None else min(search.trials, points)
+        self._ended: list[FrozenTrial] | None = None
         self._study = optuna.create_study(
             study_name=NAME,
-            storage=JournalStorage(JournalFileBackend(str(journal))),
+            storage=JournalStorage(SoleJournal(folder / "study.log")),
             load_if_exists=True,
             direction=direction.value,
             pruner=_pruner(search.pruner),
@@ -65,7 +68,7 @@ class Study:
         begun = self._study.get_trials(deepcopy=False)
         self._study.sampler = self._sampler(search, seed + len(begun))
         if not begun:
-            for params in first_of(search, space):
+            for params in first:
                 self._enqueue(params)
         for trial in begun:
             if trial.state is TrialState.RUNNING:
@@ -84,11 +87,13 @@ class Study:
     @property
     def all_ended(self) -> list[FrozenTrial]:
         """Trials that ended, also those that were lost; not those that were lost before they had their params."""
-        return [
-            each
-            for each in self._study.get_trials(deepcopy=False)
-            if each.state.is_finished() and PARAMS in each.user_attrs
-        ]
+        if self._ended is None:  # it is asked for after every word of a trial
+            self._ended = [
+                each
+                for each in self._study.get_trials(deepcopy=False)
+                if each.state.is_finished() and PARAMS in each.user_attrs
+            ]
+        return self._ended
 
     @property
     def best(self) -> FrozenTrial | None:
@@ -105,6 +110,11 @@ class Study:
     def searched_for(self, seconds: float) -> None:
         """Keep how long was searched."""
         self._study.set_user_attr(SECONDS, seconds)
+
+    @property
+    def wanted(self) -> int:
+        """How many trials there will be: no more than a grid has points, and what is tried first."""
+        return self._wanted
 
     @property
     def exhausted(self) -> bool:
@@ -148,11 +158,13 @@ class Study:
         # A grid that is exhausted stops `optimize`, which is not what runs here; the trial has ended all the same.
         with suppress(RuntimeError, KeyError):
             self._study.tell(trial, value, state)
+        self._ended = None
 
     def _give_up(self, trial: FrozenTrial) -> None:
         storage = self._study._storage  # noqa: SLF001 - there is no other way to end another process's trial with a note
         storage.set_trial_user_attr(trial._trial_id, END, LOST)  # noqa: SLF001
         storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
+        self._ended = None
         whole = trial.params if PARAMS in trial.user_attrs else None
         if params := trial.system_attrs.get("fixed_params") or whole:
             self._study.enqueue_trial(params)
@@ -183,15 +195,3 @@ def _pruner(name: PrunerName) -> optuna.pruners.BasePruner:
             return optuna.pruners.HyperbandPruner()
         case PrunerName.NONE:
             return optuna.pruners.NopPruner()
-
-
-def _mend(journal: Path) -> None:
-    """Take away what a kill may leave: the lock of nobody, and half a line at the end."""
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if not journal.exists():
-        return
-    text = journal.read_bytes()
-    whole = text.rfind(b"\n") + 1
-    if whole < len(text):
-        with journal.open("r+b") as file:
-            file.truncate(whole)

@@ -15,19 +15,19 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, SupportsFloat
 
 import numpy as np
 from pydantic import ValidationError
 from pydantic_core import to_json
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import FieldError
 from trainyard.errors import InvalidParams
 from trainyard.field_errors import bad_fields
-from trainyard.trainer import Data, Interrupted, Part, Trainer, Training
+from trainyard.trainer import Data, Interrupted, Part, Trainer, Training, prepared
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.failures import classified
 from trainyard.worker.reporting import finite
@@ -62,13 +62,31 @@ class Trials:
     """Each trial is told its own."""
     halvings: int = 0
     folds: Folds | None = None
+    pools: ThreadpoolController = field(default_factory=ThreadpoolController)
+    """Of the frameworks that are imported: a trial would look for them again."""
+
+    def prepared(self) -> "Trials":
+        """These, with what the trainer makes of the data once for all of them. Folds have rows of their own.
+
+        From here on this process, and what is forked from it, computes on one thread: or else a framework's pool would
+        be there when trials are forked.
+        """
+        self.pools.limit(limits=1)
+        if self.folds is not None:
+            return self
+        try:
+            data = prepared(self.trainer, self._checked({}), self.data)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the data or the params, the trials will say it
+            sys.stdout.write(f"trials prepare their data themselves: {error}\n")
+            return self
+        return dataclasses.replace(self, data=data)
 
     def run(
         self, number: int, params: Mapping[str, Any], threads: int, connection: socket.socket
     ) -> NoReturn:
         """Be one trial, and end the process."""
         try:
-            _settle()
+            settle()
             answers = _Answers(connection, folds=len(self.folds) if self.folds else 1)
             try:
                 mine = dataclasses.replace(self, threads=threads)
@@ -90,11 +108,12 @@ class Trials:
         random.seed(self.seed)
         np.random.seed(self.seed)  # noqa: NPY002 - it is the global one that is meant
         checked = self._checked(params)
-        with threadpool_limits(self.threads):
-            if self.folds is None:
-                metrics = self._fitted(number, checked, self.data, answers)
-            else:
-                metrics = self._crossed(number, checked, self.folds, answers)
+        if self.threads > 1:
+            self.pools.limit(limits=self.threads)
+        if self.folds is None:
+            metrics = self._fitted(number, checked, self.data, answers)
+        else:
+            metrics = self._crossed(number, checked, self.folds, answers)
         answers.send_rounds()
         return {"metrics": metrics}
 
@@ -121,6 +140,7 @@ class Trials:
                 checkpoint_due=lambda: False,
                 note=lambda message: print(f"trial {number}: {message}"),  # noqa: T201 - it is the run's log
                 halvings=self.halvings,
+                watch_train=self._part == "train",
             )
             fitted = self.trainer.train(params, _without_test(data), training)
             return self._measured(fitted, data)
@@ -137,12 +157,16 @@ class Trials:
 
     def _measured(self, fitted: Any, data: Data) -> dict[str, float]:
         """The metrics of the rows that the search goes by."""
-        prefix = self.metric.partition("_")[0]
-        part: Part | None = data.train if prefix == "train" else data.validation
+        part: Part | None = data.train if self._part == "train" else data.validation
         if part is None:
             return {}
         predicted = fitted.predict(part.x)
-        return evaluate(self.trainer.task, predicted, part, data.classes, prefix)
+        return evaluate(self.trainer.task, predicted, part, data.classes, self._part)
+
+    @property
+    def _part(self) -> str:
+        """The rows that the search goes by, `train` or `validation`."""
+        return self.metric.partition("_")[0]
 
 
 class _Answers:
@@ -218,7 +242,7 @@ class _Answers:
             raise Pruned
 
 
-def _settle() -> None:
+def settle() -> None:
     """Output goes to the log by ways of its own; when memory runs out, this process goes first."""
     sys.stdout, sys.stderr = (
         os.fdopen(

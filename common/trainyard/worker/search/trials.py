@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ class TrialsUnderWay:
     """Keeps up to `parallel` trials running until `wanted` have ended, with a thread each at least.
 
     `threads` are those of one slot, and `slots` says how many there are now: a trial that is begun has its share of all
-    threads. `changed` is called when trials were begun.
+    threads, and none is begun without a slot. `changed` is called when trials were begun, or when all are over.
     """
 
     def __init__(  # noqa: PLR0913 - what a search is made of
@@ -77,15 +78,16 @@ class TrialsUnderWay:
             try:
                 while not is_stopping() and not is_over():
                     self._start()
-                    if not self._running:
-                        return
+                    if not self._running and self._slots() > 0:
+                        break
                     self._hear(wake)
             except ForkerGone:
                 self._stop(interrupted=True)
                 raise
-            interrupted = is_stopping()
-            self._stop(interrupted=interrupted)
-        if interrupted:
+            self._stop(interrupted=is_stopping())
+            while not is_stopping() and self._slots() < 1:
+                self._hear(wake)  # the best is trained in its own slot
+        if is_stopping():
             raise Interrupted
 
     def _start(self) -> None:
@@ -109,6 +111,8 @@ class TrialsUnderWay:
     def _threads_of_the_next(self) -> int:
         """How many threads a trial has that is begun now; 0 where there is no room for one."""
         threads = self._slots() * self._threads
+        if threads < 1:
+            return 0
         at_once = min(self._parallel, threads)
         share = threads // at_once
         in_use = sum(each.threads for each in self._running.values())
@@ -125,9 +129,16 @@ class TrialsUnderWay:
         return math.ceil(sum(each.threads for each in self._running.values()) / self._threads)
 
     def _hear(self, wake: int) -> None:
+        """Hear trials until one is gone, a signal came, or it is time to look at the wishes of others."""
+        until = time.monotonic() + LOOK_SECONDS
+        while (left := until - time.monotonic()) > 0 and self._only_heard(wake, left):
+            pass
+
+    def _only_heard(self, wake: int, seconds: float) -> bool:
+        """Hear what there is within so long; whether trials spoke, and nothing else happened."""
         connections = {each.connection: each for each in self._running.values() if not each.hung_up}
         waits: list[Any] = [wake, self._forker, *connections]
-        ready, _, _ = select.select(waits, [], [], LOOK_SECONDS)
+        ready, _, _ = select.select(waits, [], [], seconds)
         for one in ready:
             if one in connections:
                 self._read(connections[one])
@@ -137,6 +148,7 @@ class TrialsUnderWay:
             gone = self._forker.heard()
             if gone.number in self._running:
                 self._close(self._running.pop(gone.number), gone.code)
+        return bool(ready) and all(one in connections for one in ready)
 
     def _read(self, running: _Running) -> bool:
         """Take in what a trial says; False once there is nothing more."""
@@ -201,7 +213,9 @@ class TrialsUnderWay:
             self._forker.kill(number)
             running.connection.close()
             self._end(running.trial, running.record, interrupted=interrupted)
-        self._running.clear()
+        if self._running:
+            self._running.clear()
+            self._changed()
 
     def _end(self, trial: Trial, record: TrialRecord, *, interrupted: bool) -> None:
         record.end, record.ended = ("lost" if interrupted else "stopped"), now()

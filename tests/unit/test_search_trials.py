@@ -1,0 +1,103 @@
+"""Trials as processes: each way to fail is the trial's own, and the pictures are drawn beside what follows."""
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, Self
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+from pydantic import model_validator
+from trainyard.contract import Split, Task, TrainRequest
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.loading import load
+from trainyard.rundir.folder import RunFolder
+from trainyard.trainer import Data, Params, Training
+from trainyard.worker.search.record import TrialRecord
+from trainyard.worker.search.searching import search
+
+MOODS = ["fine", "diverges", "out_of_memory", "killed", "refused"]
+
+
+class MoodyParams(Params):
+    mood: Literal["fine", "diverges", "out_of_memory", "killed", "refused"] = "fine"
+
+    @model_validator(mode="after")
+    def _is_not_refused(self) -> Self:
+        if self.mood == "refused":
+            message = "no such mood"
+            raise ValueError(message)
+        return self
+
+
+class Fitted:
+    def predict(self, x: Any) -> Any:
+        return np.full((len(x), 3), 1 / 3)
+
+
+class Moody:
+    """Ends as its mood says."""
+
+    name = "moody"
+    task = Task.CLASSIFICATION
+    data = ("table",)
+    params = MoodyParams
+
+    def prepare(self, params: MoodyParams, data: Data) -> str:
+        return f"{params.mood} rows in process {os.getpid()}: {len(data.train)}"
+
+    def train(self, params: MoodyParams, data: Data, training: Training) -> Fitted:
+        assert data.prepared.startswith(f"fine rows in process {os.getppid()}: "), data.prepared
+        assert not len(data.test)
+        assert not training.watch_train, "validation_log_loss is what the search goes by"
+        assert training.threads == len([*Path("/proc/self/task").iterdir()]) == 1
+        loss = math.nan if params.mood == "diverges" else 1.0
+        training.report(done=1, total=1, unit="rounds", metrics={"validation_log_loss": loss})
+        if params.mood == "out_of_memory":
+            np.empty(1 << 50)
+        if params.mood == "killed":  # as the kernel does where memory runs out
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Fitted()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    (tmp_path / "artifacts").mkdir()
+    return RunFolder(tmp_path)
+
+
+def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
+    folder: RunFolder,
+) -> None:
+    body = {
+        "model": "moody",
+        "data": {"source": "builtin", "name": "iris"},
+        "search": {"space": {"mood": MOODS}, "sampler": "grid", "trials": 5, "parallel": 2},
+    }
+    request = TrainRequest.model_validate_json(json.dumps(body))
+    access = DataAccess((), folder.path, (), None)
+    data = load(request.data, Split(), task=Moody.task, kinds=Moody.data, access=access)
+    job: Any = SimpleNamespace(
+        submission=SimpleNamespace(request=request), threads=2, halvings=0, patience_seconds=1.0
+    )
+    trainer: Any = Moody()
+    found, drawing = search(job, folder, trainer, data, MagicMock(stopping=False), MagicMock())
+    drawing.finish()
+
+    assert (found.completed, found.failed, found.best_params) == (1, 4, {"mood": "fine"})
+    records = [TrialRecord.read(folder.search, number) for number in range(5)]
+    why = {each.params["mood"]: each.why for each in records if each}
+    assert why.pop("fine") == ""
+    assert {mood: each.partition(":")[0] for mood, each in why.items()} == {
+        "diverges": "diverged",
+        "out_of_memory": "out_of_memory",
+        "killed": "killed_by_signal",
+        "refused": "invalid_params",
+    }
+    assert "SIGKILL" in why["killed"]
+    drawn = {each.name for each in (folder.artifacts / "search").iterdir()}
+    assert {"trials.csv", "best_params.json", "history.png"} <= drawn
