@@ -6,15 +6,19 @@ UV_VERSION  := 0.13.9
 # Which build of PyTorch: cpu, or for a GPU cu130 and the like (make clean before another).
 TORCH_BACKEND ?= cpu
 TEST_ARGS   ?=
-# Tests at once; each worker has an MLflow and services of its own, so more want memory too.
-TEST_WORKERS ?= 2
+# Tests at once; each worker has an MLflow and services of its own, up to 4 GB. They wait half of the time, so
+# three keep two processors busy.
+TEST_WORKERS ?= $(shell awk '/^MemTotal/ { print ($$2 > 16e6 ? 3 : 2) }' /proc/meminfo)
+
+# Past these `make fuzz` begins no other round.
+FUZZ_MINUTES ?= 20
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS   += --no-builtin-rules
 
-ENVS  := dev mlflow airflow $(SERVICES)
+ENVS  := dev mlflow airflow console $(SERVICES)
 UV    := $(CURDIR)/.venvs/uv/bin/uv
 READY := $(ENVS:%=.venvs/%/.ready)
 
@@ -26,6 +30,9 @@ find-python = for name in python3.11 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& $$name -c 'import sys; print(sys.executable)' && exit; done; true
 PYTHON ?= $(shell $(find-python))
+
+# What a process compiles of our sources is kept for the next one, also where the machine's rule is another.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Folders of wheels that pip was told of are for uv too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -43,8 +50,8 @@ demo: .venvs/mlflow/.ready .venvs/boosting/.ready ## train XGBoost and LightGBM 
 	@.venvs/boosting/bin/python scripts/demo.py
 
 .PHONY: serve
-serve: $(filter-out .venvs/dev/.ready .venvs/airflow/.ready,$(READY)) ## start MLflow and the trainers in the background; logs under .run/
-	@.venvs/boosting/bin/python scripts/serve.py start $(SERVICES)
+serve: $(filter-out .venvs/dev/.ready .venvs/airflow/.ready,$(READY)) $(if $(ENGINE),$(SERVICES:%=.venvs/%-$(ENGINE)/.ready)) ## start MLflow, the trainers and the console in the background; logs under .run/ (ENGINE=ray WORKERS=2: runs on two hosts of a Ray cluster, here)
+	@ENGINE="$(ENGINE)" WORKERS="$(WORKERS)" .venvs/boosting/bin/python scripts/serve.py start $(SERVICES)
 
 .PHONY: airflow
 airflow: .venvs/airflow/.ready .venvs/boosting/.ready ## start Airflow in the background, beside `make serve`, on port 8082 (admin/admin)
@@ -85,7 +92,7 @@ size: ## print the size of each image over the base image
 
 .PHONY: build
 build: .env ## build every image
-	@scripts/stack.sh build boosting tensorflow pytorch mlflow airflow
+	@scripts/stack.sh build boosting tensorflow pytorch console mlflow airflow
 
 build/%: .env ## build one image, such as build/boosting
 	@scripts/stack.sh build $*
@@ -103,13 +110,23 @@ shell/%: .env ## open a shell in one container, such as shell/pytorch
 test-stack: .venvs/dev/.ready ## test the stack that `make up` started (TEST_ARGS= goes to pytest)
 	@.venvs/dev/bin/python -m pytest tests/stack $(TEST_ARGS)
 
+# The tests train on processors that other tests use too: threads that wait for each other soon sleep, as a service has
+# it for its runs. XGBoost and LightGBM take a third less of the processor so.
+test fuzz: export GOMP_SPINCOUNT ?= 1000
+test fuzz: export OPENBLAS_THREAD_TIMEOUT ?= 18
+
 .PHONY: test
-test: $(READY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS=2)
+test: $(READY) .venvs/boosting-ray/.ready ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS= at once)
 	@.venvs/dev/bin/python -m pytest tests --ignore=tests/stack --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(TEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(READY) ## run every property with other examples each time, round after round, until one fails or FUZZ_MINUTES are over (20)
+	@FUZZ_MINUTES="$(FUZZ_MINUTES)" TEST_WORKERS="$(TEST_WORKERS)" scripts/fuzz.sh $(TEST_ARGS)
+
 .PHONY: bench
-bench: $(READY) ## measure against the plain scripts; writes bench/results/
+bench: $(READY) .venvs/boosting-ray/.ready ## measure against the plain scripts; writes bench/results/
 	@.venvs/dev/bin/python bench/run.py
+	@.venvs/dev/bin/python bench/reading.py
 	@.venvs/dev/bin/python bench/scoring.py
 	@.venvs/dev/bin/python bench/networks.py $(SERVICES)
 	@.venvs/dev/bin/python bench/search.py
@@ -122,13 +139,21 @@ bench-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## a 
 bench-search-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## searches while their processes are killed at random, counted; 4 minutes
 	@.venvs/dev/bin/python bench/search_kills.py
 
+.PHONY: bench-load
+bench-load: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## how quickly a service answers while 220 ask and four runs train; 2 minutes
+	@.venvs/dev/bin/python bench/load.py
+
 .PHONY: bench-isolation
 bench-isolation: .venvs/dev/.ready ## measure the images beside one that holds every framework (needs Docker and 15 GB)
 	@.venvs/dev/bin/python bench/isolation.py
 
 .PHONY: screenshots
-screenshots: .venvs/screenshots/.ready ## take the pictures of docs/images from the running Airflow and MLflow, in headless Chromium
+screenshots: .venvs/screenshots/.ready ## take the pictures of docs/images from the running Airflow, MLflow and console, in headless Chromium
 	@.venvs/screenshots/bin/python scripts/screenshots.py docs/images
+
+.PHONY: first-champion
+first-champion: .venvs/screenshots/.ready ## take the pictures of the way to a first champion from the running console
+	@.venvs/screenshots/bin/python scripts/first_champion.py docs/images
 
 .PHONY: check
 check: .venvs/dev/.ready ## lint, types, import rules, Dockerfiles, shell scripts, locks
@@ -158,8 +183,8 @@ define install
 endef
 PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.version_info[:2] == (3, 11) else "3.11")')
 
-.venvs/dev/.ready: .venvs/%/.ready: requirements/%.lock common/pyproject.toml services/boosting/pyproject.toml | .venvs/uv/.ready
-	$(call install,$<,common services/boosting)
+.venvs/dev/.ready: .venvs/%/.ready: requirements/%.lock common/pyproject.toml services/boosting/pyproject.toml services/console/pyproject.toml | .venvs/uv/.ready
+	$(call install,$<,common services/boosting services/console)
 
 .venvs/screenshots/.ready: .venvs/%/.ready: requirements/%.lock | .venvs/uv/.ready
 	$(call install,$<)
@@ -171,10 +196,21 @@ PYTHON_3_11 = $(shell $(PYTHON) -c 'import sys; print(sys.executable if sys.vers
 .venvs/airflow/.ready: .venvs/%/.ready: services/%/requirements.lock common/pyproject.toml | .venvs/uv/.ready
 	$(call install,$<,common)
 
-$(SERVICES:%=.venvs/%/.ready): .venvs/%/.ready: services/%/requirements.lock services/%/pyproject.toml common/pyproject.toml | .venvs/uv/.ready
+$(SERVICES:%=.venvs/%/.ready) .venvs/console/.ready: .venvs/%/.ready: services/%/requirements.lock services/%/pyproject.toml common/pyproject.toml | .venvs/uv/.ready
 	$(call install,$<,common services/$*)
 
 .venvs/pytorch/.ready: services/pytorch/torch.txt
+
+# A service with Ray's core, beside the one without it.
+$(SERVICES:%=.venvs/%-ray/.ready): .venvs/%-ray/.ready: services/%/requirements-ray.lock services/%/pyproject.toml common/pyproject.toml | .venvs/uv/.ready
+	@echo "Setting up .venvs/$*-ray"
+	@test -x .venvs/$*-ray/bin/python || $(UV) venv --quiet --python "$(PYTHON_3_11)" .venvs/$*-ray
+	@$(UV) pip sync --quiet --python .venvs/$*-ray --require-hashes --compile-bytecode $<
+	@$(UV) pip install --quiet --python .venvs/$*-ray --no-deps --editable common --editable services/$*
+	$(if $(wildcard services/$*/torch.txt),@UV="$(UV)" scripts/torch.sh .venvs/$*-ray services/$*/torch.txt "$(TORCH_BACKEND)")
+	@touch $@
+
+.venvs/pytorch-ray/.ready: services/pytorch/torch.txt
 
 .venvs/uv/.ready:
 	@test -n "$(PYTHON)" || { echo "Trainyard needs Python 3.11: install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

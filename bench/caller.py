@@ -10,6 +10,9 @@ from background import Program, free_port, start, stop, wait_until_ready
 from programs import HOME, mlflow
 from sessions import Started
 
+BETWEEN_RUNS_SECONDS = 0.6
+"""Until a service has a process ready for the next run: those that come at once after another wait for a fork."""
+
 
 class Caller:
     """Calls one service."""

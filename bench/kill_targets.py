@@ -1,4 +1,4 @@
-"""A service and its MLflow, and the four kinds of process among them that `make bench-kills` kills."""
+"""A service and its MLflow, and the kinds of process among them that `make bench-kills` kills."""
 
 import random
 import time
@@ -14,7 +14,9 @@ from sessions import Started
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 HOME = RUN / "bench/kills"
-WEIGHTS = {"run": 10, "fork server": 4, "service": 4, "mlflow": 2}
+WEIGHTS = {"run": 10, "spare": 2, "fork server": 4, "service": 4, "mlflow": 2}
+SPARE = "trainyard-spare"
+"""`NAME` in `trainyard.launcher.spare`: a process that waits for the next run."""
 PORT_SECONDS = 60.0
 
 
@@ -71,6 +73,7 @@ class Targets:
         self._chance = chance
         self._kinds: dict[str, Callable[[], list[psutil.Process]]] = {
             "run": self._runs,
+            "spare": self._spares,
             "fork server": self._fork_servers,
             "service": self._service,
             "mlflow": self._whole_mlflow,
@@ -79,10 +82,14 @@ class Targets:
             "trial": lambda: self._below_fork_servers(3),
         }
 
-    def kill_one(self, kind: str | None = None) -> None:
-        """Kill a process of this or of a random kind, the whole of MLflow where it is that, and start again what is then dead."""
+    def kill_one(self, kind: str | None = None) -> bool:
+        """Kill a process of this or of a random kind, the whole of MLflow where it is that, and start again what is then dead.
+
+        Whether there was one.
+        """
         self.revive()
         kind = kind or self._chance.choices([*WEIGHTS], [*WEIGHTS.values()])[0]
+        before = self.killed[kind]
         with suppress(psutil.NoSuchProcess):
             found = self._kinds[kind]()
             chosen = found if kind == "mlflow" else self._chance.sample(found, min(1, len(found)))
@@ -92,6 +99,7 @@ class Targets:
             self.killed[kind] += bool(chosen)
         self.mlflow.revive()
         self.service.revive()
+        return self.killed[kind] > before
 
     def mlflow_away(self, seconds: float) -> None:
         """Kill the whole of MLflow, and start it again when it was away so long."""
@@ -127,10 +135,16 @@ class Targets:
         found = self._fork_servers()
         for _ in range(depth):
             found = [child for each in found for child in each.children()]
-        return found
+        return [each for each in found if each.name() != SPARE]
 
     def _runs(self) -> list[psutil.Process]:
-        """What the fork server started."""
+        """What the fork server started for runs."""
+        return [each for each in self._all_below() if each.name() != SPARE]
+
+    def _spares(self) -> list[psutil.Process]:
+        return [each for each in self._all_below() if each.name() == SPARE]
+
+    def _all_below(self) -> list[psutil.Process]:
         return [
             child for server in self._fork_servers() for child in server.children(recursive=True)
         ]

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
 
 from background import free_port  # noqa: E402 - scripts/ is on the path only now
-from caller import Caller, tracking, up  # noqa: E402
+from caller import BETWEEN_RUNS_SECONDS, Caller, tracking, up  # noqa: E402
 from programs import ROOT, trainer  # noqa: E402
 from report import figure, memory_of, output_of, phase_at, write  # noqa: E402
 from tables import DATA  # noqa: E402
@@ -199,6 +199,7 @@ class Bench(Caller):
         """POST to the first line of a run's own code, warm; each run is cancelled there."""
         warm = []
         for seed in range(11):
+            time.sleep(BETWEEN_RUNS_SECONDS)
             before = time.time()
             run = self.submit(
                 self.request(seed, {}) | {"data": {"source": "builtin", "name": "digits"}}

@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
 
 from background import free_port  # noqa: E402 - scripts/ is on the path only now
-from caller import Caller, tracking, up  # noqa: E402
+from caller import BETWEEN_RUNS_SECONDS, Caller, tracking, up  # noqa: E402
 from programs import ROOT, trainer  # noqa: E402
 from report import at, figure, ms, output_of, phase_at, seconds_of, write  # noqa: E402
 from tables import DATA, normal_table, table  # noqa: E402
@@ -49,6 +49,7 @@ class Bench(Caller):
         self.train(TINY)
         warm, ends = [], []
         for _ in range(15):
+            time.sleep(BETWEEN_RUNS_SECONDS)
             run, before, after = self.train(TINY)
             warm.append(phase_at(run, "loading_data") - before)
             ends.append(after - at(run["ended_at"]))

@@ -36,8 +36,8 @@ with DAG(
     )
 
     @task
-    def say(params: dict[str, object], trials: int) -> None:
+    def say(best_params: dict[str, object], trials: int) -> None:
         """What was found, for the task's log."""
-        print(f"best of {trials} trials: {params}")  # noqa: T201 - the task's log
+        print(f"best of {trials} trials: {best_params}")  # noqa: T201 - the task's log
 
     say(search.output["best_params"], search.output["trials"])

@@ -1,15 +1,16 @@
 """Starts programs in the background, waits until they answer, and stops them again, each by its id."""
 
 import json
-import os
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 from sessions import Started, end
@@ -95,14 +96,14 @@ def wait_until_ready(
 
 
 def answers(url: str) -> bool:
-    """Whether this address answers 200, asked with the services' token where one is set."""
-    token = os.environ.get("TRAINYARD_TOKEN")
-    if file := os.environ.get("TRAINYARD_TOKEN_FILE"):
-        token = token or Path(file).read_text().strip()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(url, headers=headers)
+    """Whether this address answers 200; of tcp://, whether it listens."""
+    at = urlsplit(url)
+    if at.scheme == "tcp":
+        with suppress(OSError), socket.create_connection((at.hostname, at.port), timeout=5):
+            return True
+        return False
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=5) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -23,6 +23,8 @@ for service in "$@"; do
     packages+=("services/$service/trainyard_$service")
 done
 
+packages+=(services/console/trainyard_console)
+
 check ruff ruff check --quiet .
 check "ruff format" ruff format --check --quiet .
 check mypy mypy "${packages[@]}"

@@ -24,7 +24,7 @@ commit() {
 }
 
 if [[ ${1:-} == build ]]; then
-    for service in boosting tensorflow pytorch airflow mlflow; do
+    for service in boosting tensorflow pytorch console airflow mlflow; do
         paths=("services/$service" requirements/build.lock)
         if [[ $service != mlflow ]]; then
             paths+=(common)

@@ -36,12 +36,17 @@ lock() {
     fi
 }
 
-lock requirements/dev.lock requirements/dev.in common/pyproject.toml --extra service --extra lake
+lock requirements/dev.lock requirements/dev.in common/pyproject.toml --extra service --extra lake --extra sql
 lock requirements/build.lock requirements/build.in
 lock requirements/screenshots.lock requirements/screenshots.in
 lock services/mlflow/requirements.lock services/mlflow/requirements.in
 lock services/airflow/requirements.lock services/airflow/requirements.in common/pyproject.toml --extra airflow
-for service in "$@"; do
+for service in console "$@"; do
     lock "services/$service/requirements.lock" "services/$service/pyproject.toml"
+done
+# With the engine over several hosts: what the service has without it, at the same versions, and Ray.
+for service in "$@"; do
+    lock "services/$service/requirements-ray.lock" "services/$service/pyproject.toml" requirements/ray.in \
+        --constraint "services/$service/requirements.lock"
 done
 exit "$stale"

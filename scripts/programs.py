@@ -1,8 +1,10 @@
-"""MLflow, the trainers and Airflow as programs on this machine, without Docker."""
+"""MLflow, the trainers, the console and Airflow as programs on this machine, without Docker."""
 
 import json
 import os
+import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from background import Program
@@ -10,6 +12,8 @@ from background import Program
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".run"
 MLFLOW_PORT = int(os.environ.get("MLFLOW_PORT", "5000"))
+CONSOLE_PORT = int(os.environ.get("CONSOLE_PORT", "8000"))
+RAY_PORT = int(os.environ.get("RAY_PORT", "6379"))
 AIRFLOW_PORT = int(os.environ.get("AIRFLOW_PORT", "8082"))
 TRAINER_PORTS = {"boosting": 8001, "tensorflow": 8002, "pytorch": 8003}
 # Nothing here calls home, and a machine without a network loses no time over it.
@@ -46,10 +50,11 @@ def trainer(
 ) -> Program:
     """A trainer's service with the caller's environment, a work directory of its own, and `variables` on top."""
     name = name or service
+    environment = "-ray" if variables.get("TRAINYARD_ENGINE") == "ray" else ""
     work_dir = Path(os.environ.get("TRAINYARD_WORK_DIR", HOME)) / name
     return Program(
         name=name,
-        command=[ROOT / f".venvs/{service}/bin/trainyard", "serve"],
+        command=[ROOT / f".venvs/{service}{environment}/bin/trainyard", "serve"],
         environment={
             "TRAINYARD_DATA_DIR": str(HOME / "data"),
             "MLFLOW_TRACKING_URI": tracking_uri,
@@ -61,6 +66,68 @@ def trainer(
         },
         port=port,
         ready_url=f"http://127.0.0.1:{port}/readyz",
+    )
+
+
+def ray_token() -> str:
+    """What opens the cluster of `make serve`: the caller's, or one that is made once."""
+    kept = HOME / "ray-token"
+    if not kept.exists():
+        HOME.mkdir(parents=True, exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.token_hex(32))
+    return os.environ.get("RAY_AUTH_TOKEN") or kept.read_text()
+
+
+def engine() -> dict[str, str]:
+    """The variables of a service, or a host, in the Ray cluster of `make serve`."""
+    return {
+        "TRAINYARD_ENGINE": "ray",
+        "RAY_ADDRESS": f"127.0.0.1:{RAY_PORT}",
+        "RAY_AUTH_TOKEN": ray_token(),
+    }
+
+
+def ray_head(service: str) -> Program:
+    """The head of a Ray cluster on loopback, from the environment of any service that has Ray."""
+    return Program(
+        name="ray-head",
+        command=[ROOT / f".venvs/{service}-ray/bin/trainyard", "head", f"--port={RAY_PORT}"],
+        environment={**QUIET, **os.environ, **engine()},
+        port=RAY_PORT,
+        ready_url=f"tcp://127.0.0.1:{RAY_PORT}",
+    )
+
+
+def worker(service: str, number: int, *, tracking_uri: str, **variables: str) -> Program:
+    """What a host has that joined the service; here one of several on this machine. It is ready when it is at all."""
+    name = f"{service}-{number}"
+    served = trainer(
+        service, port=TRAINER_PORTS[service], tracking_uri=tracking_uri, name=name, **variables
+    )
+    return replace(
+        served,
+        command=[ROOT / f".venvs/{service}-ray/bin/trainyard", "join", f"--service={service}"],
+        port=0,
+    )
+
+
+def console(*, port: int, **variables: str) -> Program:
+    """The console with the caller's environment but for the services' token: a person signs in with it."""
+    tokens = {"TRAINYARD_TOKEN", "TRAINYARD_TOKEN_FILE"}
+    environment = {name: value for name, value in os.environ.items() if name not in tokens}
+    return Program(
+        name="console",
+        command=[ROOT / ".venvs/console/bin/trainyard-console"],
+        environment={
+            **QUIET,
+            **environment,
+            "TRAINYARD_PORT": str(port),
+            "TRAINYARD_WORK_DIR": str(HOME / "console"),
+            **variables,
+        },
+        port=port,
+        ready_url=f"http://127.0.0.1:{port}/healthz",
     )
 
 

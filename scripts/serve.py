@@ -1,10 +1,23 @@
-"""`make serve`, `make airflow` and `make stop`: MLflow, the trainers and Airflow on loopback, in the background."""
+"""`make serve`, `make airflow` and `make stop`: MLflow, the trainers, the console and Airflow on loopback, in the background."""
 
 import os
 import sys
 
 from background import Program, StartError, running, start, stop, wait_until_ready
-from programs import AIRFLOW_PORT, HOME, MLFLOW_PORT, TRAINER_PORTS, airflow, mlflow, trainer
+from programs import (
+    AIRFLOW_PORT,
+    CONSOLE_PORT,
+    HOME,
+    MLFLOW_PORT,
+    TRAINER_PORTS,
+    airflow,
+    console,
+    engine,
+    mlflow,
+    ray_head,
+    trainer,
+    worker,
+)
 from sessions import Started
 
 TRACKING_URI = f"http://127.0.0.1:{MLFLOW_PORT}"
@@ -14,26 +27,41 @@ def main() -> None:
     """`serve.py start SERVICE...`, `serve.py airflow` or `serve.py stop`."""
     match sys.argv[1:]:
         case ["start", *services]:
-            serve(
-                [
-                    mlflow(port=MLFLOW_PORT),
-                    *(
-                        trainer(
-                            name,
-                            port=TRAINER_PORTS[name],
-                            tracking_uri=TRACKING_URI,
-                            **acquainted(services),
-                        )
-                        for name in services
-                    ),
-                ]
-            )
+            serve(served(services))
         case ["airflow"]:
             serve([airflow(port=AIRFLOW_PORT, tracking_uri=TRACKING_URI)])
         case ["stop"]:
             stop_all()
         case _:
             sys.exit("usage: serve.py start SERVICE... | serve.py airflow | serve.py stop")
+
+
+def served(services: list[str]) -> list[Program]:
+    """Everything of `make serve`, in the order in which it is started."""
+    ray = os.environ.get("ENGINE") == "ray"
+    variables = acquainted(services) | (engine() if ray else {})
+    return [
+        mlflow(port=MLFLOW_PORT),
+        *([ray_head(services[0])] if ray else []),
+        *(
+            trainer(name, port=TRAINER_PORTS[name], tracking_uri=TRACKING_URI, **variables)
+            for name in services
+        ),
+        *(
+            worker(name, number, tracking_uri=TRACKING_URI, **variables)
+            for name in services
+            for number in range(1, workers_asked_for(ray=ray) + 1)
+        ),
+        console(port=CONSOLE_PORT, **acquainted(services)),
+    ]
+
+
+def workers_asked_for(*, ray: bool) -> int:
+    """How many hosts' worth of workers each service has, by WORKERS; one by default with the engine, none without."""
+    asked = os.environ.get("WORKERS") or ("1" if ray else "0")
+    if not asked.isdecimal() or (int(asked) and not ray):
+        sys.exit(f"WORKERS={asked}: it is how many hosts each service has, with ENGINE=ray")
+    return int(asked)
 
 
 def acquainted(services: list[str]) -> dict[str, str]:
@@ -63,15 +91,19 @@ def bring_up(program: Program, ours: dict[str, Started]) -> None:
     if process is None:
         process = ours[program.name] = start(program, HOME)
     wait_until_ready(program, process, HOME)
+    place = f"http://127.0.0.1:{program.port}" if program.port else "a host of it"
     print(
-        f"{program.name:<11} http://127.0.0.1:{program.port}  {word}, log {HOME.name}/{program.name}.log",
+        f"{program.name:<12} {place:<22} {word}, log {HOME.name}/{program.name}.log",
         flush=True,
     )
 
 
 def stop_all() -> None:
-    """Stop Airflow and the trainers, then MLflow, so that a run's last words still reach it."""
-    stopped = [name for name in ("airflow", *TRAINER_PORTS, "mlflow") if stop(name, HOME)]
+    """Stop Airflow, the console, the trainers and their hosts, then MLflow, so that a run's last words still reach it."""
+    hosts = sorted(each.stem for each in HOME.glob("*-[0-9]*.pid"))
+    last = ("ray-head", "mlflow")
+    names = ("airflow", "console", *TRAINER_PORTS, *hosts, *last)
+    stopped = [name for name in names if stop(name, HOME)]
     print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 

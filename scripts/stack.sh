@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 AIRFLOW=(airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer airflow-worker)
 TRAINERS=(boosting tensorflow pytorch)
-IMAGES=("${TRAINERS[@]}" mlflow airflow)
+IMAGES=("${TRAINERS[@]}" console mlflow airflow)
 BASE=${PYTHON_IMAGE:-python:3.11-slim-bookworm}
 
 # One after the other, because the layers of one are the cache of the next; Airflow's parts share one image.
@@ -87,15 +87,16 @@ explain() {
 up() {
     mkdir -p "$(setting DATA_PATH ./data)" "$(setting PEOPLE_PATH ./people)"
     build "${IMAGES[@]}"
-    start postgres redis mlflow "${AIRFLOW[@]}" "${TRAINERS[@]}"
+    start postgres redis mlflow "${AIRFLOW[@]}" "${TRAINERS[@]}" console
     echo
     printf '%-11s http://127.0.0.1:%s\n' \
+        console "$(setting CONSOLE_PORT 8000)" \
         Airflow "$(setting AIRFLOW_PORT 8082)  (user admin, password AIRFLOW_ADMIN_PASSWORD in .env)" \
         MLflow "$(setting MLFLOW_PORT 5000)" \
         boosting "$(setting BOOSTING_PORT 8001)/docs" \
         tensorflow "$(setting TENSORFLOW_PORT 8002)/docs" \
         pytorch "$(setting PYTORCH_PORT 8003)/docs"
-    echo 'The trainers ask for the TRAINYARD_TOKEN of .env, or a token of your own (docs/security.md).'
+    echo 'The console and the trainers ask for the TRAINYARD_TOKEN of .env, or a token of your own (docs/security.md).'
 }
 
 rebuild() {
@@ -127,7 +128,7 @@ built() {
 
 versions() {
     local name
-    for name in mlflow airflow boosting tensorflow pytorch; do
+    for name in mlflow airflow console boosting tensorflow pytorch; do
         docker run --rm --interactive --network none --entrypoint python "$(image "$name")" - "$name" <scripts/versions.py 2>/dev/null
     done
 }

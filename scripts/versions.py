@@ -13,6 +13,7 @@ FRAMEWORKS = (
     "lightning",
     "mlflow",
     "airflow",
+    "nicegui",
 )
 
 

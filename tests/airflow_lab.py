@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
+import pytest
 from airflow_api import AirflowApi, logged_in
 from servers import ROOT, START_SECONDS, free_port, until
 
@@ -30,6 +32,12 @@ DEATH_IS_NOTICED_SOON = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
 }
 
+ANSWER = "ANSWER "
+ANSWERING = f"""
+import json, sys
+for line in sys.stdin:
+    print({ANSWER!r} + json.dumps(answer(*json.loads(line))), flush=True)
+"""
 EMPTY_DATABASES: list[Path] = []
 """A database as `airflow db migrate` makes it, once one was made: that takes 15 s, a copy none."""
 
@@ -70,10 +78,44 @@ def settings(home: Path, port: int, dags: Path) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+        # No file changes while it is looked at; each look costs a process seconds of a core.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
         "NO_PROXY": "127.0.0.1,localhost",
         "TMPDIR": str(home),
     }
+
+
+class Interpreter:
+    """Airflow's Python with a program that defines `answer`: what takes seconds to import is imported once for all questions."""
+
+    def __init__(self, program: str, home: Path, **variables: str) -> None:
+        self._log = (home / "interpreter.log").open("wb+")
+        self._process = subprocess.Popen(
+            [AIRFLOW.with_name("python"), "-c", program + ANSWERING],
+            env={**os.environ, "AIRFLOW_HOME": str(home), "NO_PROXY": "127.0.0.1", **variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+
+    def ask(self, *given: Any) -> Any:
+        """What the program's `answer` gives for these, which travel as JSON."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(given) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith(ANSWER):
+                return json.loads(line.removeprefix(ANSWER))
+        self._log.seek(0)
+        return pytest.fail(f"the interpreter ended\n{self._log.read().decode(errors='replace')}")
+
+    def close(self) -> None:
+        self._process.communicate()
+        self._log.close()
 
 
 @dataclass

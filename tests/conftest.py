@@ -4,15 +4,27 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import properties
 import pytest
-from servers import ROOT, Server, Yard, free_port, open_yard, tidied
+from servers import PEOPLE, ROOT, Server, Yard, a_quick_disk, free_port, open_yard, tidied
+from trainyard.contract import Role
+from trainyard.people.tokens import Tokens, write_tokens
+
+properties.register()
+
+ONE_GROUP = {"dags", "console"}
+"""Folders whose tests share one server, and so one worker."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several workers share the tests, those of one service, one Airflow or one file stay in one worker."""
+    """Where several workers share the tests, those of one service, one Airflow or one file stay in one worker.
+
+    The DAGs' group takes longest and comes first, so that no worker is left alone with it in the end.
+    """
+    items.sort(key=lambda item: folder_of(item) != "dags")
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        folder = folder_of(item)
         service = (
             item.callspec.params.get("service")
             if isinstance(item, pytest.Function) and hasattr(item, "callspec")
@@ -20,13 +32,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         item.add_marker(
             pytest.mark.xdist_group(
-                "dags" if folder == "dags" else f"{folder}-{service or item.path.stem}"
+                folder if folder in ONE_GROUP else f"{folder}-{service or item.path.stem}"
             )
         )
 
 
+def folder_of(item: pytest.Item) -> str:
+    """The folder of `tests/` that the item's file is in."""
+    return item.path.relative_to(ROOT / "tests").parts[0]
+
+
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def quick_disk() -> Iterator[Path]:
+    """A folder for the databases of MLflow and Airflow."""
+    with a_quick_disk() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, quick_disk: Path) -> Iterator[Server]:
     """One MLflow for all tests; who kills it starts it again."""
     home = tmp_path_factory.mktemp("mlflow")
     port = free_port()
@@ -37,7 +61,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "--host=127.0.0.1",
             f"--port={port}",
             "--workers=1",
-            f"--backend-store-uri=sqlite:///{home}/mlflow.db",
+            f"--backend-store-uri=sqlite:///{quick_disk}/mlflow.db",
             f"--artifacts-destination={home}/artifacts",
         ],
         {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
@@ -57,6 +81,22 @@ def yard(request: pytest.FixtureRequest, mlflow_server: Server, tmp_path: Path) 
 
 
 @pytest.fixture(scope="session")
+def tokens_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where people's tokens are kept."""
+    return tmp_path_factory.mktemp("people") / "tokens.json"
+
+
+@pytest.fixture(scope="session")
+def tokens(tokens_file: Path) -> dict[str, str]:
+    """A token of each person."""
+    kept, found = Tokens(), {}
+    for name, role in PEOPLE.items():
+        kept, found[name] = kept.with_token(name, role=Role(role), team="growth")
+    write_tokens(tokens_file, kept)
+    return found
+
+
+@pytest.fixture(scope="session")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the shared service may read tables from."""
     return tmp_path_factory.mktemp("tables")
@@ -64,13 +104,37 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lasting_yard(
-    mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory, data_root: Path
+    mlflow_server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    data_root: Path,
+    connections: Path,
 ) -> Iterator[Yard]:
     """What `shared_yard` gives to each test."""
     home = tmp_path_factory.mktemp("shared")
     yield from open_yard(
-        mlflow_server, home, TRAINYARD_DATA_ROOTS=str(data_root), TRAINYARD_QUEUE="50"
+        mlflow_server,
+        home,
+        TRAINYARD_DATA_ROOTS=str(data_root),
+        TRAINYARD_QUEUE="50",
+        TRAINYARD_NOTIFY_HOSTS="127.0.0.1",
+        TRAINYARD_NOTIFY_SECRET="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        TRAINYARD_CONNECTIONS_FILE=str(connections),
     )
+
+
+@pytest.fixture(scope="session")
+def connections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The databases and catalogs that the shared service knows, in files beside this one."""
+    home = tmp_path_factory.mktemp("connections")
+    file = home / "connections.toml"
+    file.write_text(
+        '[sql]\napp = "sqlite:///app.db"\n'
+        "# nobody listens there\n"
+        'away = "postgresql://reader:opens-sesame-42@127.0.0.1:1/app"\n'
+        f'[iceberg.lake]\ntype = "sql"\nuri = "sqlite:///{home}/catalog.db"\n'
+        f'warehouse = "file://{home}/warehouse"\n'
+    )
+    return file
 
 
 @pytest.fixture

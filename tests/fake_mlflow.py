@@ -4,13 +4,14 @@ import itertools
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlflow.entities import Experiment, RunData, RunInfo, RunTag
+from mlflow.entities import Experiment, Metric, RunData, RunInfo, RunTag
 from mlflow.entities import Run as MlflowRun
+from mlflow.entities import RunStatus as MlflowStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
@@ -41,6 +42,7 @@ class Kept:
     end_time: int | None = None
     deleted: bool = False
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def status(self) -> RunStatus:
@@ -155,9 +157,11 @@ class FakeMlflow:
 
         return self._answer("create_run", work)
 
-    def update_run(self, run_id: str, *, status: str) -> None:
+    def update_run_info(self, run_id: str, status: int, end_time: None, run_name: None) -> None:
+        assert (end_time, run_name) == (None, None)
+
         def work() -> None:
-            self._active(run_id).statuses.append(RunStatus(status))
+            self._active(run_id).statuses.append(RunStatus(MlflowStatus.to_string(status)))
 
         self._answer("update_run", work)
 
@@ -169,9 +173,11 @@ class FakeMlflow:
 
         self._answer("set_terminated", work)
 
-    def log_batch(self, run_id: str, *, tags: list[RunTag]) -> None:
+    def log_batch(self, run_id: str, *, tags: list[RunTag], metrics: Sequence[Metric] = ()) -> None:
         def work() -> None:
-            self._active(run_id).tags.update({each.key: each.value for each in tags})
+            run = self._active(run_id)
+            run.tags.update({each.key: each.value for each in tags})
+            run.metrics.update({each.key: each.value for each in metrics})
 
         self._answer("log_batch", work)
 
@@ -247,6 +253,7 @@ class FakeTracking(Tracking):
         super().__init__(uri="http://mlflow.test", ui_url="http://mlflow.test", instance=instance)
         self.mlflow = mlflow
         self._client: Any = mlflow
+        self._store: Any = mlflow
 
     def answers(self) -> bool:
         """Whether the server is there."""

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,11 +25,11 @@ from trainyard.contract import (
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import CannotPredict
 from trainyard.launcher.messages import Case, Job, Noted, PhaseEntered, Progressed, Warned
-from trainyard.launcher.protocol import Launcher, Listener, Looked, Process
+from trainyard.launcher.protocol import Launcher, Listener, Looked, Meeting, Process, RankEnd, Used
 from trainyard.peers.predictions import Question
 from trainyard.registry.promotion import Judgement
 from trainyard.rundir.folder import RunFolder
-from trainyard.rundir.records import Outcome
+from trainyard.rundir.records import Outcome, Submission
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.supervisor.supervisor import Supervisor
@@ -50,7 +50,10 @@ class FakeProcess:
     asked_to_stop: int = 0
     killed: int = 0
     released: int = 0
+    used: Used = field(default_factory=lambda: Used(cpu_seconds=1.0, peak_memory_mb=100))
     handles: list["FakeHandle"] = field(default_factory=list)
+    lost_with: str | None = None
+    """The host that was lost."""
     _sequence: int = 0
 
     @property
@@ -128,6 +131,26 @@ class FakeHandle:
     def id(self) -> str:
         return self._process.id
 
+    @property
+    def used(self) -> Used:
+        return self._process.used
+
+    @property
+    def ranks(self) -> Sequence[RankEnd]:
+        return ()
+
+    @property
+    def lost_with(self) -> str | None:
+        return self._process.lost_with
+
+    @property
+    def missed(self) -> str | None:
+        return self.lost_with
+
+    @property
+    def cut_from(self) -> None:
+        return
+
     async def ended(self) -> int | None:
         await self.gone.wait()
         return self._process.code
@@ -145,6 +168,9 @@ class FakeHandle:
         self._process.released += 1
         self._process.exit(-signal.SIGKILL)
 
+    def let_go(self) -> None:
+        """As of a launcher that keeps runs: the process goes on."""
+
 
 class Machine:
     """Where processes run, whichever service started them."""
@@ -153,10 +179,13 @@ class Machine:
         self.processes: list[FakeProcess] = []
         self.autopilot = False
         """Each process finishes as soon as it is started."""
+        self.keeps_runs = False
+        """Whether processes go on without the service, as on other hosts."""
         self._numbers = itertools.count(1)
 
     def fork(self, job: Job, listener: Listener) -> FakeProcess:
-        process = FakeProcess(f"process-{next(self._numbers)}", job, listener)
+        made = job.process_id or f"process-{next(self._numbers)}"
+        process = FakeProcess(made, job, listener)
         self.processes.append(process)
         if self.autopilot:
             asyncio.get_running_loop().call_soon(process.finish)
@@ -186,6 +215,8 @@ class FakeLauncher:
         }
         self.broken: Mapping[str, str] = {}
         self.checked = 0
+        self.meetings: list[Meeting] = []
+        """Of the ranks that were launched alone."""
 
     async def start(self) -> None:
         pass
@@ -217,11 +248,29 @@ class FakeLauncher:
             raise self.launch_errors.popleft()
         return FakeHandle(self.machine.fork(job, listener))
 
+    async def launch_rank(self, job: Job, listener: Listener, meeting: Meeting) -> Process:
+        self.meetings.append(meeting)
+        return await self.launch(job, listener)
+
     async def find(self, process_id: str) -> Process | None:
         for process in self.machine.running():
             if process.id == process_id:
                 return FakeHandle(process)
         return None
+
+    async def take_up(self, process_id: str, folder: Path, listener: Listener) -> Process | None:  # noqa: ARG002
+        for process in self.machine.running():
+            if process.id == process_id:
+                process.listener, process.released = listener, 0
+                return FakeHandle(process)
+        return None
+
+    @property
+    def keeps_runs(self) -> bool:
+        return self.machine.keeps_runs
+
+    def end_strays(self) -> None:
+        pass
 
 
 _is_a_launcher: type[Launcher] = FakeLauncher
@@ -245,6 +294,20 @@ def asked_for(model: str = MODEL, **fields: Any) -> TrainRequest:
     """A request that the fake launcher takes."""
     data = {"source": "builtin", "name": "iris"}
     return TrainRequest.model_validate({"model": model, "data": data} | fields, strict=False)
+
+
+def submission_of(request: RunRequest, run_id: str = "r1", **facts: Any) -> Submission:
+    """A submission of the request; what is not among `facts` matters to nobody."""
+    known: dict[str, Any] = {
+        "key": None,
+        "digest": "d",
+        "attempt": 1,
+        "experiment_id": "0",
+        "run_name": "one",
+        "artifact_uri": f"mlflow-artifacts:/0/{run_id}",
+        "submitted_at": datetime.now(UTC),
+    }
+    return Submission(run_id=run_id, request=request, **(known | facts))
 
 
 def settings_in(home: Path, **changes: Any) -> Settings:
@@ -306,7 +369,7 @@ class Yard:
         return self.runs.registry.get_sample_value("trainyard_runs_running") or 0.0
 
 
-async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 180.0) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event

@@ -88,9 +88,11 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_of(name: str, trainer: Any) -> Data:
-    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories."""
+    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories, also in files."""
     if name == "mixed":
         return mixed(trainer.task)
+    if name == "mixed, in files":
+        return replace(mixed(trainer.task), beyond_memory="it is said to be too large")
     kinds = ("images",) if name in {"images", "tiny", "mnist"} else trainer.data
     access = DataAccess((), Path(os.environ.get("TRAINYARD_TEST_DATA", "")), (), None)
     builtin = BuiltinData(source="builtin", name="digits" if name in {"images", "tiny"} else name)

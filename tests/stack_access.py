@@ -21,9 +21,9 @@ AIRFLOW = (
     "airflow-triggerer",
     "airflow-worker",
 )
-STACK = ("postgres", "redis", "mlflow", *AIRFLOW, *TRAINERS)
-PORTS = {"airflow-api-server": "AIRFLOW_PORT", "mlflow": "MLFLOW_PORT"} | {
-    name: f"{name.upper()}_PORT" for name in TRAINERS
+STACK = ("postgres", "redis", "mlflow", *AIRFLOW, *TRAINERS, "console")
+PORTS = {"airflow-api-server": "AIRFLOW_PORT"} | {
+    name: f"{name.upper()}_PORT" for name in ("mlflow", "console", *TRAINERS)
 }
 DAG_SECONDS = 300.0
 COMMAND_SECONDS = 420.0
@@ -85,11 +85,12 @@ def command(*words: str, **variables: str) -> str:
     return done.stdout
 
 
-# Docker's init started the service, the service its fork server, and that one the runs.
+# Docker's init started the service, the service its fork server, and that one the runs, and what waits for the next.
 HOLD = """
 import psutil
 [service] = psutil.Process(1).children()
-runs = [run for server in service.children() for run in server.children()]
+children = [child for server in service.children() for child in server.children()]
+runs = [child for child in children if child.name() != "trainyard-spare"]
 assert runs
 for run in runs:
     run.suspend()

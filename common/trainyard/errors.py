@@ -22,8 +22,10 @@
     │   └── Unavailable        503   with Retry-After
     ├── RunError                     ends a run; each class has its Reason
     │   ├── InvalidData, InvalidParams, Diverged, OutOfMemory, GpuOutOfMemory, DiskFull
-    │   └── TrackingUnavailable, RegistryConflict
+    │   ├── TrackingUnavailable, RegistryConflict
+    │   └── RankMissing, RanksDiffer, CheckpointsAway
     ├── LaunchRefused                 a run's process can never be started
+    ├── HostLost                      a run's process can not be started where it was to be
     └── ServiceError                 stops a service from starting
 
 A class's docstring is its default message.
@@ -273,8 +275,24 @@ class RegistryConflict(RunError):
     reason = Reason.REGISTRY_CONFLICT
 
 
+class RankMissing(RunError):
+    """A rank of the run did not come to where the others waited for it."""
+
+
+class RanksDiffer(RunError):
+    """The ranks of the run do not have the same, and would not train one model."""
+
+
+class CheckpointsAway(RunError):
+    """The place where the run's checkpoints are does not answer."""
+
+
 class ServiceError(TrainyardError):
     """The service cannot start."""
+
+
+class HostLost(TrainyardError):
+    """The host is not there any more."""
 
 
 class LaunchRefused(TrainyardError):

@@ -1,18 +1,59 @@
 """What an operator sets, by environment variables that start with TRAINYARD_; read once, at start."""
 
 import os
+from base64 import b64decode
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.sources.connections import read_connections
 from trainyard.datasets.sources.memory import available_mb
 from trainyard.errors import ServiceError
+from trainyard.hardware import cpus_there, gpus_there
 from trainyard.people.tokens import read_tokens
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What a service may listen on without a token."""
+
+
+def _split_services(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    for name, _, url in pairs:
+        if not (name.strip() and url.strip().startswith(("http://", "https://"))):
+            message = f"TRAINYARD_SERVICES: {name!r} has no address; write name=http://host:port, with commas between"
+            raise ValueError(message)
+    return tuple((name.strip(), url.strip()) for name, _, url in pairs)
+
+
+def _split_hosts(value: Any) -> Any:
+    return (
+        tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        if isinstance(value, str)
+        else value
+    )
+
+
+ServiceAddresses = Annotated[
+    tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_split_services)
+]
+"""Names and addresses; read from `name=url` pairs with commas between."""
+HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_hosts)]
+"""In lower case; read from names with commas between."""
+
+
+class Engine(StrEnum):
+    """What starts runs' processes."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class Settings(BaseSettings):
@@ -45,14 +86,29 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path(".run/data"), description="Holds mnist/ and fashion_mnist/; downloads go there"
     )
-    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    http_hosts: HostNames = Field(
         (), description="Comma-separated hosts that http(s) data may come from"
+    )
+    notify_hosts: HostNames = Field(
+        (),
+        description="Comma-separated hosts, with or without port, that may be told of runs; none by default",
+    )
+    notify_secret: SecretStr | None = Field(
+        None,
+        description="What these messages are signed with: whsec_ and 24 to 64 random bytes in base64",
     )
     s3_endpoint: str | None = Field(
         None, description="Address of an S3-speaking server other than AWS"
     )
     s3_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Comma-separated buckets that s3:// data may come from; any by default"
+    )
+    connections_file: Path | None = Field(
+        None,
+        description="TOML file of databases and catalogs that data may come from, by name, with what opens them; it is read when one is asked",
+    )
+    query_seconds: float = Field(
+        600.0, ge=1.0, description="How long a database may be asked for the rows of a run"
     )
     output_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (),
@@ -72,11 +128,11 @@ class Settings(BaseSettings):
         None,
         description="File of people's tokens, by hash, with names, teams and roles; `trainyard token` writes it, and it is read again when it changes",
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: HostNames = Field(
         (),
         description="Comma-separated names that this service may be called by without a token, and whose pages may call it, beside addresses, names without a dot, and *.localhost, *.internal and *.cluster.local: train.example.com, *.example.com, or * for any",
     )
-    services: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+    services: ServiceAddresses = Field(
         (),
         description="Comma-separated name=url pairs of all services of one MLflow, this one among them, the same everywhere; the first decides about promotions for all; none by default",
     )
@@ -88,8 +144,20 @@ class Settings(BaseSettings):
     judge_memory_mb: int = Field(
         8192, ge=256, description="Memory that this may take, beyond what the framework has"
     )
-    slots: int = Field(1, ge=1, le=64, description="Runs at once")
+    slots: int = Field(
+        0, ge=0, le=64, description="Runs at once; by default one, or as many as there are GPUs"
+    )
+    quotas: Annotated[tuple[tuple[str, int], ...], NoDecode] = Field(
+        (),
+        description="Comma-separated team=slots pairs: how many slots a team's runs have at once at most; any by default",
+    )
     queue: int = Field(100, ge=0, le=10_000, description="Runs that may wait")
+    niceness: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="By how much runs stand back for whatever else wants the processor, the service's answers above all, as `nice` has it; 0 for not at all",
+    )
     threads: int = Field(
         0,
         ge=0,
@@ -99,6 +167,46 @@ class Settings(BaseSettings):
         0,
         ge=0,
         description="Memory that a run may use, by which a table is read whole or in batches; by default that of the container or the machine, divided by the slots",
+    )
+    gpus: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated GPUs that runs are given, by number or UUID, or none; by default those of CUDA_VISIBLE_DEVICES, or all that NVIDIA's driver tells",
+    )
+    run_cpus: int = Field(
+        0,
+        ge=0,
+        description="CPUs of a run that does not ask for any; by default its slot's share of the threads, on any core",
+    )
+    run_gpus: int = Field(
+        0,
+        ge=0,
+        description="GPUs of a run that does not ask for any; by default one, where there is one for each slot, and otherwise it sees all",
+    )
+    run_memory_mb: int = Field(
+        0, ge=0, description="Memory limit of a run that does not ask for one; none by default"
+    )
+    engine: Engine = Field(
+        Engine.LOCAL,
+        description="Where runs run: local, on the service's own host, or ray, on the hosts that have joined it in a Ray cluster",
+    )
+    host_lease_seconds: float = Field(
+        60.0,
+        ge=5.0,
+        le=3600.0,
+        description="With an engine: a host that has not heard of its service for so long ends its runs, and the service tries them elsewhere a little later",
+    )
+    checkpoints: str = Field(
+        "",
+        description="With an engine: a folder that all hosts see at this path, or s3://bucket/folder, where runs on other hosts keep their checkpoints, so that another host goes on from them; by default it starts anew",
+    )
+    node_address: str = Field(
+        "",
+        description="This host's own address among those of the engine's cluster; by default the one that the way to the cluster starts from",
+    )
+    ray_address: str = Field(
+        "",
+        validation_alias="RAY_ADDRESS",
+        description="host:port of the Ray cluster's head, for the engine ray",
     )
     grace_seconds: float = Field(
         15.0, ge=0.0, le=600.0, description="Time a cancelled run has to end by itself"
@@ -111,6 +219,11 @@ class Settings(BaseSettings):
     )
     min_free_disk_mb: int = Field(
         200, ge=0, description="Below this /readyz says the disk is full and submits get 503"
+    )
+    collective_seconds: float = Field(
+        120.0,
+        ge=5.0,
+        description="How long a worker of a run may wait for the others (`resources.workers`) before the run fails; LightGBM takes it in whole minutes",
     )
     tracking_patience_seconds: float = Field(
         3600.0,
@@ -144,7 +257,7 @@ class Settings(BaseSettings):
             else value
         )
 
-    @field_validator("s3_buckets", "output_buckets", mode="before")
+    @field_validator("s3_buckets", "output_buckets", "gpus", mode="before")
     @classmethod
     def _split_buckets(cls, value: Any) -> Any:
         return (
@@ -153,26 +266,17 @@ class Settings(BaseSettings):
             else value
         )
 
-    @field_validator("services", mode="before")
+    @field_validator("quotas", mode="before")
     @classmethod
-    def _split_services(cls, value: Any) -> Any:
+    def _split_quotas(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-        for name, _, url in pairs:
-            if not (name.strip() and url.strip().startswith(("http://", "https://"))):
-                message = f"TRAINYARD_SERVICES: {name!r} has no address; write name=http://host:port, with commas between"
+        for team, _, slots in pairs:
+            if not (team.strip() and slots.strip().isdecimal() and int(slots)):
+                message = f"TRAINYARD_QUOTAS: {team!r} has no number of slots, which is 1 or more; write team=2, with commas between"
                 raise ValueError(message)
-        return tuple((name.strip(), url.strip()) for name, _, url in pairs)
-
-    @field_validator("http_hosts", "allowed_hosts", mode="before")
-    @classmethod
-    def _split_hosts(cls, value: Any) -> Any:
-        return (
-            tuple(part.strip().lower() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return tuple((team.strip(), int(slots)) for team, _, slots in pairs)
 
     @model_validator(mode="after")
     def _token_file_holds_a_token(self) -> Self:
@@ -184,7 +288,43 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
-    @field_validator("tokens_file", mode="before")
+    @field_validator("notify_secret", mode="after")
+    @classmethod
+    def _a_signing_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is None or not secret.get_secret_value():
+            return None
+        signing_key(secret.get_secret_value())
+        return secret
+
+    @model_validator(mode="after")
+    def _messages_are_signed(self) -> Self:
+        if self.notify_hosts and self.notify_secret is None:
+            message = "TRAINYARD_NOTIFY_HOSTS is set and TRAINYARD_NOTIFY_SECRET is not: messages are signed with it, so that whoever gets them knows whose they are"
+            raise ValueError(message)
+        return self
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _local_where_it_is_empty(cls, value: Any) -> Any:
+        return value or Engine.LOCAL  # as Compose hands on what nobody has set
+
+    @field_validator("checkpoints", mode="after")
+    @classmethod
+    def _a_place_for_checkpoints(cls, place: str) -> str:
+        bucket = place.removeprefix("s3://").strip("/") if place.startswith("s3://") else ""
+        if place and not (bucket or Path(place).is_absolute()):
+            message = f"TRAINYARD_CHECKPOINTS is {place!r}: name a folder by its whole path, from /, or s3://bucket/folder"
+            raise ValueError(message)
+        return place
+
+    @model_validator(mode="after")
+    def _an_engine_has_an_address(self) -> Self:
+        if self.engine is Engine.RAY and not self.ray_address:
+            message = "TRAINYARD_ENGINE is ray and RAY_ADDRESS is not set: name the host:port of the cluster's head"
+            raise ValueError(message)
+        return self
+
+    @field_validator("tokens_file", "connections_file", mode="before")
     @classmethod
     def _no_file_where_it_is_empty(cls, value: Any) -> Any:
         return None if value == "" else value  # as Compose hands on what nobody has set
@@ -199,8 +339,17 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _connections_file_names_connections(self) -> Self:
+        if self.connections_file is not None:
+            try:
+                read_connections(self.connections_file)
+            except ServiceError as error:
+                raise ValueError(error.detail) from error
+        return self
+
+    @model_validator(mode="after")
     def _closed_unless_token(self) -> Self:
-        if self.host not in {"127.0.0.1", "::1", "localhost"} and not self.closed:
+        if self.host not in LOOPBACK and not self.closed:
             message = f"TRAINYARD_HOST is {self.host!r}, which others can reach: set TRAINYARD_TOKEN or TRAINYARD_TOKEN_FILE, or TRAINYARD_TOKENS_FILE, or listen on 127.0.0.1"
             raise ValueError(message)
         return self
@@ -230,6 +379,11 @@ class Settings(BaseSettings):
             return self.secret
         return read_tokens(self.tokens_file).services
 
+    @cached_property
+    def notify_key(self) -> bytes | None:
+        """What messages are signed with; None where nobody may be told of runs."""
+        return signing_key(self.notify_secret.get_secret_value()) if self.notify_secret else None
+
     @property
     def own_hosts(self) -> frozenset[str]:
         """Names that services are called by, as where it listens and `services` tell them."""
@@ -245,21 +399,35 @@ class Settings(BaseSettings):
         """Where promotions of one registered model take turns."""
         return (self.locks_dir or self.work_dir / "locks").resolve()
 
+    @cached_property
+    def gpus_there(self) -> tuple[str, ...]:
+        """The GPUs that runs can be given. Raises `ServiceError` where the driver cannot tell."""
+        return gpus_there(self.gpus)
+
+    @cached_property
+    def cpus_there(self) -> int:
+        """The CPUs that runs can be given: `threads`, or what the affinity or the container's CPU quota leave."""
+        return self.threads or cpus_there()
+
+    @property
+    def runs_at_once(self) -> int:
+        """The slots."""
+        return self.slots or max(1, min(64, len(self.gpus_there)))
+
+    @property
+    def rows_dir(self) -> Path:
+        """Where answers to queries are kept."""
+        return self.work_dir.resolve() / "rows"
+
     @property
     def threads_a_slot(self) -> int:
-        """CPU threads a run may use, at least 1.
-
-        By default those of the machine are divided, or as many as the process's affinity or its
-        container's CPU quota leave of them; a quota of 2.5 CPUs counts as 3.
-        """
-        from joblib import cpu_count  # takes 0.2 s, and only services divide threads
-
-        return max(1, (self.threads or cpu_count()) // self.slots)
+        """CPU threads a run may use, at least 1: the slot's share of the CPUs."""
+        return max(1, self.cpus_there // self.runs_at_once)
 
     @property
     def memory_a_run_mb(self) -> int:
-        """What a run may use."""
-        return self.memory_mb or available_mb() // self.slots
+        """What a run may use, as far as it can choose."""
+        return self.run_memory_mb or self.memory_mb or available_mb() // self.runs_at_once
 
     @property
     def data_access(self) -> DataAccess:
@@ -272,5 +440,20 @@ class Settings(BaseSettings):
             s3_buckets=self.s3_buckets,
             output_roots=tuple(root.resolve() for root in self.output_roots),
             output_buckets=self.output_buckets,
+            connections_file=self.connections_file and self.connections_file.resolve(),
+            rows_dir=self.rows_dir,
+            query_seconds=self.query_seconds,
             memory_mb=self.memory_a_run_mb,
         )
+
+
+def signing_key(secret: str) -> bytes:
+    """The key that a secret in the form of Standard Webhooks stands for. Raises ValueError for another form."""
+    try:
+        key = b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not (secret.startswith("whsec_") and 24 <= len(key) <= 64):
+        message = 'TRAINYARD_NOTIFY_SECRET should be whsec_ and 24 to 64 random bytes in base64; `echo "whsec_$(openssl rand -base64 32)"` makes one'
+        raise ValueError(message)
+    return key

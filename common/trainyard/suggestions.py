@@ -1,6 +1,7 @@
 """What a misspelt name was probably meant to be: the one "did you mean" of services, CLI and client."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 LONGEST_NAME = 100
@@ -16,6 +17,10 @@ def suggestion(name: str, known: Iterable[str], *, otherwise: str = "known are")
     """
     names = list(known)
     if len(name) <= LONGEST_NAME:
+        wanted = bare(name)
+        alike = next((each for each in names[:MOST_COMPARED] if bare(each) == wanted), None)
+        if alike is not None:
+            return f"did you mean {_told_apart(alike, name)}?"
         near = difflib.get_close_matches(name, names[:MOST_COMPARED], n=1)
         if near:
             return f"did you mean {near[0]!r}?"
@@ -24,3 +29,17 @@ def suggestion(name: str, known: Iterable[str], *, otherwise: str = "known are")
     listed = ", ".join(names[:MOST_LISTED])
     more = len(names) - MOST_LISTED
     return f"{otherwise} {listed} and {more} more" if more > 0 else f"{otherwise} {listed}"
+
+
+def bare(name: str) -> str:
+    """Without what is hard to see: case, white space around it, and how Unicode composes accents."""
+    return _composed(name.strip()[: 2 * LONGEST_NAME]).casefold()
+
+
+def _told_apart(known: str, name: str) -> str:
+    """In quotes; by its code points where it looks like the other."""
+    return ascii(known) if _composed(known) == _composed(name) else repr(known)
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

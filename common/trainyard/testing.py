@@ -11,13 +11,20 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from trainyard.contract import (
+    Amount,
     Caller,
+    Capacity,
+    Curves,
+    DataPreview,
     Links,
     ModelInfo,
+    ModelVersionInfo,
     OnExisting,
+    PreviewRequest,
     Promotion,
     Reason,
     Registered,
+    RegisteredModelPage,
     Rollback,
     Run,
     RunKind,
@@ -27,6 +34,8 @@ from trainyard.contract import (
     ScoreRequest,
     Task,
     Transition,
+    UsageReport,
+    YardState,
 )
 from trainyard.errors import (
     CannotPredict,
@@ -35,6 +44,7 @@ from trainyard.errors import (
     Invalid,
     KeyReused,
     Unavailable,
+    UnknownModel,
     UnknownRun,
 )
 from trainyard.suggestions import suggestion
@@ -55,6 +65,7 @@ class InMemoryRuns:
     def __init__(self, logs: Path, models: Mapping[str, ModelInfo] | None = None) -> None:
         self.models: Mapping[str, ModelInfo] = models if models is not None else example_models()
         self.broken_models: dict[str, str] = {}
+        self.previewed: DataPreview | None = None
         self.not_ready: dict[str, str] = {}
         self.started = False
         self.waiting = asyncio.Event()
@@ -74,6 +85,7 @@ class InMemoryRuns:
         self._logs = logs
         self._stopped = False
         self._runs: dict[str, Run] = {}
+        self._requests: dict[str, RunRequest] = {}
         self._keys: dict[str, tuple[str, RunRequest]] = {}
         self._changed = asyncio.Condition()
         self._new: asyncio.Queue[str] = asyncio.Queue()
@@ -88,6 +100,24 @@ class InMemoryRuns:
     async def stop(self) -> None:
         """Say that it was stopped, and take no more requests until it is started again."""
         self.started, self._stopped = False, True
+
+    def capacity(self) -> Capacity:
+        """A service of one slot that nobody has."""
+        nothing = Amount(total=0, used=0, waited_for=0)
+        one = Amount(total=1, used=0, waited_for=0)
+        return Capacity(
+            service="example",
+            slots=one,
+            cpus=one,
+            gpus=nothing,
+            memory_mb=nothing,
+            running=[],
+            waiting=[],
+        )
+
+    async def usage(self, month: str | None = None) -> UsageReport:  # noqa: ARG002 - its contract's
+        """Nobody used anything."""
+        return UsageReport(service="example", usage=[])
 
     async def problems(self) -> dict[str, str]:
         """What the test says is not ready."""
@@ -112,6 +142,14 @@ class InMemoryRuns:
             who = {"submitted_by": by.name, "team": by.team}
             run = self._runs[run.run_id] = run.model_copy(update=who)
         return run, True
+
+    async def preview(self, request: PreviewRequest) -> DataPreview:
+        """What the test says that the data looks like."""
+        if self.previewed is None:
+            raise Invalid.field(
+                "/data", f"the source {request.data.source!r} is not looked at here"
+            )
+        return self.previewed
 
     async def get(self, run_id: str) -> Run:
         """The run."""
@@ -139,6 +177,52 @@ class InMemoryRuns:
         """The run as JSON; every run is a recent one here."""
         run = self._runs.get(run_id)
         return run.model_dump_json().encode() if run else None
+
+    async def yard(self, seconds: float, since: int | None) -> bytes:
+        """All runs that the test made; the version is the sum of theirs."""
+
+        def version() -> int:
+            return sum(run.version for run in self._runs.values())
+
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: since != version())
+        except TimeoutError:
+            pass
+        return self._yard_state(version()).model_dump_json().encode()
+
+    def _yard_state(self, version: int) -> YardState:
+        runs = list(self._runs.values())
+        return YardState(
+            version=version,
+            service="example",
+            slots=1,
+            queue_limit=100,
+            running=[run for run in runs if run.status is RunStatus.RUNNING],
+            waiting=[run for run in runs if run.status is RunStatus.SCHEDULED],
+            ended=[run for run in reversed(runs) if run.status.ended][:20],
+        )
+
+    async def curves(self, run_id: str) -> Curves:
+        """The newest metrics, as a point each."""
+        run = await self.get(run_id)
+        step = run.progress.done if run.progress else 0
+        return Curves(metrics={name: [(step, value)] for name, value in run.metrics.items()})
+
+    async def request(self, run_id: str) -> RunRequest:
+        """What was asked for."""
+        await self.get(run_id)
+        return self._requests[run_id]
+
+    async def registered_models(self, cursor: str | None) -> RegisteredModelPage:
+        """None: there is no registry."""
+        if cursor is not None:
+            raise Invalid.field("/query/cursor", "is not one that this service gave out")
+        return RegisteredModelPage(models=[])
+
+    async def model_versions(self, name: str) -> list[ModelVersionInfo]:
+        """None: there is no registry."""
+        raise UnknownModel(f"MLflow has no registered model {name!r}")
 
     async def page(
         self,
@@ -265,6 +349,7 @@ class InMemoryRuns:
             scheduled = request.model_copy(update=resolved)
         run = _scheduled(scheduled, attempt)
         self._runs[run.run_id] = run
+        self._requests[run.run_id] = request
         self.submitted.append(request)
         self._new.put_nowait(run.run_id)
         if key is not None:

@@ -10,7 +10,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.contract import ModelInfo, Task
+from trainyard.world import World
 
 DataKind = Literal["table", "images"]
 
@@ -84,6 +85,8 @@ class Data:
     beyond_memory: str | None = None
     """A sentence, where the table does not fit in memory: the columns of each `Part.x` then lie in files, mapped into
     memory, and are to be taken in slices of rows. Only a trainer whose `needs_whole` gives None is given such data."""
+    prepared: Any = None
+    """What the trainer's own `prepare` made of these rows, for all trials of a search."""
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -111,8 +114,19 @@ class Training:
     """Whether it is time to save one: about every 15 seconds, and at once when the run is asked to stop."""
     halvings: int = 0
     """How often memory ran out in earlier processes of this run that asked for `halve_batch`: halve the batch as often."""
+    watch_train: bool = True
+    """Whether each round should measure the training rows too, where that takes an evaluation of its own: a trial of a
+    search is judged by the validation rows alone."""
     note: Callable[[str], None] = print
     """Tell people something about the run: it goes to the log and into its transitions."""
+    world: World = field(default_factory=World)
+    """The processes that train this run together: where there are several, each calls `train` with all the data."""
+
+    def said_alike(self, *model: Any) -> None:
+        """Make sure that all ranks have trained this same model, and say so. Raises `RanksDiffer`."""
+        if not self.world.alone:
+            digest = self.world.agree("the trained model", *model)
+            self.note(f"{self.world.size} workers hold the same model, sha256 {digest}")
 
 
 class Interrupted(BaseException):
@@ -146,7 +160,10 @@ class Trainer(Protocol):
 
     It may have a `search_space` too: what a search tries that is told no space, in the words of a request's
     `search.space`. Also `needs_whole(params)`: None where it can train on data that is `beyond_memory`, else why not;
-    and `warnings_about(data)`: a list of sentences.
+    `warnings_about(data)`: a list of sentences; and `prepare(params, data)`: what many trainings on the same data share,
+    which `train` finds as `data.prepared` and takes if it fits its params. It must start no thread: a search forks
+    its trials from the process that called it. With `distributed = True` its `train` may be called in several processes
+    at once, which `training.world` tells of; `needs_one_process(params)` then says why not with such params, or None.
     """
 
     name: str
@@ -181,10 +198,27 @@ def needs_whole(trainer: Trainer, params: Params) -> str | None:
     return WHOLE if own is None else own(params)
 
 
+def is_distributed(trainer: Trainer) -> bool:
+    """Whether several processes may train it together."""
+    return getattr(trainer, "distributed", False) is True
+
+
+def needs_one_process(trainer: Trainer, params: Params) -> str | None:
+    """Why several processes cannot train a model with these params together; None where they can."""
+    own: Callable[[Params], str | None] | None = getattr(trainer, "needs_one_process", None)
+    return None if own is None else own(params)
+
+
 def warnings_about(trainer: Trainer, data: Data) -> list[str]:
     """Sentences about what this model makes of the data that a person should read."""
     own: Callable[[Data], list[str]] | None = getattr(trainer, "warnings_about", None)
     return [] if own is None else own(data)
+
+
+def prepared(trainer: Trainer, params: Params, data: Data) -> Data:
+    """The data with what the trainer makes of it for trainings with params like these."""
+    own: Callable[[Params, Data], Any] | None = getattr(trainer, "prepare", None)
+    return data if own is None else replace(data, prepared=own(params, data))
 
 
 @dataclass(frozen=True)
@@ -232,6 +266,7 @@ def describe(trainer: Trainer) -> ModelInfo:
         framework_version=version(trainer.framework),
         description=trainer.description,
         data=list(trainer.data),
+        distributed=is_distributed(trainer),
         params_schema=trainer.params.model_json_schema(),
         defaults=trainer.params().model_dump(mode="json"),
         example=trainer.example,

@@ -7,9 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import PEOPLE, ROOT, Server, Yard, open_yard, service_over, tidied, until, yard_of
-from trainyard.contract import Role
-from trainyard.people.tokens import Tokens, write_tokens
+from servers import ROOT, Server, Yard, open_yard, service_over, tidied, until, yard_of
 
 TOKEN = "a token of the tests"
 
@@ -68,22 +66,6 @@ def answered(lasting_yard: Yard, quick: dict[str, Any]) -> httpx.Response:
 def trained(answered: httpx.Response, shared_yard: Yard) -> dict[str, Any]:
     """A run that finished, as the service tells it now."""
     return shared_yard.get(answered.json()["run_id"])
-
-
-@pytest.fixture(scope="session")
-def tokens_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where people's tokens are kept."""
-    return tmp_path_factory.mktemp("people") / "tokens.json"
-
-
-@pytest.fixture(scope="session")
-def tokens(tokens_file: Path) -> dict[str, str]:
-    """A token of each person of `closed_yard`."""
-    kept, found = Tokens(), {}
-    for name, role in PEOPLE.items():
-        kept, found[name] = kept.with_token(name, role=Role(role), team="growth")
-    write_tokens(tokens_file, kept)
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def test_the_documented_model_trains_registers_and_predicts_without_trainyard(
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=400,
     )
     assert scored.stdout.strip() == "[0]"
     artifacts = httpx.get(

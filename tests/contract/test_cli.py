@@ -31,7 +31,7 @@ def trainyard(program: Path) -> Trainyard:
         return subprocess.run(
             [program, *arguments],
             env=os.environ | {"TRAINYARD_URL": url} | variables,
-            timeout=120,
+            timeout=400,
             check=False,
             input=json.dumps(stdin) if stdin is not None else None,
             capture_output=True,
@@ -121,7 +121,7 @@ def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path, progr
     runs = until(lambda: shared_yard.http.get("/train", params=page).json()["runs"], "the run")
     shared_yard.in_phase(runs[0]["run_id"], "training")
     program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=60)
+    _, said = program.communicate(timeout=200)
     assert program.returncode == 130
     assert f"trainyard cancel {runs[0]['run_id']}" in " ".join(said.split())
     assert shared_yard.get(runs[0]["run_id"])["status"] == "RUNNING"

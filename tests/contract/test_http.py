@@ -304,7 +304,7 @@ TABLES = {
     "ragged.csv": "a,y\n1,0\n2,1,3\n",
     "header_only.csv": "a,y\n",
     "one_class.csv": "a,y\n" + "1,0\n" * 50,
-    "all_missing.csv": "a,b,y\n" + "1,,0\n2,,1\n" * 50,
+    "all_missing.csv": "a,b,y\n" + ",,0\n,,1\n" * 50,
     "duplicate_columns.csv": "a,a,y\n" + "1,2,0\n2,3,1\n" * 50,
     "missing_target.csv": "a,y\n" + "1,0\n2,\n3,1\n" * 50,
 }
@@ -333,9 +333,10 @@ def test_without_the_token_only_healthz_and_the_description_answer(closed_yard: 
     url, known = closed_yard.service.url, closed_yard.http.headers["Authorization"]
     for path in ("/healthz", "/docs", "/openapi.json"):
         assert httpx.get(url + path).status_code == 200
-    for path in ("/train", "/models", "/readyz", "/metrics", "/audit"):
+    for path in ("/train", "/models", "/metrics", "/audit"):
         assert httpx.get(url + path).status_code == 401
     assert closed_yard.http.get("/readyz").status_code == 200
+    assert httpx.get(f"{url}/readyz").json() == {"ready": True, "problems": {}, "broken_models": {}}
     assert httpx.get(f"{url}/models", headers={"Authorization": known[:-1]}).status_code == 401
 
 

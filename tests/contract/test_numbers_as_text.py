@@ -155,7 +155,7 @@ def test_the_logged_model_predicts_from_the_raw_text_without_trainyard(
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=400,
     )
     text, numbers, one = map(json.loads, scored.stdout.strip().splitlines()[-3:])
     assert np.array(text) == pytest.approx(np.array(numbers), abs=1e-6)

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 from airflow_lab import Airflow
+from champions import bank, decided_as_recomputed
 from mlflow import MlflowClient
 from servers import Server, Yard, until
 
@@ -16,12 +17,10 @@ FILES = Path(__file__).parent / "files"
 
 
 @pytest.fixture(scope="module")
-def airflow(
-    trainers: Yard, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Airflow]:
+def airflow(trainers: Yard, mlflow_server: Server, quick_disk: Path) -> Iterator[Airflow]:
     """An Airflow at work, of which nothing is killed: a part that is slow is not taken for dead."""
     yield from Airflow.at_work_on(
-        tmp_path_factory.mktemp("airflow"),
+        quick_disk / "approval",
         {"boosting": trainers.service.url, "mlflow": mlflow_server.url},
         dags=FILES,
     )
@@ -88,3 +87,23 @@ def test_a_person_approves_then_rejects_and_both_are_said_on_the_version(
     assert airflow.api.task(DAG, second, "promote")["state"] == "skipped"
     assert holder(client) == "1"
     assert decision(client, "2").startswith("not promoted: rejected by admin; test_log_loss is")
+
+
+def test_on_a_table_that_grows_the_champion_is_who_is_better_on_the_newest_rows(
+    airflow: Airflow, mlflow_server: Server, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
+    client, dag, name = MlflowClient(mlflow_server.url), "by_quarters", "by-quarters"
+    whole, champion, changed = bank(16_000), None, 0
+    for rows in (4_000, 8_000, 12_000, 16_000):
+        whole.head(rows).to_csv(data_root / "quarters.csv", index=False)
+        run = airflow.api.trigger(dag)
+        assert airflow.api.ended(dag, run, SECONDS) == "success"
+        trained = airflow.api.xcom(dag, run, "train")
+        better = decided_as_recomputed(client, name, trained, whole.head(rows), champion)
+        promote = airflow.api.task(dag, run, "promote")["state"]
+        assert promote == ("success" if better else "skipped")
+        if better:
+            champion, changed = trained["registered"]["version"], changed + 1
+        assert client.get_registered_model(name).aliases["champion"] == champion
+    assert changed >= 2, "new data, and never a new champion"

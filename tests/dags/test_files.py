@@ -2,9 +2,7 @@
 
 import ast
 import json
-import os
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,28 +18,6 @@ PIPELINES = {
     "pytorch_mnist_mlp_pipeline": ("pytorch_mnist_mlp_dag.py", "pytorch"),
     "pytorch_mnist_cnn_pipeline": ("pytorch_mnist_cnn_dag.py", "pytorch"),
 }
-
-
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The DAGs, as a dag processor sees them."""
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("parsed")),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
-    }
-    environment.pop("PYTHONPATH", None)
-    program = Path(__file__).with_name("parsing.py")
-    done = subprocess.run(
-        [PYTHON, program, DAGS],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_every_file_is_read_in_less_than_two_seconds_without_network(
@@ -98,7 +74,7 @@ def test_airflows_environment_holds_no_framework() -> None:
         [uv, "pip", "list", "--python", PYTHON, "--format", "json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=True,
     )
     installed = {each["name"].lower() for each in json.loads(listed.stdout)}

@@ -44,7 +44,7 @@ def fetched(content: bytes, folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "AIRFLOW_HOME": str(folder)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 

@@ -1,15 +1,11 @@
 """What a DAG's form lets through, the model takes: each range lies within the JSON schema of the model's params."""
 
-import json
-import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from airflow_lab import DAGS
+from answering import answer_of
 from servers import ROOT
 
 SERVICES = ("boosting", "tensorflow", "pytorch")
@@ -24,35 +20,20 @@ print(json.dumps({name: each.params.model_json_schema() for name, each in found.
 """
 
 
-def printed(program: list[Any], **variables: str) -> Any:
-    """What the program printed last, as JSON."""
-    done = subprocess.run(
-        program,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture(scope="module")
 def schemas() -> dict[str, dict[str, Any]]:
     """The params of each service's models, by the service's name and the model's."""
-    return {
-        name: printed([ROOT / f".venvs/{name}/bin/python", "-c", SCHEMAS, f"trainyard_{name}"])
-        for name in SERVICES
-    }
+    return {name: schemas_of(name) for name in SERVICES}
+
+
+def schemas_of(service: str) -> dict[str, Any]:
+    python = ROOT / f".venvs/{service}/bin/python"
+    return answer_of([python, "-c", SCHEMAS, f"trainyard_{service}"], timeout=240)
 
 
 @pytest.fixture(scope="module")
-def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    home = tmp_path_factory.mktemp("parsed")
-    program = [ROOT / ".venvs/airflow/bin/python", Path(__file__).with_name("parsing.py"), DAGS]
-    found = printed(program, AIRFLOW_HOME=str(home), AIRFLOW__CORE__LOAD_EXAMPLES="false")
-    return dict(found["dags"])
+def dags(parsed: dict[str, Any]) -> dict[str, Any]:
+    return dict(parsed["dags"])
 
 
 def ends(schema: dict[str, Any]) -> Iterator[Any]:

@@ -3,7 +3,8 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from airflow_lab import DAGS, Airflow
 from pipelines import PIPELINES, write_digits
 from servers import Server, Yard, open_yard, until
+from trainyard.contract import AIRFLOW_TASK
 
 BUSY_SECONDS = 400.0
 """How long a step may take: minutes, where other work holds the cores."""
@@ -51,17 +53,28 @@ def addresses(yards: dict[str, Yard], mlflow_server: Server) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def home(addresses: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Airflow:
+def home(addresses: dict[str, str], quick_disk: Path) -> Airflow:
     """An Airflow of which nothing runs but `airflow dags test`."""
     # No scheduler, so nothing that a deferred task has to wait out.
     return Airflow.make(
-        tmp_path_factory.mktemp("home"), addresses, AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1"
+        quick_disk / "unscheduled", addresses, AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1"
     )
+
+
+@pytest.fixture(scope="module")
+def ran(home: Airflow) -> Callable[[str], str]:
+    """Runs a pipeline, the first time that it is asked to, and gives what was said of it."""
+
+    @cache
+    def run(dag_id: str) -> str:
+        return home.run("dags", "test", dag_id, "--conf", json.dumps(PIPELINES[dag_id][1]))
+
+    return run
 
 
 def xcom(home: Airflow, dag_id: str, task_id: str, key: str = "return_value") -> Any:
     """What the newest run of a task gave, out of Airflow's database."""
-    query = "select value from xcom where dag_id = ? and task_id = ? and key = ? order by timestamp desc limit 1"
+    query = "select cast(value as text) from xcom where dag_id = ? and task_id = ? and key = ? order by timestamp desc limit 1"
     with sqlite3.connect(home.home / "airflow.db") as database:
         [value] = database.execute(query, (dag_id, task_id, key)).fetchone()
     return json.loads(value)
@@ -77,17 +90,19 @@ def mlflow(server: Server, call: str, **params: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("dag_id", PIPELINES)
 def test_a_pipeline_trains_registers_and_moves_the_champion(
-    home: Airflow, mlflow_server: Server, dag_id: str
+    home: Airflow, ran: Callable[[str], str], mlflow_server: Server, dag_id: str
 ) -> None:
-    registered, conf = PIPELINES[dag_id]
-    said = home.run("dags", "test", dag_id, "--conf", json.dumps(conf))
-    assert "> successful" in said
+    registered = PIPELINES[dag_id][0]
+    assert "> successful" in ran(dag_id)
     trained = xcom(home, dag_id, "train")
     assert set(trained) == {"run_id", "status", "model_uri", "registered", "metrics"}
     assert xcom(home, dag_id, "train", "run_id") == trained["run_id"]
     run = mlflow(mlflow_server, "runs/get", run_id=trained["run_id"])["run"]
     assert run["info"]["status"] == "FINISHED"
     assert {"key": "airflow.dag_id", "value": dag_id} in run["data"]["tags"]
+    tags = {each["key"]: each["value"] for each in run["data"]["tags"]}
+    assert f"/dags/{dag_id}/runs/" in tags[AIRFLOW_TASK]
+    assert tags[AIRFLOW_TASK].endswith("/tasks/train")
     champion = mlflow(mlflow_server, "registered-models/alias", name=registered, alias="champion")[
         "model_version"
     ]
@@ -99,10 +114,12 @@ def test_a_pipeline_trains_registers_and_moves_the_champion(
     assert [json.loads(extra)["version"] for [extra] in events] == [str(champion["version"])]
 
 
-def test_a_model_below_the_gate_is_not_promoted(home: Airflow, mlflow_server: Server) -> None:
+def test_a_model_below_the_gate_is_not_promoted(
+    home: Airflow, ran: Callable[[str], str], mlflow_server: Server
+) -> None:
     dag_id = "lightgbm_classification_pipeline"
-    registered, conf = PIPELINES[dag_id]
-    home.run("dags", "test", dag_id, "--conf", json.dumps(conf))
+    registered = PIPELINES[dag_id][0]
+    ran(dag_id)
     before = mlflow(mlflow_server, "registered-models/alias", name=registered, alias="champion")[
         "model_version"
     ]
@@ -124,6 +141,20 @@ def test_the_winner_of_a_comparison_is_promoted(home: Airflow, mlflow_server: Se
         mlflow_server, "registered-models/alias", name="best-classifier", alias="champion"
     )["model_version"]
     assert champion["run_id"] == best["run_id"]
+
+
+def test_a_search_is_one_task_that_gives_what_it_found(
+    home: Airflow, mlflow_server: Server
+) -> None:
+    said = home.run("dags", "test", "search", "--conf", json.dumps({"trials": 3}))
+    best, trials = (xcom(home, "search", "search", key) for key in ("best_params", "trials"))
+    assert trials == 3
+    assert "max_depth" in best
+    assert f"best of 3 trials: {best}" in said
+    champion = mlflow(
+        mlflow_server, "registered-models/alias", name="searched-classifier", alias="champion"
+    )["model_version"]
+    assert champion["run_id"] == xcom(home, "search", "search", "run_id")
 
 
 def test_stock_operators_train_deferrable_and_not(home: Airflow, mlflow_server: Server) -> None:
@@ -155,14 +186,13 @@ def test_mapping_trains_one_run_for_each_pair(home: Airflow) -> None:
 
 @pytest.fixture(scope="module")
 def scheduled(
-    addresses: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    addresses: dict[str, str], quick_disk: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Airflow]:
     """An Airflow that schedules one pipeline and what comes after it."""
-    made_in = tmp_path_factory.mktemp("scheduled")
-    (made_in / "dags").mkdir()
+    dags = tmp_path_factory.mktemp("scheduled")
     for name in ("xgboost_pipeline_dag.py", "batch_scoring_dag.py"):
-        shutil.copy(DAGS / name, made_in / "dags")
-    yield from Airflow.at_work_on(made_in / "home", addresses, dags=made_in / "dags")
+        shutil.copy(DAGS / name, dags)
+    yield from Airflow.at_work_on(quick_disk / "scheduled", addresses, dags=dags)
 
 
 @pytest.mark.timeout(1800)

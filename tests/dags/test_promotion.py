@@ -1,31 +1,26 @@
 """`PromoteOperator` has the service decide: by the run's rule, or as a person answered."""
 
-import json
-import os
 import re
-import subprocess
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow_lab import connections
+from airflow_lab import Interpreter, connections
 from mlflow import MlflowClient
-from servers import ROOT, Server, Yard
+from servers import Server, Yard
 
-PYTHON = ROOT / ".venvs/airflow/bin/python"
 PROGRAM = """
-import json, sys
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from trainyard.airflow import PromoteOperator
 
-run_id, answer = json.loads(sys.argv[1])
-operator = PromoteOperator(
-    task_id="promote", run_id=run_id, conn_id="trainyard_boosting", answer=answer
-)
-try:
-    print(json.dumps({"given": operator.execute({})}))
-except (AirflowFailException, AirflowSkipException) as error:
-    print(json.dumps({type(error).__name__: str(error)}))
+def answer(run_id, said):
+    operator = PromoteOperator(
+        task_id="promote", run_id=run_id, conn_id="trainyard_boosting", answer=said
+    )
+    try:
+        return {"given": operator.execute({})}
+    except (AirflowFailException, AirflowSkipException) as error:
+        return {type(error).__name__: str(error)}
 """
 ANNA = {"responded_by_user": {"id": "1", "name": "anna"}}
 
@@ -44,27 +39,20 @@ def trained(yard: Yard, name: str, rounds: int, seed: int = 42) -> dict[str, Any
     return run
 
 
+@pytest.fixture(scope="module")
+def interpreter(trainers: Yard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
+    home = tmp_path_factory.mktemp("promotion")
+    made = Interpreter(PROGRAM, home, **connections({"boosting": trainers.service.url}))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def promote(trainers: Yard, tmp_path: Path) -> Any:
+def promote(interpreter: Interpreter) -> Any:
     """What the task gives, or how it ends."""
 
     def execute(run: dict[str, Any], answer: dict[str, Any] | None = None) -> dict[str, Any]:
-        environment = {
-            **os.environ,
-            **connections({"boosting": trainers.service.url}),
-            "AIRFLOW_HOME": str(tmp_path),
-            "NO_PROXY": "127.0.0.1",
-        }
-        done = subprocess.run(
-            [PYTHON, "-c", PROGRAM, json.dumps([run["run_id"], answer])],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return dict(json.loads(done.stdout.splitlines()[-1]))
+        return dict(interpreter.ask(run["run_id"], answer))
 
     return execute
 

@@ -1,20 +1,15 @@
 """`Retry-After` in Airflow: the operator's triggers leave a service alone for as long as it asked."""
 
 import json
-import os
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from airflow_lab import connections
-from servers import ROOT
+from airflow_lab import Interpreter, connections
 
-PYTHON = ROOT / ".venvs/airflow/bin/python"
 ASKED_SECONDS = 2
 RUN = {
     "run_id": "a" * 32,
@@ -33,19 +28,23 @@ RUN = {
 }
 FULL = {"type": "queue-full", "title": "Queue full", "status": 429, "detail": "full", "errors": []}
 PROGRAM = """
-import asyncio, json, sys
-from trainyard.airflow.{module} import {name}
+import asyncio, importlib, os
 
-async def first():
+async def first(trigger, seconds):
     try:
-        async with asyncio.timeout(float(sys.argv[2])):
-            async for event in {name}(**json.loads(sys.argv[1])).run():
+        async with asyncio.timeout(seconds):
+            async for event in trigger.run():
                 return event.payload
     except TimeoutError:
-        return {{"waits": True}}
+        return {"waits": True}
 
-print(json.dumps(asyncio.run(first())))
+def answer(variables, name, seconds, arguments):
+    os.environ.update(variables)
+    module, _, trigger = name.partition(".")
+    kind = getattr(importlib.import_module(f"trainyard.airflow.{module}"), trigger)
+    return asyncio.run(first(kind(conn_id="trainyard_busy", **arguments), seconds))
 """
+EventOf = Callable[..., dict[str, Any]]
 
 
 class Busy(BaseHTTPRequestHandler):
@@ -88,30 +87,23 @@ def busy() -> Iterator[tuple[type[Busy], str]]:
         server.shutdown()
 
 
-def event_of(
-    trigger: str, url: str, home: Path, *, seconds: float = 200, **arguments: Any
-) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
+    home = tmp_path_factory.mktemp("triggers")
+    made = Interpreter(PROGRAM, home, AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="0")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def event_of(interpreter: Interpreter, busy: tuple[type[Busy], str]) -> EventOf:
     """The event of a trigger, which runs alone in Airflow's environment; `waits` if there was none in time."""
-    module, name = trigger.split(".")
-    environment = {
-        **os.environ,
-        **connections({"busy": url}),
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "0",
-        "NO_PROXY": "127.0.0.1",
-    }
-    program = PROGRAM.format(module=module, name=name)
-    given = json.dumps({"conn_id": "trainyard_busy", **arguments})
-    done = subprocess.run(
-        [PYTHON, "-c", program, given, str(seconds)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    def event(trigger: str, *, seconds: float = 200, **arguments: Any) -> dict[str, Any]:
+        variables = connections({"busy": busy[1]})
+        return dict(interpreter.ask(variables, trigger, seconds, arguments))
+
+    return event
 
 
 @pytest.mark.parametrize(
@@ -128,24 +120,22 @@ def event_of(
 )
 def test_a_trigger_asks_again_no_sooner_than_the_service_said(
     busy: tuple[type[Busy], str],
-    tmp_path: Path,
+    event_of: EventOf,
     trigger: str,
     arguments: dict[str, Any],
     found: str,
 ) -> None:
-    service, url = busy
-    assert found in event_of(trigger, url, tmp_path, **arguments)
+    service, _ = busy
+    assert found in event_of(trigger, **arguments)
     refused, answered = service.asked_at[:2]
     assert answered - refused >= ASKED_SECONDS
 
 
 def test_a_submit_that_was_told_to_come_later_begins_later(
-    busy: tuple[type[Busy], str], tmp_path: Path
+    busy: tuple[type[Busy], str], event_of: EventOf
 ) -> None:
-    service, url = busy
+    service, _ = busy
     times = {"give_up_at": time.time() + 1000, "not_before": time.time() + 500}
-    event = event_of(
-        "trigger.SubmitTrigger", url, tmp_path, request={}, key="k", seconds=3, **times
-    )
+    event = event_of("trigger.SubmitTrigger", request={}, key="k", seconds=3, **times)
     assert event == {"waits": True}
     assert service.asked_at == []

@@ -15,9 +15,10 @@ from airflow_lab import Airflow
 from servers import Server, Yard, until
 
 FILES = Path(__file__).parent / "files"
-COUNT = 20
-"""Five times the worker slots. Each costs two processes of Airflow, some seconds of a core."""
-SHORT_ONES = 16
+SLOTS = 2
+COUNT = 5 * SLOTS
+"""Of trainings. Each costs two processes of Airflow, some seconds of a core."""
+SHORT_ONES = 8
 BUSY_SECONDS = 500.0
 """How long each step of all tasks may take: minutes, where other work holds the cores."""
 IRIS = {"source": "builtin", "name": "iris"}
@@ -68,14 +69,13 @@ def turnstile(trainers: Yard) -> Iterator[Turnstile]:
 
 
 @pytest.fixture(scope="module")
-def counted(
-    turnstile: Turnstile, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Airflow]:
-    """An Airflow with four worker slots and one triggerer, which reaches the service through the turnstile."""
+def counted(turnstile: Turnstile, mlflow_server: Server, quick_disk: Path) -> Iterator[Airflow]:
+    """An Airflow with few worker slots and one triggerer, which reaches the service through the turnstile."""
     yield from Airflow.at_work_on(
-        tmp_path_factory.mktemp("airflow"),
+        quick_disk / "counted",
         {"boosting": turnstile.url, "mlflow": mlflow_server.url},
         dags=FILES,
+        AIRFLOW__CORE__PARALLELISM=str(SLOTS),
     )
 
 

@@ -13,7 +13,8 @@ QUICK = {"model": "troubled", "data": {"source": "builtin", "name": "iris"}}
 
 def held(yard: Yard, place: str, experiment: str) -> dict[str, Any]:
     """A run that has trained and waits in that place, in an experiment of its own."""
-    run = yard.submit({**QUICK, "params": {"hold": place}, "experiment": experiment})
+    asked = {**QUICK, "params": {"hold": place}, "experiment": experiment}
+    run = yard.get(submitted(yard, asked))
     until(lambda: f"waits in {place}" in log_of(yard, run), "the run to have trained")
     return run
 

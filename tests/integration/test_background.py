@@ -39,18 +39,6 @@ server.serve_forever()
 """
 
 
-GUARDED = """
-import http.server, sys
-server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.BaseHTTPRequestHandler)
-def answer(request):
-    right = request.headers.get("Authorization") == "Bearer " + sys.argv[2]
-    request.send_response(200 if right else 401)
-    request.end_headers()
-server.RequestHandlerClass.do_GET = answer
-server.serve_forever()
-"""
-
-
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
     port = free_port()
@@ -134,26 +122,3 @@ def test_a_process_that_came_to_have_a_recorded_id_is_left_alone(
     finally:
         other.kill()
         other.wait()
-
-
-@pytest.mark.parametrize("by_file", [False, True])
-def test_a_program_that_wants_the_token_is_seen_to_be_ready(
-    by_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    port = free_port()
-    if by_file:
-        (tmp_path / "token").write_text("secret\n")
-        monkeypatch.setenv("TRAINYARD_TOKEN_FILE", str(tmp_path / "token"))
-    else:
-        monkeypatch.setenv("TRAINYARD_TOKEN", "secret")
-    guarded = Program(
-        name="guarded",
-        command=[sys.executable, "-c", GUARDED, str(port), "secret"],
-        environment=dict(os.environ),
-        port=port,
-        ready_url=f"http://127.0.0.1:{port}/",
-    )
-    try:
-        wait_until_ready(guarded, start(guarded, tmp_path), tmp_path)
-    finally:
-        stop("guarded", tmp_path)

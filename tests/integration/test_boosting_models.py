@@ -21,9 +21,10 @@ xgboost = pytest.importorskip("xgboost")
 import mlflow  # noqa: E402
 from trainyard.contract import Task  # noqa: E402
 from trainyard.errors import InvalidData, InvalidParams  # noqa: E402
-from trainyard.trainer import Data, Interrupted, Part, Training  # noqa: E402
+from trainyard.trainer import Data, Interrupted, Part, Training, prepared  # noqa: E402
 from trainyard.worker.evaluation import evaluate  # noqa: E402
 from trainyard_boosting import lightgbm_models, xgboost_models  # noqa: E402
+from trainyard_boosting._matrices import Matrices  # noqa: E402
 
 CLASSIFIERS = [xgboost_models.classifier, lightgbm_models.classifier]
 REGRESSORS = [xgboost_models.regressor, lightgbm_models.regressor]
@@ -434,6 +435,48 @@ assert np.allclose(without, unseen)
 """
 
 
+def test_trials_share_the_binned_rows_unless_their_params_bin_otherwise(mixed, tmp_path):
+    trainer = xgboost_models.classifier
+    shared = prepared(trainer, trainer.params(max_bin=64), mixed)
+    for params in ({"max_bin": 64}, {"max_bin": 16}, {"max_bin": 64, "class_weight": "balanced"}):
+        given, own = (
+            fit(trainer, data, Watch(tmp_path / str(shares)), n_estimators=10, **params)
+            for shares, data in ((True, shared), (False, mixed))
+        )
+        assert np.array_equal(given.predict(mixed.test.x), own.predict(mixed.test.x))
+    alone = replace(shared, train=None, validation=None)
+    rows = xgboost_models._rows(trainer.params(max_bin=64))
+    assert Matrices.of(alone, None, rows, threads=1) is shared.prepared
+
+
+@pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
+def test_a_trial_measures_no_training_rows_and_trains_the_same(trainer, mixed, tmp_path):
+    trial, run = Watch(tmp_path / "trial"), Watch(tmp_path / "run")
+    trial.training = replace(trial.training, watch_train=False)
+    for params in ({"early_stopping_rounds": 3}, {}):
+        ours, theirs = (
+            fit(trainer, mixed, each, n_estimators=20, **params) for each in (trial, run)
+        )
+        assert np.array_equal(ours.predict(mixed.test.x), theirs.predict(mixed.test.x))
+    assert trial.history == {"validation_log_loss": run.history["validation_log_loss"]}
+
+
+@pytest.mark.parametrize("rounds", [None, 3])
+def test_validation_rows_are_predicted_as_any_others(mixed, tmp_path, rounds):
+    fitted = fit(
+        xgboost_models.classifier,
+        mixed,
+        Watch(tmp_path),
+        n_estimators=20,
+        early_stopping_rounds=rounds,
+    )
+    assert fitted.at_hand.x is mixed.validation.x
+    others = replace(fitted, at_hand=None)
+    assert np.array_equal(
+        fitted.predict(mixed.validation.x), others.predict(mixed.validation.x.copy())
+    )
+
+
 @pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
 def test_a_logged_model_predicts_raw_rows_without_trainyard(trainer, mixed, tmp_path):
     fitted = fit(trainer, mixed, Watch(tmp_path / "run"), n_estimators=20, early_stopping_rounds=5)
@@ -460,7 +503,7 @@ def test_a_logged_model_predicts_raw_rows_without_trainyard(trainer, mixed, tmp_
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     proba = pd.read_json(tmp_path / "proba.json", orient="split")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from servers import Yard, until
 
-KEYS = [f"key {number}" for number in range(16)]
+KEYS = [f"key {number}" for number in range(12)]
 REQUEST = {
     "model": "troubled",
     "params": {"rounds": 400},
@@ -69,7 +69,6 @@ DISASTERS: list[Callable[[Yard], None]] = [
     kill_what_it_started,
     kill_mlflow,
     stop_the_service,
-    kill_the_service,
 ]
 
 

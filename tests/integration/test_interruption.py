@@ -28,7 +28,7 @@ def steps(yard: Yard, run_id: str, metric: str) -> list[int]:
                 "max_results": 5000,
                 "page_token": token,
             },
-            timeout=60,
+            timeout=200,
         ).json()
         found += answer.get("metrics", [])
         token = answer.get("next_page_token", "")

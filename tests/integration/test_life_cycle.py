@@ -99,7 +99,7 @@ def test_a_killed_service_takes_its_processes_along_and_the_next_one_closes_and_
     running = shared_yard.submit()["run_id"]
     shared_yard.in_phase(running, "training")
     waiting = shared_yard.submit(QUICK)["run_id"]
-    assert shared_yard.in_mlflow(waiting) == "SCHEDULED"
+    until(lambda: shared_yard.in_mlflow(waiting) == "SCHEDULED", "MLflow to be told that it waits")
     pid = shared_yard.pid(running)
     shared_yard.service.kill(signal.SIGKILL)
     until(lambda: gone(pid), "the run's process to end")
@@ -166,7 +166,7 @@ def test_a_second_service_of_the_same_instance_refuses_to_start(shared_yard: Yar
         shared_yard.service.command,
         env=os.environ | shared_yard.service.environment | {"TRAINYARD_PORT": "0"},
         capture_output=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert second.returncode == 2

@@ -247,9 +247,19 @@ def test_a_loss_that_is_no_number_is_a_divergence(lab):
     assert "learning_rate" in result["detail"]
 
 
+@pytest.mark.parametrize("model", ["mlp", "mlp_regressor"])
+def test_a_table_beyond_memory_is_learnt_from_a_file_as_it_is_from_memory(lab, model):
+    params = {"epochs": 2, "batch_size": 64}
+    whole = lab.train(model, "mixed", f"whole {model}", params=params)
+    filed = lab.train(model, "mixed, in files", f"filed {model}", params=params)
+    assert filed["history"] == whole["history"]
+    assert filed["metrics"] == whole["metrics"]
+
+
 SCORE = """
 import sys
 sys.modules["trainyard"] = sys.modules["trainyard_tensorflow"] = sys.modules["trainyard_pytorch"] = None
+import json
 import mlflow, numpy as np, pandas as pd
 framework, images, tables, values, raw_images, raw_tables, out = sys.argv[1:]
 raw = np.load(raw_images)[..., 0]
@@ -264,6 +274,9 @@ else:
     import mlflow.tensorflow
     natively = mlflow.tensorflow.load_model(images).predict(raw, verbose=0)
 assert np.allclose(natively, model.predict(raw), atol=1e-6)
+for alike in (raw / 255, (raw / 255).astype("float32"), raw.astype(float), raw.astype("int64"), raw[..., None], raw[:, None], raw.reshape(len(raw), -1) / 255, np.array(raw.tolist(), dtype=object)):
+    assert np.allclose(model.predict(alike), natively, atol=1e-6), (alike.dtype, alike.shape)
+assert model.predict(raw[:0]).shape == (0, 10)
 frame = pd.read_json(raw_tables, orient="split")
 table = mlflow.pyfunc.load_model(tables)
 proba = table.predict(frame, params={"method": "predict_proba"})
@@ -276,6 +289,22 @@ assert table.predict(frame.head(1))[0] == labels[0]
 unseen = table.predict(frame.head(4).assign(**{"the colour": "violet"}), params={"method": "predict_proba"})
 assert np.allclose(unseen, table.predict(frame.head(4).drop(columns="the colour"), params={"method": "predict_proba"}))
 np.save(f"{out}/values.npy", mlflow.pyfunc.load_model(values).predict(frame))
+
+# MLflow's own server, without a socket.
+import asyncio, httpx
+from mlflow.pyfunc import scoring_server
+
+async def asked(model, *requests):
+    transport = httpx.ASGITransport(scoring_server.init(model))
+    async with httpx.AsyncClient(transport=transport, base_url="http://mlflow") as client:
+        return [(await client.post("/invocations", **each)).json()["predictions"] for each in requests]
+
+sent = [raw[:3], raw[:3] / 255, raw[:3, ..., None]]
+for found in asyncio.run(asked(model, *({"json": {"inputs": each.tolist()}} for each in sent))):
+    assert np.allclose(found, natively[:3], atol=1e-5)
+csv = {"content": frame.head(6).to_csv(index=False), "headers": {"content-type": "text/csv"}}
+records = {"json": {"dataframe_records": json.loads(frame.head(6).to_json(orient="records"))}}
+assert asyncio.run(asked(table, csv, records)) == [labels[:6]] * 2
 """
 
 
@@ -314,7 +343,7 @@ def test_logged_models_predict_raw_rows_without_trainyard(lab, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     for model in ("images", "tables", "values"):

@@ -2,17 +2,11 @@
 
 import contextlib
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +14,7 @@ pytest.importorskip("mlflow")
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from servers import free_port, until
 from trainyard.contract import OnIncomparable, Promote, Promotion, Register, Rollback, When
 from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict
 from trainyard.registry import mlflow_registry as registry
@@ -29,7 +24,6 @@ from trainyard.registry.promotion import Decision, Interval, Judgement
 from trainyard.registry.turn import Turn
 from trainyard.tracking.availability import is_away
 
-ROOT = Path(__file__).resolve().parents[2]
 RULE = Promote(metric="test_auc")
 SPLIT = '{"test_size":0.2}'
 RACERS = """
@@ -51,67 +45,9 @@ for pair in pairs:
 """
 
 
-def mlflow_program():
-    """The server's own environment, as `make` sets it up, or whatever TRAINYARD_TEST_MLFLOW names."""
-    made = ROOT / ".venvs/mlflow/bin/mlflow"
-    return os.environ.get("TRAINYARD_TEST_MLFLOW") or (
-        str(made) if made.exists() else shutil.which("mlflow")
-    )
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
-
-
-def answers(uri):
-    try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mlflow")
-    port = free_port()
-    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [
-                mlflow_program(),
-                "server",
-                "--host=127.0.0.1",
-                f"--port={port}",
-                "--workers=1",
-                f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
-                f"--artifacts-destination={folder}/artifacts",
-            ],
-            env={
-                **environment,
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-            },
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-        )
-        try:
-            wait_for(lambda: answers(f"http://127.0.0.1:{port}") or server.poll() is not None)
-            assert server.poll() is None, (folder / "server.log").read_text()
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(20)
+@pytest.fixture
+def uri(mlflow_server):
+    return mlflow_server.url
 
 
 @pytest.fixture
@@ -315,10 +251,10 @@ def test_a_champion_by_hand_stays_champion_when_it_is_promoted(client, name, loc
 
 
 def test_of_two_racing_promotions_the_better_ends_as_champion(uri, client, locks, tmp_path):
-    """Sixteen races between two processes; which of them brings the better version alternates."""
+    """Eight races between two processes; which of them brings the better version alternates."""
     pairs = {"one": [], "two": []}
     better = {}
-    for race in range(16):
+    for race in range(8):
         name = f"race-{uuid.uuid4().hex[:8]}"
         low, high = registered(client, name, 0.8), registered(client, name, 0.9)
         better[name] = high
@@ -333,7 +269,7 @@ def test_of_two_racing_promotions_the_better_ends_as_champion(uri, client, locks
         for racer, mine in pairs.items()
     ]
     try:
-        wait_for(lambda: all((tmp_path / racer).exists() for racer in pairs))
+        until(lambda: all((tmp_path / racer).exists() for racer in pairs), "both to be ready")
         (tmp_path / "go").touch()
         assert [racer.wait(90) for racer in racers] == [0, 0]
     finally:

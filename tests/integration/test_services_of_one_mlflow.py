@@ -4,6 +4,8 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from trainyard.registry import mlflow_registry as registry
 
 TOKEN = "a token of the tests"
 RULE = Promote(metric="test_auc")
-ROUNDS = 50
+ROUNDS = 12
 
 
 def ready(yard: Yard) -> None:
@@ -28,34 +30,52 @@ def ready(yard: Yard) -> None:
 
 
 @pytest.fixture(scope="module")
+def ports() -> dict[str, int]:
+    """Of the services that know each other. The first decides for all, and the last is started by who needs it."""
+    return {name: free_port() for name in ("boosting", "pytorch", "tensorflow")}
+
+
+@contextmanager
+def at_work(
+    name: str, ports: dict[str, int], mlflow_server: Server, home: Path, data_root: Path
+) -> Iterator[Yard]:
+    """The service of the name in a folder of that name below `home`, which it shares with no other."""
+    own = home / name
+    own.mkdir()
+    server = service_over(
+        mlflow_server,
+        own,
+        name,
+        TRAINYARD_PORT=str(ports[name]),
+        TRAINYARD_SERVICES=",".join(
+            f"{each}=http://127.0.0.1:{port}" for each, port in ports.items()
+        ),
+        TRAINYARD_TOKEN=TOKEN,
+        TRAINYARD_DATA_ROOTS=str(data_root),
+    )
+    server.port, server.ready = ports[name], "/healthz"
+    with contextmanager(yard_of)(server, mlflow_server, own) as yard:
+        yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
+        yield yard
+
+
+@pytest.fixture(scope="module")
 def pair(
-    mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory, data_root: Path
+    ports: dict[str, int],
+    mlflow_server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    data_root: Path,
 ) -> Iterator[tuple[Yard, Yard]]:
-    """The boosting service, which decides for both, and the PyTorch service; they share no work directory."""
+    """The boosting service, which decides for all, and the PyTorch service."""
     home = tmp_path_factory.mktemp("pair")
-    ports = {name: free_port() for name in ("boosting", "pytorch")}
-    services = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in ports.items())
-    opened, yards = [], []
-    for name, port in ports.items():
-        (home / name).mkdir()
-        server = service_over(
-            mlflow_server,
-            home / name,
-            name,
-            TRAINYARD_PORT=str(port),
-            TRAINYARD_SERVICES=services,
-            TRAINYARD_TOKEN=TOKEN,
-            TRAINYARD_DATA_ROOTS=str(data_root),
+    with ExitStack() as stack:
+        boosting, pytorch = (
+            stack.enter_context(at_work(name, ports, mlflow_server, home, data_root))
+            for name in ("boosting", "pytorch")
         )
-        server.port, server.ready = port, "/healthz"
-        opened.append(yard_of(server, mlflow_server, home / name))
-        yards.append(next(opened[-1]))
-        yards[-1].http.headers["Authorization"] = f"Bearer {TOKEN}"
-    for yard in yards:
-        ready(yard)
-    yield yards[0], yards[1]
-    for each in opened:
-        next(each, None)
+        for yard in (boosting, pytorch):
+            ready(yard)
+        yield boosting, pytorch
 
 
 @pytest.fixture
@@ -104,7 +124,7 @@ def test_two_services_that_promote_at_once_have_one_winner_each_time_and_the_his
         mine = turns(pair, own)
         try:
             for each in rounds:
-                gates.wait(60)
+                gates.wait(180)
                 registry.promote(
                     MlflowClient(),
                     name=name,
@@ -259,3 +279,38 @@ def test_who_asks_later_has_a_holder_of_another_framework_scored_too(
     held = holder["metrics"]["test_roc_auc"]
     assert float(note["champion_value"]) == pytest.approx(held, abs=1e-6)
     assert answer.json()["promoted"] is (float(note["difference_low"]) > 0)
+
+
+@pytest.fixture
+def tensorflow(
+    ports: dict[str, int], mlflow_server: Server, tmp_path: Path, data_root: Path
+) -> Iterator[Yard]:
+    """The TensorFlow service."""
+    with at_work("tensorflow", ports, mlflow_server, tmp_path, data_root) as yard:
+        ready(yard)
+        yield yard
+
+
+def test_a_network_of_images_is_scored_by_the_service_of_its_framework_and_either_may_win(
+    pair: tuple[Yard, Yard], tensorflow: Yard, client: MlflowClient
+) -> None:
+    name, found = "of two networks", []
+    for yard, epochs in ((pair[1], 1), (tensorflow, 4), (pair[1], 4)):
+        request = {
+            "model": "cnn",
+            "params": {"conv_channels": [8], "epochs": epochs, "batch_size": 32},
+            "data": {"source": "builtin", "name": "digits"},
+            "register": {"name": name, "promote": {"metric": "test_log_loss"}},
+        }
+        found.append(yard.ended(yard.submit(request)["run_id"]))
+    assert [run["registered"]["promoted"] for run in found[:2]] == [True, True], found
+    for before, after in pairwise(found):
+        for metric in ("test_log_loss", "test_accuracy"):
+            held = after["metrics"][f"champion_{metric}"]
+            assert held == pytest.approx(before["metrics"][metric], abs=1e-6), metric
+        note = noted(client, name, after["registered"]["version"])
+        assert note["champion_version"] == before["registered"]["version"]
+        assert note["difference_low"]
+    newest = found[-1]["metrics"]
+    better = newest["test_log_loss"] < newest["champion_test_log_loss"]
+    assert found[-1]["registered"]["promoted"] is better

@@ -23,7 +23,7 @@ from stack_access import (
     setting,
 )
 
-OWN_IMAGES = ("mlflow", *AIRFLOW, *TRAINERS)
+OWN_IMAGES = ("mlflow", "console", *AIRFLOW, *TRAINERS)
 MEGABYTES = {"MiB": 1.0, "GiB": 1024.0, "KiB": 1 / 1024, "B": 1 / 2**20}
 
 
@@ -105,7 +105,7 @@ def test_nothing_but_loopback_is_published() -> None:
             for each in bindings or []:
                 assert each["HostIp"] == "127.0.0.1", name
                 published[name] = int(each["HostPort"])
-    assert set(published) == {"mlflow", "airflow-api-server", *TRAINERS}
+    assert set(published) == {"mlflow", "airflow-api-server", "console", *TRAINERS}
     others = [own for own in own_addresses() if not own.startswith("127.")]
     assert others, "a machine without an address but loopback cannot show this"
     for port in published.values():

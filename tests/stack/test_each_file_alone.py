@@ -35,7 +35,7 @@ def test_trainers_alone_train_into_an_mlflow_that_was_there_before(
         "--backend-store-uri=sqlite:////tmp/mlflow.db",
         f"--allowed-hosts=elsewhere:5050,127.0.0.1:{mlflow_port}",
     )
-    request.addfinalizer(lambda: docker("stop", elsewhere))
+    request.addfinalizer(lambda: docker("stop", "-t", "1", elsewhere))
     trainers.compose(
         "up", "--detach", "--no-build", "--wait", "--wait-timeout", "120", "boosting", **variables
     )

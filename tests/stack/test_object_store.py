@@ -4,9 +4,10 @@ import sysconfig
 from collections.abc import Callable
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
-from servers import free_port
+from servers import free_port, until
 from sklearn.datasets import load_digits
 from stack_access import Project, docker, request_for
 from trainyard.client import TrainyardClient
@@ -68,7 +69,7 @@ def test_a_table_comes_from_s3_and_the_model_goes_there_and_back(
     }
     platform.compose("create", "--no-build", "boosting", "mlflow", **variables)
     store = object_store(platform.name, s3_port)
-    request.addfinalizer(lambda: docker("stop", store))
+    request.addfinalizer(lambda: docker("stop", "-t", "1", store))
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     # While moto starts, boto3 tries again.
@@ -94,6 +95,8 @@ def test_a_table_comes_from_s3_and_the_model_goes_there_and_back(
         "mlflow",
         **variables,
     )
+    ready = f"http://127.0.0.1:{port}/readyz"
+    until(lambda: httpx.get(ready).is_success, "the service to have heard from MLflow")
     table = {"source": "file", "uri": "s3://data/tables/digits.csv", "target": "target"}
     with TrainyardClient(f"http://127.0.0.1:{port}", token=token) as client:
         run = client.submit(

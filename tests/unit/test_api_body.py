@@ -109,13 +109,21 @@ def test_an_unknown_field_like_no_other_is_told_all_names():
 @pytest.mark.parametrize(
     ("data", "where", "words"),
     [
-        ({}, "/data/source", "is required: one of 'builtin', 'file', 'delta', 'images'"),
         (
-            {"source": "sql"},
+            {},
             "/data/source",
-            "'sql': should be one of 'builtin', 'file', 'delta', 'images'",
+            "is required: one of 'builtin', 'file', 'delta', 'iceberg', 'sql', 'images'",
         ),
-        ({"source": ["x"]}, "/data/source", "one of 'builtin', 'file', 'delta', 'images'"),
+        (
+            {"source": "oracle"},
+            "/data/source",
+            "'oracle': should be one of 'builtin', 'file', 'delta', 'iceberg', 'sql', 'images'",
+        ),
+        (
+            {"source": ["x"]},
+            "/data/source",
+            "one of 'builtin', 'file', 'delta', 'iceberg', 'sql', 'images'",
+        ),
         ([], "/data", "[]: input should be an object"),
         ({"source": "file", "target": "y"}, "/data/uri", "is required"),
     ],

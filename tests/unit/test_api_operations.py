@@ -37,7 +37,6 @@ OPERATIONS = [
     ("GET", "/models"),
     ("GET", "/models/x"),
     ("GET", "/datasets"),
-    ("GET", "/readyz"),
     ("GET", "/version"),
     ("GET", "/metrics"),
     ("GET", "/audit"),
@@ -117,6 +116,20 @@ async def test_ready_says_what_is_not(client, runs):
         "problems": {"mlflow": "does not answer"},
         "broken_models": {"mine.py": "SyntaxError: invalid syntax"},
     }
+
+
+async def test_who_shows_no_token_hears_whether_it_is_ready_and_not_what_is_wrong(runs):
+    runs.not_ready = {"mlflow": "http://mlflow:5000 does not answer"}
+    runs.broken_models["mine.py"] = "SyntaxError: invalid syntax"
+    async with calling(runs, token=SECRET) as client:
+        told = await client.get("/readyz")
+        assert told.status_code == 503
+        assert told.json() == {"ready": False, "problems": {}, "broken_models": {}}
+        runs.not_ready = {}
+        assert (await client.get("/readyz")).json()["ready"]
+        wrong = await client.get("/readyz", headers={"Authorization": "Bearer another"})
+        assert wrong.status_code == 401
+        assert (await client.get("/healthz")).json() == {"status": "alive", "loaded": True}
 
 
 async def test_versions_name_the_frameworks_and_the_instance(client):

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from trainyard.api.app import create_app
 from trainyard.api.server import Server
+from trainyard.contract import Role
+from trainyard.people.tokens import Tokens, write_tokens
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.testing import InMemoryRuns
@@ -28,10 +30,10 @@ def runs(tmp_path):
 
 
 @asynccontextmanager
-async def serving(runs):
+async def serving(runs, **settings):
     """The service over `runs`, with a token; its port."""
     stopping = asyncio.Event()
-    settings = Settings(token=SECRET)
+    settings = Settings(**settings or {"token": SECRET})
     app = create_app(runs, Service("example", "package", 0), settings, stopping=stopping)
     server = Server(app, host="127.0.0.1", port=0, stopping=stopping)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -86,7 +88,20 @@ async def test_the_probe_finds_the_token_as_the_service_does(runs, tmp_path):
     path = tmp_path / "token"
     path.write_text(f"{SECRET}\n")
     async with serving(runs) as port:
-        assert await probe(port, TRAINYARD_TOKEN="", TRAINYARD_TOKEN_FILE=str(path)) == (0, "")
-        code, said = await probe(port, TRAINYARD_TOKEN="another")
+        found = {"TRAINYARD_TOKEN": "", "TRAINYARD_TOKEN_FILE": str(path)}
+        assert await probe(port, "--ready", **found) == (0, "")
+        code, said = await probe(port, "--ready", TRAINYARD_TOKEN="another")
     assert code == 1
     assert "unauthorized" in said
+
+
+async def test_the_probe_needs_no_token_where_people_alone_have_some(runs, tmp_path):
+    people, _ = Tokens().with_token("ana", role=Role.TRAIN, team=None)
+    write_tokens(tmp_path / "tokens.json", people)
+    runs.not_ready = {"mlflow": "http://mlflow:5000 does not answer"}
+    async with serving(runs, tokens_file=tmp_path / "tokens.json") as port:
+        assert await probe(port, TRAINYARD_TOKEN="") == (0, "")
+        code, said = await probe(port, "--ready", TRAINYARD_TOKEN="")
+        assert (code, "503" in said, "mlflow" in said) == (1, True, False)
+        runs.not_ready = {}
+        assert await probe(port, "--ready", TRAINYARD_TOKEN="") == (0, "")

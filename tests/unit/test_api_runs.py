@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from trainyard.api.app import create_app
-from trainyard.contract import Reason, Run, RunPage, RunStatus
+from trainyard.contract import Reason, Role, Run, RunPage, RunStatus, TrainRequest
 from trainyard.errors import QueueFull, Unavailable
 from trainyard.service import Service
 from trainyard.settings import Settings
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 SERVICE = Service("example", "example_package", 8001)
 BODY = {"model": "xgboost_classifier", "data": {"source": "builtin", "name": "iris"}}
 UNKNOWN = "0" * 32
+SECRET = "a secret of 32 bytes"
 
 
 @pytest.fixture
@@ -150,6 +151,27 @@ async def test_a_poll_answers_with_the_run_as_it_stands(client, runs):
     assert (live.status, live.version, live.metrics) == ("RUNNING", 2, {"train_log_loss": 0.5})
     await runs.change(run_id, status=RunStatus.FAILED, reason=Reason.CRASHED)
     assert (await client.get(f"/train/{run_id}")).json()["reason"] == "crashed"
+
+
+@pytest.mark.parametrize("query", ["", "?wait=60&since=0", "?wait=60"])
+async def test_a_poll_is_answered_without_a_route_and_guarded_as_every_call(
+    runs, monkeypatch, query
+):
+    def not_asked(*_: object) -> None:
+        raise AssertionError("a route was asked")
+
+    submitted, _ = await runs.submit(TrainRequest.model_validate(BODY), None)
+    run = await runs.change(submitted.run_id, status=RunStatus.FINISHED)
+    monkeypatch.setattr("trainyard.api.roles.caller_of", not_asked)  # as every route does
+    path = f"/train/{run.run_id}{query}"
+    async with calling(runs, token=SECRET) as client:
+        assert (await client.get(path)).status_code == 401
+        told = await client.get(path, headers={"Authorization": f"Bearer {SECRET}"})
+        assert Run.model_validate_json(told.content) == run
+        assert told.headers["content-type"] == "application/json"
+    async with calling(runs) as client:
+        assert (await client.get(path, headers={"Host": "pages.example.com"})).status_code == 403
+    assert Role.READ in {role for role in Role if all(each.includes(role) for each in Role)}
 
 
 async def test_a_held_poll_answers_when_the_run_ends(client, runs):

@@ -1,15 +1,19 @@
 """The service as a real server on loopback, and one training without a server."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
 import socket
+import sys
+import time
 from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 from trainyard.api.app import create_app
+from trainyard.api.evenly import answer_evenly
 from trainyard.api.server import Server
 from trainyard.contract import RunStatus, TrainRequest
 from trainyard.service import Service
@@ -103,6 +107,22 @@ async def test_a_head_without_end_is_refused_and_its_connection_closed(runs, hea
             assert (await client.get("/healthz", headers=large)).status_code == 200
             body = json.dumps(BODY).encode() + b" " * 900_000
             assert (await client.post("/train", content=body)).status_code == 202
+
+
+def seconds_of_a_collection() -> float:
+    before = time.thread_time()
+    gc.collect()
+    return time.thread_time() - before
+
+
+def test_what_a_service_has_imported_is_not_looked_through_for_garbage_while_it_answers():
+    interval, gone = sys.getswitchinterval(), seconds_of_a_collection()
+    try:
+        answer_evenly()
+        assert seconds_of_a_collection() < gone / 5
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
 
 
 async def test_one_training_reports_each_version_and_returns_as_it_ended(runs):

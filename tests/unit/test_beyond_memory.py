@@ -1,12 +1,18 @@
 """A table that does not fit in memory is the same data, in files; and a model that cannot take it is refused at submit."""
 
+import re
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import csv
 from trainyard.contract import FileData, ScoreRequest, Split, Task, TrainRequest
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources import memory
+from trainyard.datasets.tables.csv_columns import typed
+from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.errors import InvalidData
 from trainyard.settings import Settings
 from trainyard.trainer import WHOLE, Params
@@ -38,6 +44,10 @@ def folder(tmp_path_factory):
     frame.iloc[:15_000].to_parquet(found / "many/a.parquet")
     frame.iloc[15_000:].to_parquet(found / "many/b.parquet")
     frame.to_csv(found / "one.csv", index=False)
+    later = np.arange(ROWS) > ROWS / 2
+    frame["count"] = frame["count"].astype(object).where(~later, frame["count"] + 0.5)
+    frame["flag"] = frame["flag"].astype(object).where(~later, "perhaps")
+    frame.to_csv(found / "other.csv", index=False, sep=";", decimal=",")
     return found
 
 
@@ -78,6 +88,8 @@ def inspect(asked, folder, memory_mb, needs_whole=None) -> None:
         ("one.parquet", Split(by="time", column="when")),
         ("one.parquet", Split(by="group", column="group")),
         ("one.parquet", Split(validation_size=0)),
+        ("one.csv", Split()),
+        ("other.csv", Split(by="time", column="when")),
     ],
 )
 def test_a_table_in_files_is_the_same_data(folder, tmp_path, monkeypatch, uri, split):
@@ -85,7 +97,7 @@ def test_a_table_in_files_is_the_same_data(folder, tmp_path, monkeypatch, uri, s
     whole = load(spec(uri), split, folder)
     in_files = load(spec(uri), split, folder, memory_mb=8)
     assert whole.beyond_memory is None
-    assert "40,000 rows" in in_files.beyond_memory
+    assert re.search("of about 40,[0-9]{3} rows", in_files.beyond_memory)
     assert (in_files.digest, in_files.profile) == (whole.digest, whole.profile)
     assert (in_files.warnings, in_files.notations) == (whole.warnings, whole.notations)
     assert any(tmp_path.rglob("train-*"))
@@ -127,12 +139,43 @@ def test_what_is_too_large_even_in_batches_is_refused_at_submit(folder):
         inspect(spec(), folder, 1)
 
 
-def test_a_large_csv_is_told_to_become_parquet(folder):
-    with pytest.raises(
-        InvalidData, match="CSV is read as a whole, and Parquet can be read in batches"
-    ):
-        inspect(spec("one.csv"), folder, 8)
-    inspect(spec("one.csv"), folder, 200)
+@pytest.mark.parametrize(
+    ("values", "decimal"),
+    [
+        (["1", " 2", None], "."),
+        (["1", "2.5", "1e3"], "."),
+        (["1", "2,5"], ","),
+        (["1,5", "x"], ","),
+        (["true", "False"], "."),
+        (["2024-01-01", "2024-12-31"], "."),
+        (["2024-01-01 10:00", "2024-12-31 11:30:05"], "."),
+        (["2024-01-01T10:00:00.25", "2024-12-31 11:30:05"], "."),
+        (["2024-01-01T10:00:00Z", "2024-12-31T11:30:05Z"], "."),
+        (["17:30:00", "08:00:00"], "."),
+        (["0x1f", "2"], "."),
+        (["9223372036854775808", "1"], "."),
+        (["a", " b ", 'q"u', "a,b"], "."),
+        ([None, None], "."),
+    ],
+    ids=str,
+)
+def test_text_of_a_csv_has_the_type_that_pyarrow_gives_it(values, decimal):
+    layout = Layout(Dialect(decimal=decimal), ("a",))
+    found = typed(pa.chunked_array([pa.array(values, pa.string())]), layout)
+    content = "a;b\n" + "".join(f"{value or ''};1\n" for value in values)
+    whole = csv.read_csv(
+        pa.BufferReader(content.encode()),
+        parse_options=csv.ParseOptions(delimiter=";", quote_char=False),
+        convert_options=csv.ConvertOptions(decimal_point=decimal, strings_can_be_null=True),
+    )
+    assert (found.type, found.to_pylist()) == (whole["a"].type, whole["a"].to_pylist())
+
+
+def test_a_large_csv_is_taken_and_a_damaged_one_refused(folder):
+    inspect(spec("one.csv"), folder, 8)
+    (folder / "damaged.csv").write_text((folder / "one.csv").read_text() + "1,2\n")
+    with pytest.raises(InvalidData, match="as many values in each row"):
+        load(spec("damaged.csv"), Split(), folder, memory_mb=8)
 
 
 def test_a_separate_test_table_beside_a_large_one_is_refused(folder):

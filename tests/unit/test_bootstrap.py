@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from trainyard.contract import Task
 from trainyard.trainer import Part
 from trainyard.worker import bootstrap
@@ -31,7 +32,7 @@ def drawn(seed: int, task: Task, classes: int) -> tuple[Array, Array, Array]:
 
 @pytest.mark.parametrize("task", list(Task))
 @given(seed=st.integers(0, 2**32 - 1), classes=st.sampled_from([2, 3, 5]), weighted=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_each_metric_of_a_resample_is_scikit_learn_s(
     task: Task, seed: int, classes: int, weighted: bool
 ) -> None:

@@ -17,7 +17,17 @@ from trainyard.api.app import create_app
 from trainyard.api.server import Server
 from trainyard.cli import EXIT_CODES, Exit
 from trainyard.cli.run_file import write_run
-from trainyard.contract import Phase, Progress, Reason, Registered, Run, RunStatus, TrainRequest
+from trainyard.contract import (
+    DataPreview,
+    Phase,
+    PreviewedColumn,
+    Progress,
+    Reason,
+    Registered,
+    Run,
+    RunStatus,
+    TrainRequest,
+)
 from trainyard.errors import QueueFull, ServiceError, Unavailable
 from trainyard.service import Service
 from trainyard.settings import Settings
@@ -94,7 +104,7 @@ def program(*arguments, **variables):
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -180,7 +190,8 @@ async def test_the_options_say_what_a_file_would(yard):
         "-p",
         "e=",
     )
-    assert (await yard("train", *FLAGS, *params, "--register", "flowers", "--detach")).code == 0
+    told = (*params, "--register", "flowers", "--workers", "2", "--detach")
+    assert (await yard("train", *FLAGS, *told)).code == 0
     wanted = yard.runs.submitted[0]
     assert wanted.params == {
         "max_depth": 3,
@@ -190,6 +201,7 @@ async def test_the_options_say_what_a_file_would(yard):
         "e": "",
     }
     assert (wanted.register_.name, wanted.data.name) == ("flowers", "iris")
+    assert wanted.workers == 2
 
 
 @pytest.mark.parametrize(
@@ -521,6 +533,28 @@ async def test_the_catalogue_is_shown_to_people_and_as_json(yard):
     assert "iris" in {each["name"] for each in json.loads((await yard("datasets", "--json")).out)}
 
 
+async def test_a_preview_shows_columns_and_what_to_read_before_training(yard):
+    column = PreviewedColumn(
+        name="price", type="number", stored="string", examples=["1,5"], missing=2, warnings=["odd"]
+    )
+    yard.runs.previewed = DataPreview(
+        kind="table", columns=[column], rows_seen=10, about_rows=9_000, warnings=["written oddly"]
+    )
+    shown = (await yard("preview", "sales.csv")).out
+    assert "price   number  2        1,5" in shown
+    assert "The first 10 rows of about 9,000 were looked at." in shown
+    assert "warning: written oddly\nwarning: odd\n" in shown
+    as_json = await yard("preview", '{"source": "builtin", "name": "iris"}', "--json")
+    assert DataPreview.model_validate_json(as_json.out) == yard.runs.previewed
+    refused = await yard("preview", '{"source": "file"}')
+    assert (refused.code, refused.err) == (2, "/data/uri: is required\n")
+
+
+async def test_capacity_and_usage_are_shown(yard):
+    assert json.loads((await yard("capacity", "--json")).out)["slots"]["total"] == 1
+    assert json.loads((await yard("usage", "2026-11", "--json")).out)["usage"] == []
+
+
 async def test_logs_are_printed_as_they_are(yard, tmp_path):
     run, _ = await yard.runs.submit(REQUEST, None)
     (tmp_path / f"{run.run_id}.log").write_text("[red]one\ntwo")
@@ -531,8 +565,8 @@ async def test_logs_are_printed_as_they_are(yard, tmp_path):
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"TRAINYARD_SLOTS": "0"}, "TRAINYARD_SLOTS: '0': "),
-        ({"TRAINYARD_SLOTS": "0", "TRAINYARD_QUEUE": "x"}, "\nTRAINYARD_QUEUE: 'x': "),
+        ({"TRAINYARD_SLOTS": "-1"}, "TRAINYARD_SLOTS: '-1': "),
+        ({"TRAINYARD_SLOTS": "-1", "TRAINYARD_QUEUE": "x"}, "\nTRAINYARD_QUEUE: 'x': "),
         ({"TRAINYARD_TOKEN_FILE": "/nowhere"}, "TRAINYARD_TOKEN_FILE cannot be read"),
         ({"TRAINYARD_HOST": "0.0.0.0"}, "set TRAINYARD_TOKEN"),
     ],

@@ -8,14 +8,18 @@ import pytest
 from rich.console import Console
 from trainyard.cli.display import (
     LiveRunView,
+    show_capacity,
     show_datasets,
     show_model,
     show_models,
     show_page,
     show_run,
+    show_usage,
 )
 from trainyard.contract import (
+    Capacity,
     DatasetInfo,
+    Direction,
     Links,
     ModelInfo,
     Phase,
@@ -25,6 +29,8 @@ from trainyard.contract import (
     Run,
     RunPage,
     RunStatus,
+    Searched,
+    UsageReport,
 )
 
 
@@ -165,4 +171,74 @@ def test_a_search_elsewhere_is_a_line_for_each_best_value():
         f"{RUN.run_id} searching",
         f"{RUN.run_id} validation_log_loss 0.5 after 1/50 trials",
         f"{RUN.run_id} validation_log_loss 0.25 after 7/50 trials",
+    ]
+
+
+def test_a_run_that_searched_shows_its_best_params():
+    found = Searched(
+        metric="validation_log_loss",
+        direction=Direction.MINIMIZE,
+        best_trial=7,
+        best_value=0.25,
+        best_params={"max_depth": 5, "learning_rate": 0.0362333658, "grow_policy": "lossguide"},
+        trials=50,
+        completed=30,
+        pruned=19,
+        failed=1,
+    )
+    out = on_a_wide_one(show_run, RUN.model_copy(update={"searched": found}))
+    assert "max_depth=5 learning_rate=0.0362334 grow_policy=lossguide (trial 7, " in out
+    assert "validation_log_loss 0.25; 50 trials, 19 pruned, 1 failed)" in out
+
+
+def on_a_wide_one(show, value):
+    console = Console(file=io.StringIO(), width=200)
+    show(console, value)
+    return console.file.getvalue()
+
+
+def test_capacity_shows_what_there_is_who_has_it_and_why_others_wait():
+    one = {"total": 2, "used": 1, "waited_for": 3}
+    has = {
+        "run_id": "a" * 32,
+        "model": "cnn",
+        "submitted_by": "ana",
+        "submitted_at": "2026-01-02T03:04:05Z",
+        "cpus": 2,
+        "cores": [4, 5],
+        "gpus": 1,
+        "devices": ["GPU-7"],
+        "memory_mb": 900,
+    }
+    waits = has | {"cores": [], "devices": [], "waits_for": "a slot, while somebody runs"}
+    kinds = dict.fromkeys(("slots", "cpus", "gpus", "memory_mb"), one)
+    whole = {"service": "s", **kinds, "running": [has], "waiting": [waits]}
+    text = on_a_wide_one(show_capacity, info(Capacity, whole))
+    for part in ("waited for", "2 (cores 4, 5)", "1 (GPU-7)", "900", "a slot, while somebody"):
+        assert part in text
+
+
+def test_usage_is_shown_in_hours():
+    row = {
+        "month": "2026-11",
+        "team": "growth",
+        "runs": 12,
+        "finished": 9,
+        "queue_seconds": 0.0,
+        "run_seconds": 5400.0,
+        "cpu_seconds": 9000.0,
+        "gpu_seconds": 0.0,
+        "not_seen": 2,
+    }
+    text = on_a_wide_one(show_usage, info(UsageReport, {"service": "s", "usage": [row]}))
+    assert text.splitlines()[1].split() == [
+        "2026-11",
+        "growth",
+        "12",
+        "9",
+        "0.00",
+        "1.50",
+        "2.50",
+        "0.00",
+        "2",
     ]

@@ -52,6 +52,15 @@ WRITTEN = [
     (text("%Y-%m-%d %H:%M:%SZ"), "the year first"),
     (text("%d %b %Y %H:%M"), "by its name"),
     (text("%B %d, %Y %H:%M"), "by its name"),
+    (text("%Y-%m-%d %H:%M:%S UTC"), "the year first"),
+    (text("%d/%m/%Y %H:%M:%SZ"), "the day first"),
+    (text("%Y年%m月%d日 %H:%M"), "the year first"),
+    (text("%Y. %m. %d. %H:%M"), "the year first"),
+    (text("%Y%m%dT%H%M%S"), "the year first"),
+    (text("%d/%b/%Y:%H:%M:%S +0000"), "by its name"),
+    (text("%b %d %Y %I:%M%p"), "by its name"),
+    (text("%A, %B %d, %Y %H:%M"), "by its name"),
+    (text("%a, %d %b %Y %H:%M:%S GMT"), "by its name"),
 ]
 
 
@@ -111,6 +120,148 @@ def test_callers_may_give_dates_in_any_type_and_no_date_is_refused_by_value(tmp_
     for value in ("soon", 20240203, "2024-02-03T00:00:00Z"):
         with pytest.raises(ValueError, match=f"'when' is '?{value}'?, where a date is due"):
             raw_columns.dates(pd.Series([value], dtype=object), column)
+
+
+def test_a_zero_date_is_missing_and_said(tmp_path):
+    days = ["0000-00-00" if row % 20 == 0 else f"2024-02-{row % 28 + 1:02}" for row in range(ROWS)]
+    data = load(tmp_path, pa.array(days))
+    assert "'0000-00-00' counts as missing, in 20 of 400 rows" in data.warnings[0]
+    column = raw(data)
+    assert np.isnat(raw_columns.dates(pd.Series(["0000-00-00"], dtype=object), column)).all()
+
+
+def test_times_with_several_zones_are_read_in_utc(tmp_path):
+    zones = ["Z", " UTC", "+00:00", " +02:00", "-05"]
+    texts = [f"31/12/2024 12:{row % 60:02}:00{zones[row % 5]}" for row in range(ROWS)]
+    column = raw(load(tmp_path, pa.array(texts)))
+    found = raw_columns.dates(pd.Series(texts[:5], dtype=object), column)
+    hours = [12, 12, 12, 10, 17]
+    assert list(pd.DatetimeIndex(found).hour) == hours
+
+
+def test_months_in_another_language_are_told_of(tmp_path):
+    months = ["Januar", "März", "Dezember"]
+    data = load(
+        tmp_path, pa.array([f"{row % 28 + 1}. {months[row % 3]} 2024" for row in range(ROWS)])
+    )
+    assert "the month by a name that is not English" in data.warnings[0]
+    assert "write them in the table as in 2024-12-31" in data.warnings[0]
+    with pytest.raises(InvalidData, match="write them in the table"):
+        load(
+            tmp_path,
+            pa.array([f"1. {months[row % 3]} 2024" for row in range(ROWS)]),
+            columns={"when": {"type": "date"}},
+        )
+
+
+MONTHS = pd.date_range("2019-03-01", periods=48, freq="MS")
+WEEKS = pd.date_range("2019-03-04", periods=100, freq="W-MON")
+YEARS = pd.to_datetime([f"{year}-01-01" for year in range(1999, 2025)])
+PERIODS = [
+    *((MONTHS, form, "month") for form in ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y")),
+    *((MONTHS, form, "month") for form in ("%YM%m", "%Y年%m月", "%Y-%b", "%b. %Y", "%B, %Y")),
+    *((WEEKS, form, "week") for form in ("%G-W%V", "%GW%V", "W%V %G", "KW %V/%G", "Week %V, %G")),
+    *((YEARS, form, "year") for form in ("FY%Y", "FY%y", "CY%Y")),
+]
+
+
+def repeated(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """As many as a table has rows."""
+    return times[np.arange(ROWS) % len(times)]
+
+
+@pytest.mark.parametrize(("times", "form", "kind"), PERIODS, ids=[each[1] for each in PERIODS])
+def test_periods_as_text_are_read_as_their_first_days_and_said(tmp_path, times, form, kind):
+    rows = repeated(times)
+    data = load(tmp_path, pa.array(rows.strftime(form)))
+    assert f"with the {kind} of each, and is read as dates" in data.warnings[0]
+    assert set(by_row(data)) <= set(rows.to_numpy())
+    assert set(data.dates["when"]["parts"]) <= {"month"}
+    asked = pd.Series([*rows.strftime(form)[:100], "2024-05-06"], dtype=object)
+    expected = [*rows.to_numpy()[:100], np.datetime64("2024-05-06")]
+    assert (raw_columns.dates(asked, raw(data)) == np.array(expected, "datetime64[us]")).all()
+
+
+@pytest.mark.parametrize(
+    ("spelled", "days"),
+    [
+        ("2024-Q1 2023Q4 Q32023 1Q24", "2024-01-01 2023-10-01 2023-07-01 2024-01-01"),
+        ("2024-H1 2023S2 H2-2023 1H24", "2024-01-01 2023-07-01 2023-07-01 2024-01-01"),
+        ("2023/24 2019-20 FY2021/22 1999/2000", "2023-01-01 2019-01-01 2021-01-01 1999-01-01"),
+        ("2020-W53 2021-W01-7", "2020-12-28 2021-01-10"),
+        ("Jan-24 Feb'99 Sept-2023", "2024-01-01 1999-02-01 2023-09-01"),
+    ],
+)
+def test_a_kind_of_periods_is_read_in_each_of_its_spellings(tmp_path, spelled, days):
+    words = spelled.split()
+    column = raw(load(tmp_path, pa.array([words[row % len(words)] for row in range(ROWS)])))
+    found = raw_columns.dates(pd.Series(words), column)
+    assert [str(each)[:10] for each in found] == days.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "doubt"),
+    [
+        (["Jan-24", "Feb-23", "Mar-22"], "a month and its day or its year"),
+        (["24-Jan", "23-Feb", "2-Mar"], "a month and its day or its year"),
+        (["2010-11", "2011-12"], "a year and its month or a year and the next"),
+        (["2024-01", "2024-Q1"], "several kinds (month, quarter)"),
+    ],
+    ids=lambda each: each[0],
+)
+def test_periods_that_may_be_others_are_not_guessed(tmp_path, words, doubt):
+    data = load(tmp_path, pa.array([words[row % len(words)] for row in range(ROWS)]))
+    assert isinstance(data.frame["when"].dtype, pd.CategoricalDtype)
+    assert doubt in data.warnings[0]
+    assert "write them in the table as in 2024-01" in data.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "words", [["2024-13", "2023-00"], ["2023-001", "2023-017"], ["Q3", "Q4"], ["2024-W54"] * 2]
+)
+def test_text_that_only_resembles_periods_stays_text(tmp_path, words):
+    data = load(tmp_path, pa.array([words[row % len(words)] for row in range(ROWS)]))
+    assert "when" not in data.dates
+
+
+@pytest.mark.parametrize(
+    ("form", "first"), [("%Y%m%d", "2023-11-20"), ("%Y%m", "2023-11-01")], ids=str
+)
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string()], ids=str)
+def test_digits_that_are_dates_are_told_of_and_read_as_such_where_it_is_said(
+    tmp_path, form, first, kind
+):
+    column = pa.array([int(each) for each in HOURS.strftime(form)]).cast(kind)
+    told = load(tmp_path, column)
+    assert [each for each in told.warnings if '{"when": {"type": "date"}}' in each]
+    assert told.frame["when"].dtype.kind in "if"
+    data = load(tmp_path, column, columns={"when": {"type": "date"}})
+    assert not data.warnings
+    digits = int(HOURS[0].strftime(form))
+    for same in (
+        digits,
+        float(digits),
+        str(digits),
+        pd.Timestamp(first),
+        date.fromisoformat(first),
+    ):
+        found = raw_columns.dates(pd.Series([same, None], dtype=object), raw(data))
+        assert (str(found[0])[:10], np.isnat(found[1])) == (first, True)
+
+
+def test_a_month_and_a_year_that_became_a_fraction_are_told_of(tmp_path):
+    data = load(tmp_path, pa.array([float(each) for each in HOURS.strftime("%m.%Y")]))
+    assert "such as 11.2023" in data.warnings[0]
+    assert "write them in the table as in 2024-01" in data.warnings[0]
+
+
+def test_whole_numbers_that_are_no_dates_are_left_alone(tmp_path):
+    data = load(tmp_path, pa.array(20_240_100 + np.arange(ROWS)), drop=[])
+    assert not [each for each in data.warnings if "look like dates" in each]
+    with pytest.raises(InvalidData, match="which is no date as the others are"):
+        load(tmp_path, pa.array([20240131, 20241332] * 200), columns={"when": {"type": "date"}})
+    with pytest.raises(InvalidData, match="whole numbers such as 20241231"):
+        load(tmp_path, pa.array([0.5] * ROWS), columns={"when": {"type": "date"}})
 
 
 def test_what_may_be_day_or_month_is_not_guessed_and_can_be_said(tmp_path):

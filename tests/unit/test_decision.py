@@ -17,7 +17,7 @@ from trainyard.supervisor.decision import (
 )
 
 ANY_STOP = [None, *StopReason]
-NOT_FOR_GOOD = [None, StopReason.SERVICE_STOPS]
+NOT_FOR_GOOD = [None, StopReason.SERVICE_STOPS, StopReason.GIVES_WAY]
 FOR_GOOD = [StopReason.CANCELLED, StopReason.TIMED_OUT]
 
 

@@ -194,6 +194,17 @@ def test_a_long_way_to_a_field_makes_no_long_answer():
     assert len(error.pointer) < 1_100
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "said"),
+    [
+        ("y", [" Y ", "x"], "did you mean ' Y '?"),
+        ("caf\u00e9", ["x", "cafe\u0301"], r"did you mean 'cafe\u0301'?"),
+    ],
+)
+def test_a_name_that_only_looks_the_same_is_told_apart(name, known, said):
+    assert suggestion(name, known) == said
+
+
 def test_a_long_name_is_compared_with_none_and_many_known_names_are_not_all_listed(monkeypatch):
     compared = counted(monkeypatch)
     known = [f"column_{number}" for number in range(10_000)]

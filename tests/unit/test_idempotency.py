@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fake_mlflow import FakeMlflow, FakeTracking
 from fakes import FakeLauncher, asked_for, settings_in
-from trainyard.contract import FieldError, OnExisting, TrainRequest
+from trainyard.contract import AIRFLOW_TASK, FieldError, OnExisting, TrainRequest
 from trainyard.errors import Invalid
 from trainyard.service import Service
 from trainyard.supervisor.idempotency import KeyLocks, digest_of, key_digest, tags_of
@@ -42,6 +42,14 @@ def test_the_digest_counts_neither_order_nor_defaults_nor_what_is_done_with_a_kn
     spelled_out = {**shuffled, "seed": 42, "max_attempts": 1, "on_existing": OnExisting.RERUN}
     assert digest_of(TrainRequest.model_validate(spelled_out)) == DIGEST
     assert digest_of(TrainRequest.model_validate({**REQUEST, "seed": 43})) != DIGEST
+
+
+def test_where_its_task_is_in_airflow_does_not_make_it_another_request():
+    tags = {AIRFLOW_TASK: "http://airflow/dags/d/runs/r/tasks/t"}
+    assert digest_of(TrainRequest.model_validate({**REQUEST, "tags": tags})) == DIGEST
+    more = TrainRequest.model_validate({**REQUEST, "tags": {**tags, "team": "growth"}})
+    plain = TrainRequest.model_validate({**REQUEST, "tags": {"team": "growth"}})
+    assert digest_of(more) == digest_of(plain) != DIGEST
 
 
 def test_a_caller_s_tag_does_not_replace_our_own():

@@ -56,6 +56,79 @@ def test_a_process_that_is_gone_has_nothing() -> None:
     assert (lending.out, lending.lent_to("a")) == (0, 0)
 
 
+class Clock:
+    """Seconds that pass when told to."""
+
+    seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_search_gives_its_own_slot_up_between_trials_and_has_it_again_for_as_long() -> None:
+    clock = Clock()
+    lending = Lending(clock)
+    lending.told("a", wanted=0, used=-1)
+    assert not lending.settle(free=0, waiting=1), "it has begun no trial yet"
+    lending.told("a", wanted=0, used=0)
+    assert lending.settle(free=0, waiting=2) == {"a"}
+    assert (lending.lent_to("a"), lending.out) == (-1, 0), "its trial is trained to the end"
+    lending.told("a", wanted=0, used=-1)
+    assert lending.out == -1, "and then its slot is free"
+    assert lending.is_away("a")
+
+    clock.seconds += 30  # another run has had it, and one waits still
+    assert lending.come_back() == "a"
+    assert not lending.is_away("a"), "a process that dies now has a slot to begin again in"
+    assert (lending.lent_to("a"), lending.out) == (0, 0)
+    lending.told("a", wanted=0, used=0)
+    clock.seconds += 29
+    assert not lending.settle(free=0, waiting=1)
+    clock.seconds += 1
+    assert lending.settle(free=0, waiting=1) == {"a"}
+
+
+def test_a_search_without_a_slot_has_it_back_once_nobody_waits() -> None:
+    lending = Lending()
+    lending.told("a", wanted=2, used=0)
+    lending.told("b", wanted=1, used=0)
+    lending.settle(free=0, waiting=1)
+    lending.told("a", wanted=2, used=-1)
+    assert (lending.lent_to("a"), lending.lent_to("b")) == (-1, 0)
+    assert lending.settle(free=1, waiting=0) == {"a"}, "its own slot comes before a second one"
+    assert lending.lent_to("a") == 0
+    assert lending.come_back() is None
+
+
+def test_two_searches_take_turns_in_one_slot() -> None:
+    clock = Clock()
+    lending = Lending(clock)
+    lending.told("a", wanted=0, used=0)
+    lending.settle(free=0, waiting=1)
+    lending.told("a", wanted=0, used=-1)  # and the run that waited is a search, too
+    lending.told("b", wanted=0, used=-1)
+    clock.seconds += 10
+    lending.told("b", wanted=0, used=0)
+    assert lending.settle(free=0, waiting=0) == {"b"}
+    lending.told("b", wanted=0, used=-1)
+    assert lending.settle(free=1, waiting=0) == {"a"}
+    lending.told("a", wanted=0, used=0)
+    clock.seconds += 9
+    assert not lending.settle(free=0, waiting=0), "it was away for 10 seconds"
+    clock.seconds += 1
+    assert lending.settle(free=0, waiting=0) == {"a"}
+
+
+def test_borrowed_slots_are_asked_back_before_a_searchs_own() -> None:
+    lending = Lending()
+    lending.told("a", wanted=1, used=0)
+    lending.settle(free=1, waiting=0)
+    lending.told("a", wanted=1, used=1)
+    lending.told("b", wanted=0, used=0)
+    assert lending.settle(free=0, waiting=1) == {"a"}
+    assert (lending.lent_to("a"), lending.lent_to("b")) == (0, 0)
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.integers(0, 4), st.integers(0, 4), st.integers(0, 3))
@@ -67,14 +140,15 @@ def test_no_slot_is_lent_twice_and_who_waits_gets_what_there_is(
     slots, lending = 6, Lending()
     for run_id, wanted, leaves, waiting in steps:
         lent = lending.lent_to(run_id)
-        lending.told(run_id, wanted=wanted, used=max(0, min(lent, lent - leaves)))
+        lending.told(run_id, wanted=wanted, used=max(-1, lent - leaves))
         free = slots - lending.out
         lending.settle(free=0 if waiting else free, waiting=waiting)
         assert lending.out <= slots
         lent = sum(lending.lent_to(each) for each in "abc")
         come_back = slots - lending.out - free
         on_their_way = lending.out - lent
-        assert not waiting or lent == 0 or come_back + on_their_way >= waiting
+        none_to_spare = all(lending.lent_to(each) <= 0 for each in "abc")
+        assert not waiting or none_to_spare or come_back + on_their_way >= waiting
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import trainyard.api
 import trainyard.supervisor
-from fakes import asked_for
+from fakes import asked_for, submission_of
 from trainyard.contract import Phase, Reason, Run, RunStatus
 from trainyard.launcher.messages import Noted, PhaseEntered, Progressed, Warned
 from trainyard.rundir.folder import RunFolder
-from trainyard.rundir.records import Outcome, State, Submission
+from trainyard.rundir.records import Outcome, State
 from trainyard.supervisor.decision import HalveBatch, HandBack, Retry, StopReason, ended_by
 from trainyard.supervisor.known_runs import KnownRuns
 from trainyard.supervisor.live_run import LiveRun
@@ -21,17 +21,7 @@ from virtual_time import in_no_time
 
 
 def live(run_id: str = "r1", *, key: str | None = None, attempt: int = 1, **state: int) -> LiveRun:
-    submission = Submission(
-        run_id=run_id,
-        request=asked_for(),
-        key=key,
-        digest="d",
-        attempt=attempt,
-        experiment_id="0",
-        run_name="nightly",
-        artifact_uri="mlflow-artifacts:/",
-        submitted_at=datetime.now(UTC),
-    )
+    submission = submission_of(asked_for(), run_id, key=key, attempt=attempt)
     return LiveRun(
         submission, RunFolder(Path("no-such")), State(**state), service="svc", link="http://mlflow"
     )

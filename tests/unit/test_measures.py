@@ -48,7 +48,7 @@ def test_a_life_is_counted_and_timed_by_model() -> None:
     measures.phase_took("cnn", Phase.TRAINING, 61.0)
     measures.phase_took("cnn", Phase.TRAINING, 3.0)
     measures.ended("cnn", RunStatus.FINISHED, None)
-    measures.ended("mlp", RunStatus.FAILED, Reason.DISK_FULL)
+    measures.ended("mlp", RunStatus.FAILED, Reason.DISK_FULL, 70.0)
     samples = read(measures)
     assert samples["trainyard_runs_accepted_total", "model=cnn"] == 1
     assert samples["trainyard_queue_wait_seconds_sum", "model=cnn"] == 0.3
@@ -57,6 +57,9 @@ def test_a_life_is_counted_and_timed_by_model() -> None:
     training = ("model=cnn", "phase=training")
     assert samples["trainyard_run_phase_seconds_sum", *training] == 64.0
     assert samples["trainyard_run_phase_seconds_bucket", "le=60.0", *training] == 1
+    full = ("model=mlp", "reason=disk_full")
+    assert samples["trainyard_run_seconds_bucket", "le=60.0", *full] == 0
+    assert samples["trainyard_run_seconds_bucket", "le=150.0", *full] == 1
     ended = "trainyard_runs_ended_total"
     assert samples[ended, "model=cnn", "reason=", "status=FINISHED"] == 1
     assert samples[ended, "model=mlp", "reason=disk_full", "status=FAILED"] == 1

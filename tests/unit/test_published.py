@@ -1,9 +1,9 @@
 """What of a request everybody may read in MLflow."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fakes import submission_of
 from trainyard.contract import TrainRequest
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Submission
@@ -13,19 +13,8 @@ SHOWN = "https://data.example/bank.csv"
 
 
 def submission(data: dict[str, str], **tags: str) -> Submission:
-    return Submission(
-        run_id="0" * 32,
-        request=TrainRequest.model_validate(
-            {"model": "xgboost_classifier", "data": data, "tags": tags}
-        ),
-        key=None,
-        digest="d",
-        attempt=1,
-        experiment_id="0",
-        run_name="r",
-        artifact_uri="mlflow-artifacts:/0",
-        submitted_at=datetime.now(UTC),
-    )
+    request = {"model": "xgboost_classifier", "data": data, "tags": tags}
+    return submission_of(TrainRequest.model_validate(request))
 
 
 @pytest.mark.parametrize(

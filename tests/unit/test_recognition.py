@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from trainyard.datasets.tables.recognition.dates import order_of
 from trainyard.datasets.tables.recognition.notation import NOTATIONS, Notation
 from trainyard.datasets.tables.recognition.reading import as_stated, recognised
 from trainyard.errors import InvalidData
+from trainyard.raw_columns import numbers as logged
 
 MANY = [f"{number / 7:.2f}" for number in range(100)]
 """Numbers with a decimal point."""
@@ -34,10 +36,25 @@ def column(*values: str | None) -> pa.ChunkedArray:
         (["-$1,848.10", "$12.5"], [-1848.1, 12.5]),
         (["3,50 €", "12,00 €"], [3.5, 12]),
         (["12%", "7.5 %"], [12, 7.5]),
+        (["SEK 1 234,50", "SEK 12,00"], [1234.5, 12]),
+        (["US$1,234.56", "US$7.50"], [1234.56, 7.5]),
+        (["Rs. 1,234", "Rs. 500"], [1234, 500]),
+        (["1 234,50 Kč", "7,00 Kč"], [1234.5, 7]),
         (["1 234,5", "9\u00a0876,25"], [1234.5, 9876.25]),
         (["1'234.5", "12'000"], [1234.5, 12000]),
         (["1.5e3", "+2E-2", ".5", "5."], [1500, 0.02, 0.5, 5]),
         ([" 73.5", "104.4 "], [73.5, 104.4]),
+        (["-1,265e+00", "2,040e-01"], [-1.265, 0.204]),
+        (["1\N{RIGHT SINGLE QUOTATION MARK}234.5", "12.25"], [1234.5, 12.25]),
+        (["12,34,567.5", "1,234", "89"], [1234567.5, 1234, 89]),
+        (["(1,944.26)", "$(5.00)", "12.5"], [-1944.26, -5, 12.5]),
+        (["1.043-", "5 -", "2.5"], [-1.043, -5, 2.5]),
+        (["$-5", "-$7", "$ 2"], [-5, -7, 2]),
+        (["\N{MINUS SIGN}0.5", "2.25"], [-0.5, 2.25]),
+        (["\uff11\uff12\uff0e\uff15", "\uff0d\uff17"], [12.5, -7]),
+        (["\u0661\u0662\u066b\u0665", "\u0661\u066c\u0660\u0660\u0660"], [12.5, 1000]),
+        (["\u06f1\u06f2", "\u06f7"], [12, 7]),
+        (["\u0967\u0968.5", "\u096d"], [12.5, 7]),
         (["1.234", "2.345"], [1.234, 2.345]),
         (["1", "2", None, "3"], [1, 2, None, 3]),
     ],
@@ -48,6 +65,20 @@ def test_numbers_in_one_notation_are_read_and_said(values, numbers):
     assert read.notation is not None
     assert read.column.to_pylist() == pytest.approx(numbers)
     assert "the column 'a' holds numbers as text" in read.warnings[0]
+    asked, about = pd.Series(values, dtype=object), {"name": "a", "notation": read.as_json()}
+    assert logged(asked, about).tolist() == pytest.approx(read.column.to_pandas(), nan_ok=True)
+
+
+@pytest.mark.parametrize("unit", ["kg", " kg", "d", "°C", " m²", "K"])
+def test_one_unit_behind_all_numbers_is_left_out_and_said(unit):
+    values = [f"{number / 2:.1f}{unit}" for number in range(-10, 10)]
+    read = recognised("a", column(*values))
+    assert read.column.to_pylist() == [number / 2 for number in range(-10, 10)]
+    assert f"without the unit {unit.strip()!r}" in read.warnings[0]
+    stated = as_stated("a", column(*values), NumberColumn(type="number"))
+    assert stated.column.equals(read.column)
+    about = {"name": "a", "notation": read.as_json()}
+    assert logged(pd.Series(values), about).tolist() == read.column.to_pylist()
 
 
 @pytest.mark.parametrize("mark", ["?", "-", ".", " ", "\\N", "missing", "#DIV/0!", "NA", "k.A."])
@@ -68,6 +99,13 @@ def test_a_mark_among_numbers_is_missing_and_said(mark):
         (["12%", "0.12"], "per cent"),
         (["<20"] * 20 + MANY, "'<20'"),
         (["A"] + [str(number % 5) for number in range(60)], "'A'"),
+        ([f"{number}{'KM'[number % 2]}" for number in range(30)], "several units (K, M)"),
+        (["1,5", "2.5"], "written in several ways, such as '2.5' and '1,5'"),
+        (['="12.5"', '="7"'], "other signs around the numbers, as in '=\"12.5\"'"),
+        (["12.5‰", "7‰"], "other signs around the numbers"),
+        ([f"{row + 90}/{row + 50}" for row in range(20)], "two numbers, as in '90/50'"),
+        (["19:58", "07:30"], "they are times, as in '19:58'"),
+        (["07:58 PM", "11:30 AM"], "they are times"),
     ],
     ids=lambda each: str(each)[:20],
 )
@@ -87,6 +125,8 @@ def test_what_cannot_be_told_is_left_as_it_is_with_a_word_and_a_cure(values, dou
         ["Flat 1", "Flat 2"],
         ["-", "?", "-"],
         ["1-5", "6-10"],
+        ["4G", "5G"],
+        [f"{number} {chr(65 + number)}X" for number in range(20)],
         ["10.0.0.1", "192.168.100.200"],
         ["5", "5", "5"],
         [None, None],
@@ -103,6 +143,13 @@ def test_what_was_written_as_categories_stays_categories():
     kept = column("1", "2", "3").dictionary_encode()
     read = recognised("a", kept)
     assert (read.column, read.warnings) == (kept, ())
+
+
+@pytest.mark.parametrize("twice", ["--5", "-5-", "(-5)", "-$-5", "+-5"])
+def test_a_number_with_two_signs_is_none(twice):
+    read = recognised("a", column(*MANY, twice))
+    assert read.column.null_count == 1
+    assert f"{twice!r} counts as missing" in read.warnings[0]
 
 
 def test_numbers_at_the_sampled_rows_alone_do_not_make_a_column_of_numbers():

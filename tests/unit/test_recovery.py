@@ -10,6 +10,7 @@ from fakes import asked_for
 from lives import World
 from trainyard.contract import Phase, Reason, Run, RunStatus
 from trainyard.errors import Unavailable
+from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import State
 from trainyard.supervisor.decision import ended_by
 from trainyard.supervisor.retention import prune
@@ -112,6 +113,26 @@ def test_what_mlflow_shows_as_ended_is_not_changed(world: World, outcome: RunSta
     assert world.run(run_id).status is KILLED
     assert len(world.machine.of(run_id)) == 1
     assert world.folder(run_id).closed
+
+
+def test_of_runs_that_are_over_a_start_reads_no_file(world: World, monkeypatch):
+    world.start()
+    over, under_way = world.submit(), world.submit()
+    world.process(over).finish()
+    world.later(60)
+    assert world.folder(over).closed
+    world.die()
+    read, submission = [], RunFolder.submission
+
+    def noted(folder: RunFolder):
+        read.append(folder.path.name)
+        return submission(folder)
+
+    monkeypatch.setattr(RunFolder, "submission", noted)
+    world.start()
+    world.later(60)
+    assert set(read) == {under_way}
+    assert world.in_mlflow(over) is FINISHED
 
 
 def test_files_that_were_not_uploaded_are_uploaded_after_a_restart(world: World):

@@ -45,3 +45,23 @@ def test_a_short_name_that_is_taken_is_left_alone(deep: RunFolder) -> None:
     assert deep.make_temporary() == deep.temporary
     deep.close()
     assert deep.temporary_link.is_dir()
+
+
+def test_what_ranks_leave_is_forgotten_with_the_attempt_and_gone_once_the_run_is_closed(
+    deep: RunFolder,
+) -> None:
+    assert deep.of_rank(0) is deep
+    names = []
+    for rank in (1, 12):
+        own = deep.of_rank(rank)
+        own.path.mkdir()
+        names.append(own.make_temporary())
+    assert set(deep.ranks) == {1, 12}
+    assert len({*names, deep.make_temporary()}) == 3
+    deep.forget_outcome()
+    assert not deep.ranks
+    assert not any(name.is_symlink() for name in names)
+    assert deep.temporary.exists()
+    deep.of_rank(1).path.mkdir()
+    deep.close()
+    assert not deep.ranks

@@ -26,6 +26,7 @@ from trainyard.contract import (
     RunStatus,
     ScoreRequest,
     TrainRequest,
+    YardState,
 )
 from trainyard.errors import CannotPromote, Invalid, KeyReused, Unavailable, UnknownRun
 from trainyard.supervisor.protocol import Runs
@@ -284,6 +285,44 @@ async def test_versions_only_grow_and_each_is_another_run(yard, runs, request_):
     assert seen[-1].status is RunStatus.FINISHED
     assert not first.status.ended
     assert RunStatus.RUNNING in {each.status for each in seen[-1].transitions}
+
+
+async def yard_of(runs: Runs, since: int | None = None) -> YardState:
+    async with asyncio.timeout(SECONDS):
+        return YardState.model_validate_json(await runs.yard(10 * SECONDS, since))
+
+
+async def test_the_yard_tells_of_every_change_and_of_each_run_once(yard, runs, request_):
+    before = await yard_of(runs)
+    waiting = asyncio.create_task(yard_of(runs, before.version))
+    first, _ = await runs.submit(request_, None)
+    assert (await waiting).version != before.version
+    await yard.begin(first.run_id)
+    second, _ = await runs.submit(request_, None)
+    state = await yard_of(runs)
+    assert first.run_id in [run.run_id for run in state.running]
+    told = asyncio.create_task(yard_of(runs, state.version))
+    await yard.end(first.run_id, RunStatus.FAILED, Reason.CRASHED)
+    assert (await told).version != state.version
+    state = await yard_of(runs)
+    assert [run.run_id for run in state.ended] == [first.run_id]
+    assert state.ended[0] == await runs.get(first.run_id)
+    under_way = [run.run_id for run in (*state.running, *state.waiting)]
+    assert under_way == [second.run_id]
+
+
+async def test_a_yard_in_which_nothing_happens_is_answered_as_it_stands(runs):
+    before = await yard_of(runs)
+    same = YardState.model_validate_json(await runs.yard(0.01, before.version))
+    assert same == before
+
+
+async def test_a_request_is_told_as_it_was_made(runs, request_):
+    run, _ = await runs.submit(request_, None)
+    told = await runs.request(run.run_id)
+    assert (told.kind, told.model, told.data) == (request_.kind, request_.model, request_.data)
+    with pytest.raises(UnknownRun):
+        await runs.request(UNKNOWN)
 
 
 async def test_a_wait_since_an_earlier_version_answers_at_once(yard, runs, request_):

@@ -94,3 +94,16 @@ def test_threads_follow_the_container_s_cpu_quota(
 def test_threads_that_are_set_are_divided_among_the_slots() -> None:
     assert Settings(threads=8, slots=3).threads_a_slot == 2
     assert Settings(threads=1, slots=3).threads_a_slot == 1
+
+
+@pytest.mark.parametrize(
+    "place", ["", "/shared/checkpoints", "s3://kept", "s3://kept/checkpoints/"]
+)
+def test_checkpoints_are_kept_in_a_folder_or_in_s3(place: str) -> None:
+    assert Settings(checkpoints=place).checkpoints == place
+
+
+@pytest.mark.parametrize("place", ["checkpoints", "s3://", "s3:///", "~/kept"])
+def test_a_place_for_checkpoints_that_hosts_would_not_share_is_an_error(place: str) -> None:
+    with pytest.raises(ValidationError, match=r"TRAINYARD_CHECKPOINTS is .*s3://bucket/folder"):
+        Settings(checkpoints=place)

@@ -56,6 +56,7 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
     minimum: float,
     tags: Sequence[str],
     description: str,
+    split: Mapping[str, Any] | None = None,
     rule: Mapping[str, Any] | None = None,
     approval: bool = False,
     **changes: Any,
@@ -68,6 +69,7 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
     :param registered: The registered model. A new version is `challenger`, and `champion` if it is promoted.
     :param metric: Of the test rows; greater is better.
     :param minimum: The least of it that passes the gate; a field of the form.
+    :param split: The request's `split`, such as `{"by": "time", "column": "signed_up_on"}`.
     :param rule: More of the request's `register.promote` than the metric, such as `{"confidence": 0.95}`.
     :param approval: Have a person approve or reject between gate and promotion, in Airflow's own page for that.
         While one is asked the DAG run waits, and with `max_active_runs=1` so do those after it.
@@ -83,9 +85,8 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
     }
     form = _form(params, data=data, metric=metric, minimum=minimum)
     with DAG(dag_id, description=description, tags=list(tags), params=form, **declared) as dag:  # noqa: AIR002 - in `declared`
-        request = _request(
-            dag, model=model, params=params, register=_register(registered, metric, rule)
-        )
+        register = _register(registered, metric, rule)
+        request = _request(dag, model=model, params=params, split=split, register=register)
         ready = ServiceReadySensor(task_id="ready", conn_id=conn_id, model=model)
         train = TrainOperator(task_id="train", conn_id=conn_id, request=request)
         passed = gate(train.output["metrics"], metric=metric, minimum=dag.param("minimum"))
@@ -142,13 +143,19 @@ def _form(
 
 
 def _request(
-    dag: DAG, *, model: str, params: Mapping[str, Param], register: Mapping[str, Any]
+    dag: DAG,
+    *,
+    model: str,
+    params: Mapping[str, Param],
+    split: Mapping[str, Any] | None,
+    register: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The body of `POST /train`, with what the form was filled with."""
     return {
         "model": model,
         "params": {name: dag.param(name) for name in params},
         "data": dag.param("data"),
+        **({"split": dict(split)} if split else {}),
         "experiment": dag.dag_id,
         "tags": {"airflow.dag_id": dag.dag_id, "airflow.run_id": "{{ run_id }}"},
         "register": dict(register),

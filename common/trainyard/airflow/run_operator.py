@@ -19,7 +19,7 @@ from trainyard.airflow.trigger import SubmitTrigger, TrainTrigger, run_of
 from trainyard.client import AsyncTrainyardClient, TrainyardClient, may_pass
 from trainyard.client.calls import retry_after_seconds
 from trainyard.client.patience import Patience
-from trainyard.contract import Reason, Run, RunKind, RunRequest, RunStatus
+from trainyard.contract import AIRFLOW_TASK, Reason, Run, RunKind, RunRequest, RunStatus
 from trainyard.errors import KeyReused, RequestError, TrainyardError
 from trainyard.field_errors import complaints
 
@@ -92,7 +92,7 @@ class RunOperator(BaseOperator):
             self.log.info("%s; the triggerer goes on trying", error)
             trigger = SubmitTrigger(
                 conn_id=self.conn_id,
-                request=self._body(),
+                request=self._sent(context),
                 kind=self.kind,
                 key=idempotency_key(context["ti"]),
                 give_up_at=self._deadline(time.time() + request.timeout_seconds),
@@ -150,10 +150,16 @@ class RunOperator(BaseOperator):
     def _body(self) -> dict[str, Any]:
         return dict(self.request)
 
+    def _sent(self, context: Any) -> dict[str, Any]:
+        """The request with the task's address as a tag, by which people find from the run to the task."""
+        body = self._body()
+        address = getattr(context["ti"], "log_url", "").partition("?")[0]
+        return body | {"tags": {AIRFLOW_TASK: address} | body.get("tags", {})} if address else body
+
     def _submit(self, context: Any, *, patience_seconds: float) -> Run:
-        key = idempotency_key(context["ti"])
+        key, body = idempotency_key(context["ti"]), self._sent(context)
         try:
-            return asyncio.run(self._submit_with(self._async_client(), key, patience_seconds))
+            return asyncio.run(self._submit_with(body, key, patience_seconds))
         except KeyReused:
             self.log.info(
                 "This task instance has sent another request before; the new one is sent instead"
@@ -161,18 +167,14 @@ class RunOperator(BaseOperator):
             if (earlier := state_store(context).get(RUN_ID)) and self.cancel_on_kill:
                 self._cancel(str(earlier))
             return asyncio.run(
-                self._submit_with(
-                    self._async_client(), key_of_another(key, self._body()), patience_seconds
-                )
+                self._submit_with(body, key_of_another(key, self._body()), patience_seconds)
             )
 
-    async def _submit_with(
-        self, client: AsyncTrainyardClient, key: str, patience_seconds: float
-    ) -> Run:
-        async with client:
+    async def _submit_with(self, body: dict[str, Any], key: str, patience_seconds: float) -> Run:
+        async with self._async_client() as client:
             return await waiting.submit(
                 client,
-                self._body(),
+                body,
                 kind=self.kind,
                 key=key,
                 deadline=time.time() + patience_seconds,

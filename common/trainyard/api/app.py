@@ -18,12 +18,15 @@ from trainyard.api import (
     problems,
     registered_models,
     runs,
+    yard,
 )
 from trainyard.api.auth import DOCS_ASSETS, RequireToken
 from trainyard.api.dependencies import Context
 from trainyard.api.hosts import KnownHosts
 from trainyard.api.pace import Pace
+from trainyard.api.polls import Polls
 from trainyard.api.roles import check_role
+from trainyard.api.tracing import Traced
 from trainyard.peers.services import peer_secret
 from trainyard.people.audit import AuditTrail
 from trainyard.people.known import KnownPeople
@@ -33,6 +36,7 @@ from trainyard.supervisor.protocol import Runs
 
 ROUTERS = (
     runs.router,
+    yard.router,
     registered_models.router,
     catalogue.router,
     health.router,
@@ -65,6 +69,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app, [*app.routes, *(route for router in ROUTERS for route in router.routes)])
+    app.add_middleware(Polls, context=context)
     _guard(app, settings, trail)
 
     def describe() -> dict[str, Any]:
@@ -76,6 +81,7 @@ def create_app(
 
 def _guard(app: FastAPI, settings: Settings, trail: AuditTrail) -> None:
     """What a call passes before its route: the one that is added last is passed first."""
+    app.add_middleware(Traced)
     app.add_middleware(audit.Audited, trail=trail)
     if settings.changes_a_minute:
         app.add_middleware(Pace, a_minute=settings.changes_a_minute)

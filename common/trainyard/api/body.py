@@ -12,7 +12,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from trainyard.contract import FieldError, Promotion, Rollback, ScoreRequest, TrainRequest
+from trainyard.contract import (
+    FieldError,
+    PreviewRequest,
+    Promotion,
+    Rollback,
+    ScoreRequest,
+    TrainRequest,
+)
 from trainyard.errors import Invalid, Malformed, TooLarge
 from trainyard.field_errors import MOST_NAMED, BadFields, bad_fields, invalid, pointer, shown
 from trainyard.peers.predictions import Question
@@ -37,6 +44,11 @@ async def read_score_request(request: Request, max_bytes: int) -> ScoreRequest:
     """The request in the body. Raises `TooLarge`, `Malformed` or `Invalid`."""
     body = await _read(request, max_bytes)
     return await asyncio.to_thread(_parsed, body, ScoreRequest)
+
+
+async def read_preview_request(request: Request, max_bytes: int) -> PreviewRequest:
+    """The request in the body. Raises `TooLarge`, `Malformed` or `Invalid`."""
+    return await asyncio.to_thread(_parsed, await _read(request, max_bytes), PreviewRequest)
 
 
 async def read_word(request: Request, max_bytes: int, kind: type[Word]) -> Word:

@@ -2,11 +2,13 @@
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from trainyard.api import audit
+from trainyard.api.body import read_preview_request
 from trainyard.api.dependencies import TheContext, TheSupervisor
 from trainyard.api.problems import documented
-from trainyard.contract import DatasetInfo, ModelInfo
+from trainyard.contract import DataPreview, DatasetInfo, ModelInfo
 from trainyard.errors import Unavailable, UnknownModel
 from trainyard.field_errors import shown
 from trainyard.suggestions import suggestion
@@ -43,3 +45,11 @@ async def list_datasets(context: TheContext) -> list[DatasetInfo]:
         return list(await asyncio.to_thread(listing, context.settings.data_access))
     except OSError as error:
         raise Unavailable(f"the data roots cannot be read: {error}") from error
+
+
+@router.post("/datasets/preview", responses=documented(400, 401, 413, 422, 429, 503))
+async def preview_data(request: Request, context: TheContext) -> DataPreview:
+    """Look at data before anything is trained on it: its columns, their types, and what a person should know of them."""
+    wanted = await read_preview_request(request, context.settings.max_body_bytes)
+    audit.note(request, about=f"a look at {wanted.data.source} data")
+    return await context.supervisor.preview(wanted)

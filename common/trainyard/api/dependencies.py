@@ -4,19 +4,20 @@ import asyncio
 import re
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
 from trainyard.api.roles import caller_of
-from trainyard.contract import Caller, Run
+from trainyard.contract import Caller
 from trainyard.errors import UnknownRun
 from trainyard.people.audit import AuditTrail
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.supervisor.protocol import Runs
 
+T = TypeVar("T")
 RUN_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -30,8 +31,8 @@ class Context:
     stopping: asyncio.Event
     audit: AuditTrail
 
-    async def hold(self, waiting: Coroutine[Any, Any, Run]) -> Run | None:
-        """Wait for a run, such as `supervisor.wait` gives it; None when the service stops first."""
+    async def hold(self, waiting: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for what `supervisor.wait` and its like give; None when the service stops first."""
         wait = asyncio.ensure_future(waiting)
         stop = asyncio.ensure_future(self.stopping.wait())
         try:

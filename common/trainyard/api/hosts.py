@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trainyard.api.problems import answer
-from trainyard.errors import ForeignHost, ForeignOrigin
+from trainyard.errors import ForeignHost, ForeignOrigin, RequestError
 
 NOBODYS_SUFFIXES = (".localhost", ".internal", ".cluster.local")
 """Names that nobody can have in the public DNS: this machine's, Docker's and Kubernetes's own."""
@@ -37,7 +37,7 @@ class KnownHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, or refuse it."""
         known = scope.get("state", {}).get("caller") is not None
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or known:
+        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or known:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -46,12 +46,12 @@ class KnownHosts:
             refusal = ForeignHost(
                 f"{host[:LONGEST_SHOWN]!r} is no name of this service; where it is one, add it to TRAINYARD_ALLOWED_HOSTS"
             )
-            await answer(refusal)(scope, receive, send)
+            await _refuse(refusal, scope, receive, send)
         elif origin is not None and not self._may_send(origin, host):
             refused = ForeignOrigin(
                 f"a page of {origin[:LONGEST_SHOWN]!r} may not call this service; where it may, add its host to TRAINYARD_ALLOWED_HOSTS"
             )
-            await answer(refused)(scope, receive, send)
+            await _refuse(refused, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -71,6 +71,14 @@ class KnownHosts:
         return bool(name) and (
             origin.partition("://")[2].lower() == host.lower() or self._is_allowed(name)
         )
+
+
+async def _refuse(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the problem; a WebSocket that is closed before it is accepted is answered 403 by the server."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await answer(error)(scope, receive, send)
 
 
 def _name(address: str) -> str:

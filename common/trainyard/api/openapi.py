@@ -7,7 +7,14 @@ from fastapi.openapi.utils import get_openapi
 
 from trainyard.api.dependencies import Context
 from trainyard.api.roles import RULES
-from trainyard.contract import Problem, Promotion, Rollback, ScoreRequest, TrainRequest
+from trainyard.contract import (
+    PreviewRequest,
+    Problem,
+    Promotion,
+    Rollback,
+    ScoreRequest,
+    TrainRequest,
+)
 
 REFERENCE = "#/components/schemas/{model}"
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -78,6 +85,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "pruner": "hyperband",
         },
     },
+    "with_resources_of_its_own": {
+        "model": "xgboost_classifier",
+        "data": {"source": "builtin", "name": "breast_cancer"},
+        "resources": {"cpus": 1, "memory_mb": 2000},
+    },
+    "by_two_workers": {
+        "model": "xgboost_classifier",
+        "data": {"source": "builtin", "name": "breast_cancer"},
+        "resources": {"workers": 2},
+    },
     "train_on_a_file": {
         "model": "xgboost_classifier",
         "data": {"source": "file", "uri": "bank_marketing.csv", "target": "y"},
@@ -100,6 +117,16 @@ SCORINGS: dict[str, dict[str, Any]] = {
         "rows": "test",
     },
 }
+PREVIEWS: dict[str, dict[str, Any]] = {
+    "a_file": {"data": {"source": "file", "uri": "bank_marketing.csv"}},
+    "the_answer_of_a_database": {
+        "data": {
+            "source": "sql",
+            "connection": "warehouse",
+            "query": "SELECT age, plan, churned FROM customers WHERE active",
+        }
+    },
+}
 PROMOTIONS: dict[str, dict[str, Any]] = {
     "decide_by_the_rule": {},
     "approve": {"approved": True, "by": "anna"},
@@ -118,13 +145,16 @@ def describe(app: FastAPI, context: Context) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (TrainRequest, ScoreRequest, Promotion, Rollback, Problem):
+    for model in (TrainRequest, ScoreRequest, PreviewRequest, Promotion, Rollback, Problem):
         schema = model.model_json_schema(ref_template=REFERENCE)
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     document["paths"]["/train"]["post"]["requestBody"] = _body("TrainRequest", _examples(context))
     document["paths"]["/score"]["post"]["requestBody"] = _body("ScoreRequest", SCORINGS)
+    document["paths"]["/datasets/preview"]["post"]["requestBody"] = _body(
+        "PreviewRequest", PREVIEWS
+    )
     promotion = _body("Promotion", PROMOTIONS) | {"required": False}
     document["paths"]["/train/{run_id}/promotion"]["post"]["requestBody"] = promotion
     rollback = _body("Rollback", ROLLBACKS) | {"required": False}
@@ -134,6 +164,7 @@ def describe(app: FastAPI, context: Context) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
         document["paths"]["/healthz"]["get"]["security"] = []
+        document["paths"]["/readyz"]["get"]["security"] = [{}, {"token": []}]
     return document
 
 

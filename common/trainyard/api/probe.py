@@ -4,6 +4,9 @@ Without `--ready`, for a health check: whether the service answers and has its m
 not asked after, because a service without MLflow goes on training, and must not be restarted for it.
 With `--ready`, before trainings are submitted: whether `/readyz` says that they would be accepted.
 
+It needs no token: where people's tokens are in a file alone, it has none. With the service's one token
+it hears from `/readyz` what is wrong.
+
 The standard library alone, because it is started every few seconds.
 """
 
@@ -20,18 +23,18 @@ def main(*arguments: str) -> None:
     """Exit with 0 when all is well, else say what is not and exit with 1."""
     ready = "--ready" in arguments
     try:
-        answer = _ask("/readyz" if ready else "/models")
+        answer = _ask("/readyz", _token()) if ready else _ask("/healthz")
     except OSError as error:
         body = getattr(error, "read", bytes)()
         sys.exit(f"{error} {body.decode(errors='replace')}".strip())
-    if not json.loads(answer):
+    if not ready and not json.loads(answer)["loaded"]:
         sys.exit("the service has no models loaded yet; its log says more")
 
 
-def _ask(path: str) -> bytes:
+def _ask(path: str, token: str = "") -> bytes:
     """What the service answers. Raises `OSError` when it does not, or answers with an error."""
     request = Request(f"http://127.0.0.1:{os.environ['TRAINYARD_PORT']}{path}")
-    if token := _token():
+    if token:
         request.add_header("Authorization", f"Bearer {token}")
     with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310 - always http
         return bytes(response.read())

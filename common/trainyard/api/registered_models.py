@@ -1,15 +1,37 @@
-"""The route of what is asked of a registered model, and of no run."""
+"""The routes of what is asked of a registered model, and of no run."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 
 from trainyard.api.audit import note
 from trainyard.api.body import read_word
-from trainyard.api.dependencies import TheCaller, TheContext
+from trainyard.api.dependencies import TheCaller, TheContext, TheSupervisor
 from trainyard.api.problems import documented
 from trainyard.api.roles import signed
-from trainyard.contract import ModelName, Registered, Rollback
+from trainyard.contract import (
+    ModelName,
+    ModelVersionInfo,
+    Registered,
+    RegisteredModelPage,
+    Rollback,
+)
 
 router = APIRouter(tags=["promotion"])
+
+
+@router.get("/registered-models", responses=documented(401, 422, 503))
+async def list_registered_models(
+    supervisor: TheSupervisor, cursor: Annotated[str | None, Query(max_length=2000)] = None
+) -> RegisteredModelPage:
+    """A page of MLflow's registered models, by name, with who holds their aliases."""
+    return await supervisor.registered_models(cursor)
+
+
+@router.get("/registered-models/{name}/versions", responses=documented(401, 404, 422, 503))
+async def list_versions(name: ModelName, supervisor: TheSupervisor) -> list[ModelVersionInfo]:
+    """The 50 newest versions of a registered model, and what was decided about each."""
+    return await supervisor.model_versions(name)
 
 
 @router.post(

@@ -13,6 +13,7 @@ from trainyard.api.prefer import LONGEST_WAIT_SECONDS, preferred_wait
 from trainyard.api.problems import Responses, documented
 from trainyard.api.roles import caller_of, check_register, signed
 from trainyard.contract import (
+    Curves,
     ModelAsked,
     Name,
     Promotion,
@@ -21,6 +22,8 @@ from trainyard.contract import (
     RunPage,
     RunRequest,
     RunStatus,
+    ScoreRequest,
+    TrainRequest,
 )
 from trainyard.errors import NotEnded
 
@@ -65,6 +68,9 @@ class Wanted(BaseModel):
     cursor: str | None = Field(None, max_length=2000)
 
 
+REQUEST: Responses = {
+    200: {"model": TrainRequest | ScoreRequest, "description": "What was asked for"}
+}
 RUN: Responses = {200: {"model": Run, "description": "The run"}}
 SUBMIT: Responses = {
     200: {"model": Run, "description": "The run that this Idempotency-Key has already"},
@@ -152,11 +158,10 @@ async def get_run(
     run_id: RunId, context: TheContext, wait: Wait = None, since: Since = None
 ) -> Response:
     """A run as it stands, at once or when it changed."""
-    if wait:
-        return _answer(await _waited(context, run_id, wait, since))
-    content = context.supervisor.live_json(run_id)
+    run = await _waited(context, run_id, wait, since) if wait else None
+    content = context.supervisor.live_json(run_id)  # made once for all who ask
     if content is None:
-        return _answer(await context.supervisor.get(run_id))
+        return _answer(run or await context.supervisor.get(run_id))
     return Response(content, media_type="application/json")
 
 
@@ -190,6 +195,24 @@ async def get_logs(
     if follow and not run.status.ended:
         return StreamingResponse(logs.follow(context, run_id, tail), media_type=TEXT)
     return StreamingResponse(logs.read(path, tail), media_type=TEXT)
+
+
+@router.get("/train/{run_id}/curves", responses=documented(401, 404, 422, 503))
+async def get_curves(run_id: RunId, supervisor: TheSupervisor) -> Curves:
+    """What a run measured, round by round."""
+    return await supervisor.curves(run_id)
+
+
+@router.get(
+    "/train/{run_id}/request",
+    response_class=Response,
+    responses=REQUEST | documented(401, 404, 422, 503),
+)
+async def get_request(run_id: RunId, supervisor: TheSupervisor) -> Response:
+    """What was asked for, to be asked again; without what gives access to its data."""
+    wanted = await supervisor.request(run_id)
+    content = wanted.model_dump_json(by_alias=True, exclude_defaults=True)
+    return Response(content, media_type="application/json")
 
 
 @router.delete(

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from trainyard.api import log
 from trainyard.api.app import create_app
+from trainyard.api.evenly import answer_evenly
 from trainyard.api.protocol import BoundedHead
 from trainyard.errors import ServiceError
 from trainyard.service import Service
@@ -63,6 +64,7 @@ def serve(service: Service, settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises a signal again once it has stopped
     server = Server(app, host=settings.host, port=port, stopping=stopping)
+    answer_evenly()
     with suppress(SystemExit):  # uvicorn's way to say that it did not start
         server.run()
     if not server.started:

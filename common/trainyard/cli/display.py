@@ -10,8 +10,19 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeE
 from rich.table import Table
 from rich.text import Text
 
-from trainyard.cli.search_table import SearchTable, left
-from trainyard.contract import DatasetInfo, ModelInfo, Run, RunPage, RunStatus
+from trainyard.cli.search_table import SearchTable, found_in_words, left
+from trainyard.contract import (
+    Capacity,
+    DataPreview,
+    DatasetInfo,
+    ModelInfo,
+    Run,
+    RunPage,
+    RunStatus,
+    Share,
+    Usage,
+    UsageReport,
+)
 
 COLOURS = {RunStatus.FINISHED: "green", RunStatus.FAILED: "red", RunStatus.KILLED: "yellow"}
 PIPE_WIDTH = 10_000
@@ -192,6 +203,72 @@ def show_datasets(console: Console, datasets: Iterable[DatasetInfo]) -> None:
     _show_rows(console, ("source", "name", "task", "bytes"), rows)
 
 
+def show_preview(console: Console, preview: DataPreview) -> None:
+    """Each column of the data, how many rows were looked at, and what to read before training on it."""
+    rows = (
+        (each.name, each.type, f"{each.missing or ''}", ", ".join(each.examples))
+        for each in preview.columns
+    )
+    _show_rows(console, ("column", "type", "missing", "examples"), rows)
+    console.print(Text(preview.in_words))
+    for sentence in [
+        *preview.warnings,
+        *(one for each in preview.columns for one in each.warnings),
+    ]:
+        console.print(Text(f"warning: {sentence}"))
+
+
+def show_capacity(console: Console, capacity: Capacity) -> None:
+    """What there is of each kind, and each run that has some of it or waits."""
+    kinds = ("slots", "cpus", "gpus", "memory_mb")
+    amounts = ((name.replace("_", " "), getattr(capacity, name)) for name in kinds)
+    _show_rows(
+        console,
+        ("", "total", "used", "waited for"),
+        ((name, f"{each.total}", f"{each.used}", f"{each.waited_for}") for name, each in amounts),
+    )
+    runs = [*capacity.running, *capacity.waiting]
+    if runs:
+        columns = ("run", "model", "by", "workers", "cpus", "gpus", "memory mb", "waits for")
+        _show_rows(console, columns, map(_share_row, runs))
+
+
+def show_usage(console: Console, report: UsageReport) -> None:
+    """What each team used in each month, in hours."""
+    hours = ("queue_seconds", "run_seconds", "cpu_seconds", "gpu_seconds")
+    columns = ("month", "team", "runs", "finished", *(name.partition("_")[0] for name in hours))
+    _show_rows(
+        console,
+        (*columns[:4], *(f"{name} h" for name in columns[4:]), "not seen"),
+        (
+            (
+                each.month,
+                each.team or "",
+                f"{each.runs}",
+                f"{each.finished}",
+                *(f"{getattr(each, name) / 3600:.2f}" for name in hours),
+                f"{each.not_seen or ''}",
+            )
+            for each in report.usage
+        ),
+    )
+
+
+def _share_row(share: Share) -> tuple[str, ...]:
+    cores = f" (cores {', '.join(map(str, share.cores))})" if share.cores else ""
+    devices = f" ({', '.join(share.devices)})" if share.devices else ""
+    return (
+        share.run_id,
+        share.model,
+        share.submitted_by or "",
+        f"{share.workers}",
+        f"{share.cpus}{cores}",
+        f"{share.gpus}{devices}",
+        f"{share.memory_mb or ''}",
+        share.waits_for or "",
+    )
+
+
 def _show_rows(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table where it fits into the console's width; else a line a fact, so that nothing is cut."""
     held = [[Text(cell) for cell in row] for row in rows]
@@ -220,7 +297,8 @@ def _record(columns: Sequence[str], row: Sequence[Text]) -> Table:
 
 def _doing(run: Run) -> str:
     if run.status is RunStatus.SCHEDULED:
-        return f"waits, {run.queue_position} in the queue" if run.queue_position else "waits"
+        place = f", {run.queue_position} in the queue" if run.queue_position else ""
+        return f"waits{place}{f', for {run.waits_for}' if run.waits_for else ''}"
     return (
         (run.phase or run.status).replace("_", " ")
         if run.status is RunStatus.RUNNING
@@ -238,6 +316,8 @@ def _standing(run: Run) -> str:
 
 
 def _results(run: Run) -> Iterable[tuple[str, str]]:
+    if run.searched:
+        yield "best params", found_in_words(run.searched)
     if run.registered:
         aliases = ", ".join(run.registered.aliases) or "no alias"
         yield "registered", f"{run.registered.name} version {run.registered.version} ({aliases})"
@@ -245,9 +325,18 @@ def _results(run: Run) -> Iterable[tuple[str, str]]:
             yield "decision", run.registered.decision
     for sentence in run.warnings:
         yield "warning", sentence
+    if run.usage:
+        yield "used", _used(run.usage)
     if run.model_uri:
         yield "model", run.model_uri
     yield "MLflow", run.links.mlflow
+
+
+def _used(usage: Usage) -> str:
+    memory = "" if usage.peak_memory_mb is None else f", {usage.peak_memory_mb:,} MB of memory"
+    took = "" if usage.cpu_seconds is None else f", {usage.cpu_seconds:.1f} s of processors"
+    waited = f", after {usage.queue_seconds:.1f} s in the queue"
+    return f"{usage.run_seconds:.1f} s{took}{memory}{waited}"
 
 
 def _newest(run: Run) -> str:

@@ -10,21 +10,24 @@ from pydantic import ValidationError
 from trainyard.cli.display import (
     LiveRunView,
     console_on,
+    show_capacity,
     show_datasets,
     show_model,
     show_models,
     show_page,
+    show_preview,
+    show_usage,
 )
 from trainyard.cli.exits import EXIT_CODES, Commands, Exit
 from trainyard.cli.following import exit_as, follow_to_end, interruptible, print_run, see_through
 from trainyard.cli.installation import installed
 from trainyard.cli.options import AsJson, Detach, Key, Token, Url
-from trainyard.cli.request_source import read_request, request_of
+from trainyard.cli.request_source import read_request, request_of, seen_data
 from trainyard.cli.run_file import checked, write_run
 from trainyard.cli.score import score
 from trainyard.cli.tokens import tokens
 from trainyard.client import TrainyardClient
-from trainyard.contract import RunStatus, TrainRequest
+from trainyard.contract import Priority, RunStatus, TrainRequest
 from trainyard.errors import Invalid
 from trainyard.field_errors import complaints
 
@@ -48,8 +51,18 @@ Search = Annotated[
         help="Search this param: NAME=3..10, NAME=0.01..0.3:log, NAME=one,other; again for another",
     ),
 ]
+Param = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", metavar="NAME=VALUE", help="A param; again for another"),
+]
 RegisterAs = Annotated[
     str | None, typer.Option(metavar="NAME", help="Register the model under this name")
+]
+Before = Annotated[
+    Priority | None, typer.Option(help="Before which runs it starts; normal by default")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes that train it together; 1 by default")
 ]
 Trials = Annotated[
     int | None,
@@ -72,13 +85,12 @@ def train(  # noqa: PLR0913 - one option each
         typer.Option(help="The data: a builtin's name, a table (with --target), or images"),
     ] = None,
     target: Annotated[str | None, typer.Option(help="The table's column to predict")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A param; again for another"),
-    ] = None,
+    param: Param = None,
     search: Search = None,
     trials: Trials = None,
     register: RegisterAs = None,
+    priority: Before = None,
+    workers: Workers = None,
     key: Key = None,
     detach: Detach = False,
     as_json: AsJson = False,
@@ -95,6 +107,8 @@ def train(  # noqa: PLR0913 - one option each
         register=register,
         search=search or [],
         trials=trials,
+        priority=priority,
+        workers=workers,
     )
     with TrainyardClient(url, token=token) as client:
         see_through(client, client.submit, wanted, key=key, detach=detach, as_json=as_json)
@@ -221,6 +235,58 @@ def datasets(*, as_json: AsJson = False, url: Url = None, token: Token = None) -
         show_datasets(console_on(), found)
 
 
+@app.command()
+def preview(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="The data: a builtin's name, a table, images, or JSON as in a request's data"
+        ),
+    ],
+    *,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Show the columns of data, their types, and what to read before training on it."""
+    with TrainyardClient(url, token=token) as client:
+        found = client.preview(seen_data(data))
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        show_preview(console_on(), found)
+
+
+@app.command()
+def capacity(*, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Show what the service has of slots, CPUs, GPUs and memory, which runs have it, and which wait."""
+    with TrainyardClient(url, token=token) as client:
+        found = client.capacity()
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        show_capacity(console_on(), found)
+
+
+@app.command()
+def usage(
+    month: Annotated[
+        str | None, typer.Argument(help="This month alone, as in 2026-11", show_default=False)
+    ] = None,
+    *,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Show what each team used in each month, by runs that have ended."""
+    with TrainyardClient(url, token=token) as client:
+        found = client.usage(month)
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        show_usage(console_on(), found)
+
+
 @app.command(epilog=EXIT_CODES)
 def promote(  # noqa: PLR0913 - one option each
     run_id: RunId,
@@ -265,6 +331,47 @@ def serve() -> None:
     from trainyard.api.server import serve as serve_api
 
     serve_api(service, settings)
+
+
+@app.command(
+    epilog=EXIT_CODES, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def join(
+    context: typer.Context,
+    *,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            help="The name of the service; that of TRAINYARD_INSTANCE or of the one installed here by default"
+        ),
+    ] = None,
+) -> None:
+    """Offer this host's slots, CPUs, GPUs and memory to a service, in the Ray cluster of RAY_ADDRESS, until it ends.
+
+    What else is given goes to `ray start`, such as --node-manager-port=6380.
+    """
+    settings, own = installed()
+    from trainyard.host.joining import join as join_cluster
+
+    join_cluster(settings, service or settings.instance or own.name, context.args)
+
+
+@app.command(
+    epilog=EXIT_CODES, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def head(
+    context: typer.Context,
+    *,
+    address: Annotated[str, typer.Option(help="This host's address in the cluster")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port that hosts join at")] = 6379,
+) -> None:
+    """Be the head of a Ray cluster that hosts and services join, until it ends. It runs nothing itself.
+
+    What else is given goes to `ray start`.
+    """
+    from trainyard.host.joining import lead
+
+    lead(address, port, context.args)
 
 
 @app.command("run", epilog=EXIT_CODES)

@@ -24,6 +24,8 @@ def request_of(  # noqa: PLR0913 - one option each
     register: str | None,
     search: Sequence[str] = (),
     trials: int | None = None,
+    priority: str | None = None,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """The request of the file, with what the options say in its place. The service validates it."""
     if source is None and not (model and data):
@@ -39,6 +41,10 @@ def request_of(  # noqa: PLR0913 - one option each
         body["params"] = _part(body, "params") | dict(_param(each) for each in params)
     if register:
         body["register"] = _part(body, "register") | {"name": register}
+    if priority:
+        body["priority"] = priority
+    if workers:
+        body["resources"] = _part(body, "resources") | {"workers": workers}
     if search or trials:
         body["search"] = searched(_part(body, "search"), search, trials)
     return body
@@ -98,6 +104,11 @@ def read_request(source: str) -> dict[str, Any]:
 def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
     found = body.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def seen_data(name: str) -> dict[str, Any]:
+    """Data to look at: a builtin's name, a table, images, or JSON as in a request's `data`. Raises `Malformed`."""
+    return read_request(name) if name.lstrip().startswith("{") else scored_data(name, None)
 
 
 def scored_data(name: str, target: str | None) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """A search in a terminal: each best value so far, the trials under way, and how long it will take."""
 
+import json
 from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
-from trainyard.contract import Phase, Run
+from trainyard.contract import Phase, Run, Searched
 
 PREFIX = "best_"
 SHOWN = 8
@@ -64,3 +65,14 @@ def left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
+
+
+def found_in_words(found: Searched) -> str:
+    """The best params, to six digits, and of how many trials they are."""
+    params = " ".join(f"{name}={_written(value)}" for name, value in found.best_params.items())
+    ended = f"{found.trials} trials, {found.pruned} pruned, {found.failed} failed"
+    return f"{params} (trial {found.best_trial}, {found.metric} {found.best_value:.6g}; {ended})"
+
+
+def _written(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value).strip('"')

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,11 +14,16 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from trainyard.contract import (
+    Capacity,
+    Curves,
+    DataPreview,
     DatasetInfo,
     ModelInfo,
+    ModelVersionInfo,
     Problem,
     Promotion,
     Registered,
+    RegisteredModelPage,
     Rollback,
     Run,
     RunPage,
@@ -25,6 +31,8 @@ from trainyard.contract import (
     RunStatus,
     ScoreRequest,
     TrainRequest,
+    UsageReport,
+    YardState,
 )
 from trainyard.errors import Invalid, RequestError, TrainyardError
 from trainyard.field_errors import complaints
@@ -176,6 +184,13 @@ REGISTERED = TypeAdapter(Registered)
 MODEL = TypeAdapter(ModelInfo)
 MODELS = TypeAdapter(list[ModelInfo])
 DATASETS = TypeAdapter(list[DatasetInfo])
+PREVIEW = TypeAdapter(DataPreview)
+YARD = TypeAdapter(YardState)
+CURVES = TypeAdapter(Curves)
+REGISTERED_MODELS = TypeAdapter(RegisteredModelPage)
+VERSIONS = TypeAdapter(list[ModelVersionInfo])
+CAPACITY = TypeAdapter(Capacity)
+USAGE = TypeAdapter(UsageReport)
 FACTS = TypeAdapter(dict[str, Any])
 
 
@@ -199,6 +214,16 @@ def score(
     return _submitted("/score", request, idempotency_key, wait_seconds)
 
 
+def _trace() -> dict[str, str]:
+    """The caller's span as W3C's `traceparent`, where the program uses OpenTelemetry, as Airflow's tasks may."""
+    carrier: dict[str, str] = {}
+    if "opentelemetry.trace" in sys.modules:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        TraceContextTextMapPropagator().inject(carrier)
+    return carrier
+
+
 def _submitted(
     path: str,
     request: RunRequest | Mapping[str, Any],
@@ -208,7 +233,7 @@ def _submitted(
     body = request
     if isinstance(request, TrainRequest | ScoreRequest):
         body = request.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **_trace()}
     if idempotency_key is not None:
         if not KEY.fullmatch(idempotency_key):
             raise Invalid.field(
@@ -322,6 +347,37 @@ def list_runs(
     )
 
 
+def yard(*, wait_seconds: float | None = None, since: int | None = None) -> Call[YardState]:
+    """All that the service has in hand; with `wait_seconds` (to 60) once its version is another than `since`."""
+    return Call(
+        "GET",
+        "/yard",
+        YARD,
+        params=_given(wait=wait_seconds, since=since),
+        held_seconds=wait_seconds or 0,
+    )
+
+
+def curves(run_id: str) -> Call[Curves]:
+    """What the run measured, round by round."""
+    return Call("GET", f"{_run_path(run_id)}/curves", CURVES)
+
+
+def request(run_id: str) -> Call[dict[str, Any]]:
+    """What was asked for, as JSON; without what gives access to its data."""
+    return Call("GET", f"{_run_path(run_id)}/request", FACTS)
+
+
+def registered_models(*, cursor: str | None = None) -> Call[RegisteredModelPage]:
+    """A page of MLflow's registered models, by name; `cursor` is the page before's."""
+    return Call("GET", "/registered-models", REGISTERED_MODELS, params=_given(cursor=cursor))
+
+
+def versions(name: str) -> Call[list[ModelVersionInfo]]:
+    """The newest versions of a registered model, and what was decided about each. Raises `UnknownModel`."""
+    return Call("GET", f"/registered-models/{quote(name, safe='')}/versions", VERSIONS)
+
+
 def models() -> Call[list[ModelInfo]]:
     """The models that the service trains."""
     return Call("GET", "/models", MODELS)
@@ -335,6 +391,27 @@ def model(name: str) -> Call[ModelInfo]:
 def datasets() -> Call[list[DatasetInfo]]:
     """The builtin data sets, and the files below the data roots."""
     return Call("GET", "/datasets", DATASETS)
+
+
+def preview(data: Mapping[str, Any]) -> Call[DataPreview]:
+    """What the first rows of data show, which is named as in a request's `data`; a table need not have a target."""
+    return Call(
+        "POST",
+        "/datasets/preview",
+        PREVIEW,
+        headers={"Content-Type": "application/json"},
+        content=json.dumps({"data": data}).encode(),
+    )
+
+
+def capacity() -> Call[Capacity]:
+    """What the service has of slots, CPUs, GPUs and memory, which runs have it, and which wait for it."""
+    return Call("GET", "/capacity", CAPACITY)
+
+
+def usage(month: str | None = None) -> Call[UsageReport]:
+    """What each team used in each month, or in one (`2026-11`), by runs that have ended."""
+    return Call("GET", "/usage", USAGE, params=_given(month=month))
 
 
 def ready() -> Call[dict[str, Any]]:

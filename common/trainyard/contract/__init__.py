@@ -3,24 +3,29 @@
 Every model refuses unknown fields and is strict: `"300"` is not an integer here.
 """
 
-from trainyard.contract.catalogue import DatasetInfo, ModelInfo
+from trainyard.contract.catalogue import (
+    DatasetInfo,
+    ModelInfo,
+    ModelVersionInfo,
+    RegisteredModel,
+    RegisteredModelPage,
+)
 from trainyard.contract.data import (
     BuiltinData,
     CategoryColumn,
     CsvOptions,
-    DataSpec,
     DateColumn,
     DeltaData,
     FileData,
     ImageData,
     NumberColumn,
-    ScoredData,
     ScoredDeltaData,
     ScoredFileData,
-    at_version,
-    version_of,
+    TableData,
 )
+from trainyard.contract.filters import Condition
 from trainyard.contract.names import (
+    AIRFLOW_TASK,
     WRITTEN_BY_US,
     Alias,
     ModelAsked,
@@ -28,10 +33,13 @@ from trainyard.contract.names import (
     Name,
     TagName,
 )
+from trainyard.contract.notify import Notify, waiting_seconds
 from trainyard.contract.people import SERVICE_TOKEN, Caller, PersonName, Role, TeamName
+from trainyard.contract.preview import DataPreview, PreviewedColumn, PreviewRequest
 from trainyard.contract.problems import FieldError, Problem
 from trainyard.contract.promotion import Promote, Promotion, Register, Registered, Rollback
-from trainyard.contract.runs import Links, Progress, Run, RunPage, Transition
+from trainyard.contract.resources import Amount, Capacity, Resources, Share
+from trainyard.contract.runs import Links, Placement, Progress, Run, RunPage, Transition
 from trainyard.contract.scoring import MODEL_URI_PATTERN, RunRequest, ScoreRequest
 from trainyard.contract.search import (
     THE_EXPERIMENT,
@@ -46,7 +54,22 @@ from trainyard.contract.search import (
     Space,
 )
 from trainyard.contract.split import Split
+from trainyard.contract.steps import Step, steps, without_notes
+from trainyard.contract.tables import (
+    AnyTable,
+    DataSpec,
+    DataVersion,
+    IcebergData,
+    ScoredData,
+    ScoredIcebergData,
+    ScoredSqlData,
+    SqlData,
+    at_version,
+    version_from,
+    version_of,
+)
 from trainyard.contract.training import TrainRequest
+from trainyard.contract.usage import Month, TeamUsage, Usage, UsageReport
 from trainyard.contract.wire import (
     MOST_COLUMNS,
     Column,
@@ -58,27 +81,37 @@ from trainyard.contract.words import (
     OnIncomparable,
     OnOutOfMemory,
     Phase,
+    Priority,
     Reason,
     RunKind,
     RunStatus,
     Task,
     When,
 )
+from trainyard.contract.yard import Curves, YardState
 
 __all__ = [
+    "AIRFLOW_TASK",
     "MODEL_URI_PATTERN",
     "MOST_COLUMNS",
     "SERVICE_TOKEN",
     "THE_EXPERIMENT",
     "WRITTEN_BY_US",
     "Alias",
+    "Amount",
+    "AnyTable",
     "BestOf",
     "BuiltinData",
     "Caller",
+    "Capacity",
     "CategoryColumn",
     "Column",
+    "Condition",
     "CsvOptions",
+    "Curves",
+    "DataPreview",
     "DataSpec",
+    "DataVersion",
     "DatasetInfo",
     "DateColumn",
     "DeltaData",
@@ -87,12 +120,16 @@ __all__ = [
     "FieldError",
     "FileData",
     "Fraction",
+    "IcebergData",
     "ImageData",
     "Links",
     "ModelAsked",
     "ModelInfo",
     "ModelName",
+    "ModelVersionInfo",
+    "Month",
     "Name",
+    "Notify",
     "NumberColumn",
     "OnCancel",
     "OnExisting",
@@ -100,6 +137,10 @@ __all__ = [
     "OnOutOfMemory",
     "PersonName",
     "Phase",
+    "Placement",
+    "PreviewRequest",
+    "PreviewedColumn",
+    "Priority",
     "Problem",
     "Progress",
     "Promote",
@@ -108,6 +149,9 @@ __all__ = [
     "Reason",
     "Register",
     "Registered",
+    "RegisteredModel",
+    "RegisteredModelPage",
+    "Resources",
     "Role",
     "Rollback",
     "Run",
@@ -120,17 +164,31 @@ __all__ = [
     "ScoredData",
     "ScoredDeltaData",
     "ScoredFileData",
+    "ScoredIcebergData",
+    "ScoredSqlData",
     "Search",
     "Searched",
+    "Share",
     "Space",
     "Split",
+    "SqlData",
+    "Step",
+    "TableData",
     "TagName",
     "Task",
     "TeamName",
+    "TeamUsage",
     "TrainRequest",
     "Transition",
+    "Usage",
+    "UsageReport",
     "When",
     "Wire",
+    "YardState",
     "at_version",
+    "steps",
+    "version_from",
     "version_of",
+    "waiting_seconds",
+    "without_notes",
 ]

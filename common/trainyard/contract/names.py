@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, StringConstraints
 
 WRITTEN_BY_US = ("trainyard.", "mlflow.runName", "mlflow.user", "mlflow.source.")
+AIRFLOW_TASK = "airflow.task_url"
+"""The tag with the address of the task in Airflow that asked for a run."""
 NOT_IN_MODELS = "/:.%\"'"
 """What MLflow, or an address of a model, has another use for."""
 IN_TAGS = "_/.- :"

@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from trainyard.contract.data import ScoredData
 from trainyard.contract.names import Name, TagName
+from trainyard.contract.notify import MOST_ADDRESSES, Notify
+from trainyard.contract.resources import Resources
 from trainyard.contract.split import Split
+from trainyard.contract.tables import ScoredData
 from trainyard.contract.training import TrainRequest
 from trainyard.contract.wire import MOST_COLUMNS, Column, Wire
-from trainyard.contract.words import OnExisting, RunKind
+from trainyard.contract.words import OnExisting, Priority, RunKind
 
 MODEL_URI_PATTERN = re.compile(
     r"models:/m-[0-9a-f]+|models:/[^/@]+/[0-9]+|models:/[^/@]+@[A-Za-z0-9_\-]+|runs:/[0-9a-f]{32}/.+"
@@ -69,7 +71,30 @@ class ScoreRequest(Wire):
     )
     timeout_seconds: int = Field(7200, ge=1, le=7 * 24 * 3600)
     max_attempts: int = Field(1, ge=1, le=10)
+    priority: Priority = Field(
+        Priority.NORMAL,
+        description="Before which runs it starts; for one of high priority, a training of low priority that has saved a checkpoint may give way",
+    )
+    resources: Resources | None = Field(
+        None, description="What the run needs of the machine; by default as the service is set up"
+    )
     on_existing: OnExisting = OnExisting.RERUN_FAILED
+    notify: list[Notify] = Field(
+        default_factory=list,
+        max_length=MOST_ADDRESSES,
+        description="Addresses that are told of the run, by signed messages",
+    )
+
+    @field_validator("resources")
+    @classmethod
+    def _in_one_process(cls, resources: Resources | None) -> Resources | None:
+        if resources is not None and resources.workers > 1:
+            message = (
+                f"{resources.workers} workers asked for, and a scoring is done in one process; "
+                "set workers to 1, or leave it out"
+            )
+            raise ValueError(message)
+        return resources
 
     @field_validator("split")
     @classmethod
@@ -88,6 +113,11 @@ class ScoreRequest(Wire):
             message = f"{twice!r} is listed twice"
             raise ValueError(message)
         return keep
+
+    @property
+    def workers(self) -> int:
+        """It scores in one process."""
+        return 1
 
     @property
     def kind(self) -> RunKind:

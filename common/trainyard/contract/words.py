@@ -73,6 +73,19 @@ class Reason(StrEnum):
         }
 
 
+class Priority(StrEnum):
+    """Which runs start before which."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """The higher, the earlier."""
+        return list(Priority).index(self)
+
+
 class Task(StrEnum):
     """What a model learns to do."""
 

@@ -19,6 +19,16 @@ def check_batch(params: NetworkParams, *, normed: bool) -> None:
         )
 
 
+def check_shares(params: NetworkParams, batch_size: int, *, rows: int, ranks: int) -> None:
+    """Raise `InvalidParams` for batches of which a rank would have fewer than two rows, as a norm needs."""
+    least = min(rows, batch_size) // 2
+    if ranks > 1 and least < 2 * ranks:
+        raise InvalidParams(
+            f"batch_size is {params.batch_size}, of which each of {ranks} workers has a share of two rows or more; "
+            f"take {4 * ranks} or more, or fewer workers"
+        )
+
+
 def check_patience(params: NetworkParams, *, validated: bool) -> None:
     """Raise `InvalidParams` for early stopping without validation rows."""
     if params.early_stopping_patience and not validated:

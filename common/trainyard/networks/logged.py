@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mlflow.models import ModelSignature
+from mlflow import pyfunc
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
@@ -16,6 +17,9 @@ from trainyard import raw_columns
 from trainyard.networks.tables import AnyColumn, CategoryColumn, DateColumn, TableEncoding
 
 SCORING = Path(__file__).with_name("scoring.py")
+IMAGE_SCORING = Path(__file__).with_name("image_scoring.py")
+ANY_TENSOR = TensorSpec(np.dtype(object), (-1,))
+"""MLflow lets tensors of any type and shape through this one alone; by another it would read 0.5 as the byte 0."""
 EXAMPLE_ROWS = 5
 
 
@@ -25,14 +29,31 @@ def image_example(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(some[..., 0] if images.shape[-1] == 1 else some)
 
 
+class ImageModel(Model):
+    """An MLflow model that is loaded by its own flavour as ever, and as a pyfunc by `image_scoring.py`, in it as code."""
+
+    def add_flavor(self, name: str, **params: Any) -> Model:
+        """Called by the flavour's `save_model`."""
+        if name == pyfunc.FLAVOR_NAME:
+            params[pyfunc.MAIN] = IMAGE_SCORING.stem
+        return super().add_flavor(name, **params)
+
+
 def image_model(example: npt.NDArray[np.uint8], classes: Sequence[Any]) -> dict[str, Any]:
-    """Arguments of a flavour's `log_model`: raw images in, float32 probabilities of (n, classes) out."""
+    """Arguments of a flavour's `save_model`: images in, float32 probabilities of (n, classes) out.
+
+    `image_shape` in the metadata is what the network takes.
+    """
     return {
         "signature": ModelSignature(
-            inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
+            inputs=Schema([ANY_TENSOR]),
             outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classes)))]),
         ),
-        "metadata": {"classes": [_plain(label) for label in classes]},
+        "metadata": {
+            "classes": [_plain(label) for label in classes],
+            "image_shape": list(example.shape[1:]),
+        },
+        "code_paths": [str(IMAGE_SCORING)],
     }
 
 

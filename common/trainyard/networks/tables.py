@@ -5,7 +5,8 @@ written so that a model's own code, which runs without Trainyard, can be the sam
 """
 
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,11 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trainyard.datasets.tables.on_disk import append
 from trainyard.errors import InvalidData
 from trainyard.raw_columns import date_features, feature_names
 from trainyard.trainer import Data
 
 Floats = npt.NDArray[np.float32]
+ROWS_AT_ONCE = 1 << 14
+"""Encoded at once, where not all of a table is to be in memory as floats."""
 MOST_CATEGORIES = 1_000
 """Of one column: each is a column of floats, so the 30,000 of an identifier would take 120 KB a row."""
 
@@ -102,8 +106,16 @@ class TableEncoding:
         """Numbers a row becomes."""
         return sum(map(_width, self.columns))
 
-    def encode(self, frame: pd.DataFrame) -> Floats:
-        """float32 of (n, width)."""
+    def encode(self, frame: pd.DataFrame, *, in_file: bool = False) -> Floats:
+        """float32 of (n, width); `in_file` mapped from a temporary file. Raises `DiskFull`."""
+        if not in_file or frame.empty:
+            return self._encoded(frame)
+        file = Path(tempfile.mkdtemp()) / "rows"
+        for rows in slices(len(frame)):
+            append(file, self._encoded(frame.iloc[rows]))
+        return np.memmap(file, np.float32, mode="c", shape=(len(frame), self.width))
+
+    def _encoded(self, frame: pd.DataFrame) -> Floats:
         out = np.zeros((len(frame), self.width), dtype=np.float32)
         at = 0
         for column in self.columns:
@@ -115,6 +127,11 @@ class TableEncoding:
     def write(self, path: Path, **more: Any) -> None:
         """As JSON, with `more` beside it."""
         path.write_text(json.dumps({**asdict(self), **more}))
+
+
+def slices(rows: int) -> Iterator[slice]:
+    """Of so many rows, in order; one at least."""
+    return (slice(at, at + ROWS_AT_ONCE) for at in range(0, max(rows, 1), ROWS_AT_ONCE))
 
 
 def _width(column: AnyColumn) -> int:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from trainyard.contract import Name, Task, TrainRequest, Wire
 from trainyard.peers.calling import asked
 from trainyard.peers.services import PREDICTIONS, Peers
-from trainyard.trainer import Data
+from trainyard.trainer import Data, DataKind
 
 ROWS_HEADER = "Trainyard-Rows"
 Array = npt.NDArray[Any]
@@ -22,6 +22,8 @@ class Question(Wire):
     request: TrainRequest
     """Of the run: its data and its split say which rows."""
     task: Task
+    kind: DataKind
+    """Of the run's data: some data is a table to one model, and images to another."""
     classes: list[str] | None = None
     """The run's classes, in whose order the probabilities come."""
     name: Name

@@ -12,9 +12,15 @@ from trainyard.registry.promotion import former_holders, history_after
 HISTORY_TAG = "trainyard.previous."
 
 
+def held_by(client: MlflowClient, name: str, alias: str) -> str | None:
+    """The number of the version that holds the alias; None where none does."""
+    version = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else str(version)
+
+
 def holder_of(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
     """The version that holds the alias; None where none does."""
-    version = client.get_registered_model(name).aliases.get(alias)
+    version = held_by(client, name, alias)
     return client.get_model_version(name, version) if version is not None else None
 
 
@@ -28,35 +34,34 @@ def holder_if_any(client: MlflowClient, name: str, alias: str) -> ModelVersion |
         return None
 
 
-def move(client: MlflowClient, name: str, alias: str, version: str) -> None:
-    """Give the alias to the version, the history first: a move that dies in between loses nothing."""
-    holder = holder_of(client, name, alias)
-    if holder is not None and str(holder.version) == version:
+def move(client: MlflowClient, name: str, alias: str, version: str, *, holder: str | None) -> None:
+    """Give the alias to the version, the history first: a move that dies in between loses nothing.
+
+    `holder` is the version that has it now; None where none does.
+    """
+    if holder == version:
         return
     if holder is not None:
-        history = history_after(_history(client, name, alias), str(holder.version))
+        history = history_after(_history(client, name, alias), holder)
         _write_history(client, name, alias, history)
     client.set_registered_model_alias(name, alias, version)
 
 
-def former_holder(client: MlflowClient, name: str, alias: str) -> str | None:
-    """The latest version that held the alias before its holder, and still exists; None where there is none."""
-    former = _former(client, name, alias)
+def former_holder(client: MlflowClient, name: str, alias: str, *, holder: str | None) -> str | None:
+    """The latest version that held the alias before its `holder`, and still exists; None where there is none."""
+    former = former_holders(_history(client, name, alias), holder)
     return next((each for each in reversed(former) if _exists(client, name, each)), None)
 
 
-def move_back(client: MlflowClient, name: str, alias: str, version: str) -> None:
-    """Give the alias back to this `former_holder`; whoever held it after that is forgotten."""
-    former = _former(client, name, alias)
+def move_back(
+    client: MlflowClient, name: str, alias: str, version: str, *, holder: str | None
+) -> None:
+    """Give the alias of `holder` back to this `former_holder`; whoever held it after that is forgotten."""
+    former = former_holders(_history(client, name, alias), holder)
     client.set_registered_model_alias(name, alias, version)
     while former and former.pop() != version:
         continue
     _write_history(client, name, alias, former)
-
-
-def _former(client: MlflowClient, name: str, alias: str) -> list[str]:
-    holder = holder_of(client, name, alias)
-    return former_holders(_history(client, name, alias), str(holder.version) if holder else None)
 
 
 def is_missing(error: MlflowException) -> bool:

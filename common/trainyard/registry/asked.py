@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from trainyard.contract import Promotion, Registered, When
 from trainyard.errors import CannotPromote, ChampionChanged
-from trainyard.registry.aliases import holder_of
+from trainyard.registry.aliases import held_by
 from trainyard.registry.judged import Judged, kept
 from trainyard.registry.lock import model_lock
 from trainyard.registry.mlflow_registry import conflicts, promote, registered
@@ -102,8 +102,7 @@ def _reject(
         model_lock(name, locks),
         conflicts(f"noting that version {own.version} of {name!r} was rejected"),
     ):
-        holder = holder_of(client, name, rule.alias)
-        if holder is not None and str(holder.version) == str(own.version):
+        if held_by(client, name, rule.alias) == str(own.version):
             raise CannotPromote(
                 f"version {own.version} of {name!r} holds {rule.alias!r} already; `trainyard rollback` gives it back"
             )

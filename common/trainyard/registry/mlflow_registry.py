@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from trainyard.contract import Promote, Promotion, Register, Registered, Rollback, When
 from trainyard.errors import CannotPromote, RegistryConflict
-from trainyard.registry.aliases import former_holder, holder_of, move, move_back
+from trainyard.registry.aliases import former_holder, held_by, holder_of, move, move_back
 from trainyard.registry.judged import Judged, keep, kept
 from trainyard.registry.lock import model_lock
 from trainyard.registry.notes import noted, write_note
@@ -48,11 +48,13 @@ def register_run(  # noqa: PLR0913 - what a registration is made of, each by nam
     locks: Path,
     tags: Mapping[str, str],
     judge: Judge | None = None,
+    holder: ModelVersion | None = None,
     turns: Turns | None = None,
 ) -> Registered:
     """Register the run's model, give it its alias, promote it; again with the same run changes nothing.
 
-    Where `alias` and `promote.alias` are one, the promotion alone decides who gets it.
+    Where `alias` and `promote.alias` are one, the promotion alone decides who gets it. `holder`, `judge` and `turns` are
+    as in `promote`.
     """
     name, rule = request.name, request.promote
     with model_lock(name, locks):
@@ -69,6 +71,7 @@ def register_run(  # noqa: PLR0913 - what a registration is made of, each by nam
             rule=rule,
             locks=locks,
             judge=judge,
+            holder=holder,
             turns=turns,
         )
         if rule
@@ -122,7 +125,8 @@ def register(
 def set_alias(client: MlflowClient, *, name: str, alias: str, version: str, locks: Path) -> None:
     """Give the alias to the version, and remember who held it."""
     with model_lock(name, locks), conflicts(f"giving {alias!r} of {name!r} to version {version}"):
-        move(client, name, alias, version)
+        holder = held_by(client, name, alias)
+        move(client, name, alias, version, holder=holder)
 
 
 def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
@@ -133,25 +137,27 @@ def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
     rule: Promote,
     locks: Path,
     judge: Judge | None = None,
+    holder: ModelVersion | None = None,
     word: Promotion | None = None,
     turns: Turns | None = None,
 ) -> Decision:
     """Move `rule.alias` to the version if it beats the holder on the test rows of its own run.
 
-    `judge` scores a holder on these rows; without one, what MLflow has recorded of both runs must do. Promotions of
+    `judge` scores a holder on these rows, and has mostly scored `holder`, who had the alias a moment ago; without one, what MLflow has recorded of both runs must do. Promotions of
     one registered model take turns, and a holder that was replaced while it was judged is no longer the one to beat:
     the new one is judged. The decision is written on the version either way, after the alias has moved: a note
     never claims what did not happen. A rule that waits to be asked moves nothing; `word` is of whoever has asked.
     `turns` takes the turn in the place of this process, where another decides for all.
     """
     doing = f"promoting version {version} of {name!r}"
-    with conflicts(doing):
-        asking = client.get_model_version(name, version)
-        judge = judge or recorded(client, asking, rule.metric)
-    while True:
+    if judge is None:
         with conflicts(doing):
-            holder = holder_of(client, name, rule.alias)
-        known = _number(holder)
+            judge = recorded(client, client.get_model_version(name, version), rule.metric)
+    while True:
+        if holder is None:
+            with conflicts(doing):
+                holder = holder_of(client, name, rule.alias)
+        known = None if holder is None else str(holder.version)
         judgement = judge(holder) if holder is not None and known != version else None
         try:
             return (turns or partial(taken, client, locks=locks))(
@@ -165,7 +171,7 @@ def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
                 )
             )
         except AnotherHolder:
-            continue
+            holder = None
 
 
 def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
@@ -181,12 +187,12 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
         set_alias(client, name=name, alias=turn.alias, version=version, locks=locks)
         return Decision(promoted=True, text=f"version {version} was given {turn.alias!r}")
     with model_lock(name, locks), conflicts(f"promoting version {version} of {name!r}"):
-        now = holder_of(client, name, rule.alias)
-        if now is not None and _number(now) == version and (before := noted(now, rule)):
-            return before
-        if _number(now) != turn.holder:
-            raise AnotherHolder
+        now = held_by(client, name, rule.alias)
         own = client.get_model_version(name, version)
+        if now == version and (before := noted(own, rule)):
+            return before
+        if now != turn.holder:
+            raise AnotherHolder
         candidate = candidate_of(client, own, rule.metric)
         if turn.holder == version and (moved := _moved(own, rule, candidate)):
             decision = approved(moved[1], turn.word)
@@ -223,7 +229,7 @@ def _settled(
         keep(client, own, case)
         decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, turn.word)
     if decision.promoted:
-        move(client, name, rule.alias, candidate.version)
+        move(client, name, rule.alias, candidate.version, holder=holder)
     write_note(client, own, candidate.rows, case, decision)
     return decision
 
@@ -238,14 +244,14 @@ def rollback(
     """
     alias = word.alias
     with conflicts(f"rolling {alias!r} of {name!r} back"):
-        holder = holder_of(client, name, alias)
-        version = former_holder(client, name, alias)
+        holder = held_by(client, name, alias)
+        version = former_holder(client, name, alias, holder=holder)
     if version is None:
-        held = f"version {holder.version} holds it" if holder else "nobody holds it"
+        held = f"version {holder} holds it" if holder else "nobody holds it"
         raise RegistryConflict(
             f"{name!r} has no earlier holder of {alias!r} to roll back to; {held} now"
         )
-    turn = Turn(name=name, version=version, holder=_number(holder), back=word)
+    turn = Turn(name=name, version=version, holder=holder, back=word)
     try:
         decision = (turns or partial(taken, client, locks=locks))(turn)
     except AnotherHolder as error:
@@ -261,19 +267,15 @@ def _given_back(client: MlflowClient, turn: Turn, back: Rollback, locks: Path) -
     name, alias = turn.name, back.alias
     with model_lock(name, locks), conflicts(f"rolling {alias!r} of {name!r} back"):
         decision = given_back(turn.version, turn.holder, back)
-        now = _number(holder_of(client, name, alias))
+        now = held_by(client, name, alias)
         if now not in {turn.holder, turn.version}:
             raise AnotherHolder
         if now == turn.holder:
-            move_back(client, name, alias, turn.version)
+            move_back(client, name, alias, turn.version, holder=now)
         if turn.holder is not None:
             tag = ROLLBACK_TAG + alias
             client.set_model_version_tag(name, turn.holder, tag, decision.text)
     return decision
-
-
-def _number(version: ModelVersion | None) -> str | None:
-    return None if version is None else str(version.version)
 
 
 def _versions(client: MlflowClient, name: str, run_id: str) -> list[str]:

@@ -8,8 +8,12 @@
     slots           how many slots a search may use beyond its own
     search/         the study of a run that searches, and what its trials measured
     artifacts/      what goes to MLflow as it is
+    judged/         what goes there likewise, once the champion was judged
     tmp/            the run's temporary files
+    logs/           of ranks on other hosts, each by itself; training.log has all of them
+    ID-1/ ...       what ranks beside rank 0 have for themselves: temporary files, and an outcome where they failed
     outcome.json    how the run ended
+    notices/        whom to tell of it, and who was told
     closed          MLflow has the final status
 
 A file that cannot be read, because it was damaged, counts as not there: no single run keeps a service from starting.
@@ -29,7 +33,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from trainyard.rundir.published import published
-from trainyard.rundir.records import Outcome, State, Submission
+from trainyard.rundir.records import Notice, Outcome, State, Submission
 
 LONGEST_TEMPORARY_BYTES = 60
 """Sockets have at most 107 bytes of path; multiprocessing and PyTorch's data loader make theirs two names below this."""
@@ -98,6 +102,16 @@ class RunFolder:
         return self.path / "artifacts"
 
     @property
+    def findings(self) -> Path:
+        """Those of them that a search leaves: also one that came to no winner."""
+        return self.artifacts / "search"
+
+    @property
+    def judged(self) -> Path:
+        """What goes there likewise, once the champion was judged; it need not be there."""
+        return self.path / "judged"
+
+    @property
     def published_request(self) -> Path:
         """The submission as it goes to MLflow, without what gives access to its data."""
         return self.artifacts / "request.json"
@@ -128,6 +142,20 @@ class RunFolder:
             log.warning("a run's temporary folder has no short name", why=str(error))
             return self.temporary
         return link
+
+    def of_rank(self, rank: int) -> "RunFolder":
+        """What one rank of several has for itself, its temporary files and its outcome; rank 0 has the run's folder."""
+        return RunFolder(self.path / f"{self.path.name}-{rank}") if rank else self
+
+    def log_of_rank(self, rank: int) -> Path:
+        """What one rank of several printed on another host."""
+        return self.path / "logs" / f"{rank}.log"
+
+    @property
+    def ranks(self) -> "dict[int, RunFolder]":
+        """The folders of the ranks beside rank 0 that there are."""
+        found = (path.name.rpartition("-")[2] for path in self.path.glob(f"{self.path.name}-*"))
+        return {int(rank): self.of_rank(int(rank)) for rank in found if rank.isdecimal()}
 
     def create(self, submission: Submission) -> None:
         """Make the folder; it is not there until it is whole."""
@@ -164,6 +192,28 @@ class RunFolder:
     def forget_outcome(self) -> None:
         """Make room for the next attempt's outcome."""
         (self.path / "outcome.json").unlink(missing_ok=True)
+        self._remove_ranks()
+
+    def keep_notice(self, notice: Notice) -> bool:
+        """Keep it to be sent. False where it was kept before, and may have been sent."""
+        path = self._notice(notice)
+        if path.exists():
+            return False
+        path.parent.mkdir(exist_ok=True)
+        _write(path, notice)
+        return True
+
+    def settle_notice(self, notice: Notice) -> None:
+        """Note that it is not to be sent again."""
+        _write(self._notice(notice), notice.model_copy(update={"settled_at": datetime.now(UTC)}))
+
+    def unsettled_notices(self) -> list[Notice]:
+        """Those that are to be sent, in the order of their ids."""
+        kept = [_read(path, Notice) for path in sorted(self.path.glob("notices/*.json"))]
+        return [notice for notice in kept if notice and notice.settled_at is None]
+
+    def _notice(self, notice: Notice) -> Path:
+        return self.path / "notices" / f"{notice.id}.json"
 
     def last_sign_of_life(self) -> datetime | None:
         """When the run's process last wrote to its log or metrics; None when it never did."""
@@ -191,10 +241,19 @@ class RunFolder:
             self.metrics.unlink(missing_ok=True)
             self.end_of_search.unlink(missing_ok=True)
             self.slots.unlink(missing_ok=True)
-            for folder in (self.checkpoints, self.search, self.artifacts, self.temporary):
+            dropped = (self.checkpoints, self.search, self.artifacts, self.judged, self.temporary)
+            for folder in dropped:
                 shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
                 self.temporary_link.unlink()
+            self._remove_ranks()
+
+    def _remove_ranks(self) -> None:
+        shutil.rmtree(self.path / "logs", ignore_errors=True)
+        for folder in self.ranks.values():
+            with suppress(OSError):
+                folder.temporary_link.unlink()
+            folder.remove()
 
     def remove(self) -> None:
         """Remove the folder."""

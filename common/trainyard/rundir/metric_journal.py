@@ -35,6 +35,11 @@ class Journal:
         self._file.write(json.dumps(measured) + "\n")
 
 
+def measured(file: Path) -> list[Measured]:
+    """What the file holds, by step; of a step that was done twice, the later one."""
+    return [each for _, each in sorted({each.step: each for each in _read(file)}.items())]
+
+
 def _read(file: Path) -> Iterator[Measured]:
     with suppress(FileNotFoundError):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():

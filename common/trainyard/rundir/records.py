@@ -4,7 +4,16 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from trainyard.contract import Reason, Registered, RunRequest, RunStatus, Searched, Transition, Wire
+from trainyard.contract import (
+    Placement,
+    Reason,
+    Registered,
+    RunRequest,
+    RunStatus,
+    Searched,
+    Transition,
+    Wire,
+)
 
 
 class Submission(Wire):
@@ -25,6 +34,20 @@ class Submission(Wire):
     submitted_at: datetime
     submitted_by: str | None = None
     team: str | None = None
+    traceparent: str | None = None
+    """The span of the caller that the submit belonged to, as W3C's header has it."""
+
+
+class Held(BaseModel):
+    """What a run has of other hosts, for a service that takes it up there."""
+
+    cpus: int
+    cores: tuple[int, ...]
+    gpus: tuple[str, ...] | None
+    memory_mb: int | None
+    placement: Placement
+    ranks: tuple["Held", ...] = ()
+    """What each of several ranks has; all else is rank 0's then."""
 
 
 class State(BaseModel):
@@ -41,10 +64,30 @@ class State(BaseModel):
     process_started_at: datetime | None = None
     seconds_trained: float = 0.0
     """Seconds that the run's earlier processes ran; they count towards `timeout_seconds`."""
+    cpu_seconds: float | None = 0.0
+    """What they took of the processors; None once there was one that nobody could look at to its end."""
+    gpu_seconds: float = 0.0
+    peak_memory_mb: int | None = 0
+    """The most that one of them used; None as `cpu_seconds`."""
+    gpus: int = 0
+    """GPUs that are the newest process's own."""
+    held: Held | None = None
+    """What the newest process has, where it is on another host."""
     lives: int = 0
     """Times a service took the run up. A later life starts with a higher version than an earlier one reached."""
     started_at: datetime | None = None
     transitions: list[Transition] = Field(default_factory=list)
+
+
+class Notice(Wire):
+    """What an address is to be told of a run: the same bytes under the same id, however often they are sent."""
+
+    id: str
+    url: str
+    body: str
+    at: datetime
+    settled_at: datetime | None = None
+    """When it was delivered or given up; None while it is to be sent."""
 
 
 class Outcome(Wire):

@@ -12,8 +12,13 @@ from mlflow.exceptions import MlflowException
 
 from trainyard.contract import (
     BestOf,
+    BuiltinData,
     Caller,
-    FileData,
+    DataPreview,
+    DataVersion,
+    FieldError,
+    ImageData,
+    PreviewRequest,
     Run,
     RunKind,
     RunRequest,
@@ -28,7 +33,12 @@ from trainyard.rundir.records import Submission
 from trainyard.settings import Settings
 from trainyard.suggestions import suggestion
 from trainyard.supervisor.blocking import Blocking
+from trainyard.supervisor.from_settings import access_of
 from trainyard.supervisor.idempotency import tags_of
+from trainyard.supervisor.notices import check_hosts
+from trainyard.supervisor.room import Room
+from trainyard.supervisor.rooms import Rooms
+from trainyard.supervisor.traces import traceparent
 from trainyard.tracking.runs import SUBMISSION, Tracking
 
 LATE_ANSWER_SECONDS = 30.0
@@ -39,19 +49,22 @@ log = structlog.get_logger()
 class Admission:
     """Checks requests, and records the ones that are accepted: in MLflow first, then on disk."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a request is checked against, and recorded in
         self,
         settings: Settings,
         launcher: Launcher,
         tracking: Tracking,
         blocking: Blocking,
+        *,
         runs_dir: Path,
+        room: Room | Rooms,
     ) -> None:
         self._settings = settings
         self._launcher = launcher
         self._tracking = tracking
         self._blocking = blocking
         self._runs_dir = runs_dir
+        self._room = room
         self._recording: set[str] = set()
 
     async def resolved(self, request: RunRequest, earlier: Run | None) -> RunRequest:
@@ -71,7 +84,7 @@ class Admission:
         task = known.task if known else None
         return await self._blocking.mlflow(lambda: self._tracking.resolved(request, task))
 
-    async def check(self, request: RunRequest) -> RunRequest:
+    async def check(self, request: RunRequest, by: Caller | None = None) -> RunRequest:
         """The request with the version of its data that counts now. Raises `Invalid` with every bad field, or `Unavailable`."""
         models = self._launcher.models
         if not models and not self._launcher.warm():
@@ -79,12 +92,30 @@ class Admission:
         if request.kind is RunKind.TRAIN and request.model not in models:
             hint = suggestion(request.model, models, otherwise="this service trains")
             raise Invalid.field("/model", f"{request.model!r} is unknown; {hint}")
+        check_hosts(request.notify, self._settings.notify_hosts)
         if self.disk_full():
             raise Unavailable("the work volume is full")
-        found = await self._launcher.check(request, self._settings.data_access)
-        if found.errors:
-            raise invalid(found.errors, found.more)
+        unfit = (*self._room.never_fits(request.resources), *self._over_quota(request, by))
+        found = await self._launcher.check(request, access_of(self._settings, request))
+        if unfit or found.errors:
+            raise invalid((*unfit, *found.errors), found.more)
         return _pinned(request, found.data_version)
+
+    def _over_quota(self, request: RunRequest, by: Caller | None) -> tuple[FieldError, ...]:
+        """A run that has more workers than its team may have slots would wait for ever."""
+        team = by.team if by else None
+        quota = dict(self._settings.quotas).get(team) if team else None
+        if quota is None or request.workers <= quota or request.workers == 1:
+            return ()
+        detail = f"{request.workers} workers asked for, and the team {team} may have {quota} slots (TRAINYARD_QUOTAS); ask for {quota} at most"
+        return (FieldError(pointer="/resources/workers", detail=detail),)
+
+    async def preview(self, request: PreviewRequest) -> DataPreview:
+        """What the first rows of the data show. Raises `Invalid` with every bad field, or `Unavailable`."""
+        found = await self._launcher.check(request, self._settings.data_access)
+        if found.errors or found.preview is None:
+            raise invalid(found.errors, found.more)
+        return found.preview
 
     async def record(
         self,
@@ -163,6 +194,7 @@ class Admission:
             submitted_at=datetime.now(UTC),
             submitted_by=by.name if by else None,
             team=by.team if by else None,
+            traceparent=traceparent(),
         )
         folder = RunFolder(self._runs_dir / submission.run_id)
         await self._blocking.run(lambda: folder.create(submission))
@@ -178,9 +210,9 @@ class Admission:
         return size if isinstance(size, int) else None
 
 
-def _pinned(request: RunRequest, version: int | None) -> RunRequest:
+def _pinned(request: RunRequest, version: DataVersion | None) -> RunRequest:
     """The request for this version of its data, where that has versions."""
-    if version is None or not isinstance(request.data, FileData):
+    if version is None or isinstance(request.data, BuiltinData | ImageData):
         return request
     return request.model_copy(update={"data": at_version(request.data, version)})
 

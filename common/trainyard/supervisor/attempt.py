@@ -14,13 +14,15 @@ from tenacity import (
 )
 
 from trainyard.contract import Reason
-from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.errors import LaunchRefused, TrainyardError, Unavailable
 from trainyard.launcher.messages import Job
-from trainyard.launcher.protocol import Launcher, Process
-from trainyard.rundir.records import Outcome
+from trainyard.launcher.protocol import Launcher, Process, RankEnd
+from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.records import Outcome, State
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import StopReason, ended_by
 from trainyard.supervisor.live_run import LiveRun
+from trainyard.supervisor.ranks import of_all_ranks, outcomes_of
 
 CGROUP_EVENTS = (
     Path("/sys/fs/cgroup/memory.events"),
@@ -29,21 +31,50 @@ CGROUP_EVENTS = (
 """Where the kernel counts, in version 2 and in version 1 of its control groups."""
 
 
+class LeftAlone(TrainyardError):
+    """The service stops, and the run's process goes on without it."""
+
+
 async def attempt(
     live: LiveRun, job: Job, *, launcher: Launcher, blocking: Blocking, grace_seconds: float
 ) -> Outcome | None:
     """Train once. None when the process was stopped as asked and left no outcome. Raises OSError on a full disk.
 
-    Whatever is raised, no process is left behind.
+    Raises `HostLost` where there was no process yet, and `LeftAlone`. Whatever else is raised, no process is left behind.
     """
-    live.start()
-    await blocking.run(live.folder.forget_outcome)
-    await save(live, blocking)
-    kills, began = oom_kills(), time.monotonic()
+    live.start(job.gpus * job.workers, job.placement)
+    if job.process_id:  # on disk before the process is there: a later service must find it
+        live.launched(job.process_id)
+    state, began = live.for_disk(), time.monotonic()
+    await blocking.run(lambda: _begin(live.folder, state))
     try:
-        return await _trained(live, job, launcher, blocking, grace_seconds, kills)
+        process = await _launched(live, job, launcher)
+        if process is None:
+            return None
+        return await _seen_to_its_end(live, job, process, launcher, blocking, grace_seconds)
     except LaunchRefused as error:
         return ended_by(Reason.CRASHED, error.detail)
+    finally:
+        live.process_is_over(time.monotonic() - began)
+
+
+def _begin(folder: RunFolder, state: State) -> None:
+    """Make room for the attempt's outcome, and note that it was begun."""
+    folder.forget_outcome()
+    folder.write_state(state)
+
+
+async def rest_of_attempt(
+    live: LiveRun, job: Job, *, launcher: Launcher, blocking: Blocking, grace_seconds: float
+) -> Outcome | None:
+    """What is left of an attempt that an earlier service began. As `attempt`; its process is `live.state.process_id`."""
+    live.goes_on(job.placement)
+    process_id, began = live.state.process_id or "", time.monotonic()
+    try:
+        process = await launcher.take_up(process_id, live.folder.path, live.listener())
+        if process is None:
+            return ended_by(Reason.CRASHED, "the run's process, and its host, are gone")
+        return await _seen_to_its_end(live, job, process, launcher, blocking, grace_seconds)
     finally:
         live.process_is_over(time.monotonic() - began)
 
@@ -63,30 +94,57 @@ def oom_kills() -> int:
     return 0
 
 
-async def _trained(  # noqa: PLR0913, PLR0917 - what an attempt is made of
+async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made of
     live: LiveRun,
     job: Job,
+    process: Process,
     launcher: Launcher,
     blocking: Blocking,
     grace_seconds: float,
-    kills: int,
 ) -> Outcome | None:
-    process = await _launched(live, job, launcher)
-    if process is None:
-        return None
+    kills = oom_kills()
     try:
         live.launched(process.id)
         with suppress(
             OSError
         ):  # a later service does not find the process by it, which ends with this one
             await save(live, blocking)
-        code = await _over(live, process, grace_seconds)
-    finally:
+        code = await _over(live, process, grace_seconds, keeps_runs=launcher.keeps_runs)
+    except LeftAlone:
+        process.let_go()
+        raise
+    except BaseException:
         process.release()
+        raise
+    live.process_used(process.used)
+    process.release()
     outcome = await blocking.run(live.folder.outcome)
-    if outcome is not None or live.stop_asked.is_set():
+    if live.stop_asked.is_set():
         return outcome
-    return _died(code, out_of_memory=oom_kills() > kills)
+    killed = oom_kills() > kills
+    if process.ranks:
+        left = await blocking.run(lambda: outcomes_of(live.folder))
+        return of_all_ranks(
+            process.ranks, left, lambda end: _ended(end, job, killed=killed), job.placement
+        )
+    if outcome is not None:
+        return outcome
+    used = process.used
+    end = RankEnd(0, code, over_limit_mb=used.over_limit_mb, lost_with=process.lost_with)
+    return _ended(end, job, killed=killed)
+
+
+def _ended(end: RankEnd, job: Job, *, killed: bool) -> Outcome:
+    """The outcome of a process that left none; `killed`: whether the kernel killed one for memory meanwhile."""
+    if end.lost_with is not None:
+        return _lost(end.lost_with, kept=bool(job.checkpoints))
+    if end.cut_from is not None:
+        return ended_by(
+            Reason.CRASHED, f"its host did not reach that of another rank any more, {end.cut_from}"
+        )
+    if end.over_limit_mb is not None:
+        return _over_its_limit(end.over_limit_mb, job)
+    return _died(end.code, out_of_memory=killed)
 
 
 async def _launched(live: LiveRun, job: Job, launcher: Launcher) -> Process | None:
@@ -110,7 +168,9 @@ async def _launched(live: LiveRun, job: Job, launcher: Launcher) -> Process | No
         return None
 
 
-async def _over(live: LiveRun, process: Process, grace_seconds: float) -> int | None:
+async def _over(
+    live: LiveRun, process: Process, grace_seconds: float, *, keeps_runs: bool
+) -> int | None:
     """The exit code once the process is gone, by itself, or because it was asked to or had no time left."""
     over = asyncio.create_task(process.ended())
     asked = asyncio.create_task(live.stop_asked.wait())
@@ -119,6 +179,8 @@ async def _over(live: LiveRun, process: Process, grace_seconds: float) -> int | 
             {over, asked}, timeout=live.seconds_left, return_when=asyncio.FIRST_COMPLETED
         )
         if not over.done():
+            if keeps_runs and live.stop_reason is StopReason.SERVICE_STOPS:
+                raise LeftAlone
             if not live.stop_asked.is_set():
                 live.ask_to_stop(StopReason.TIMED_OUT)
             process.ask_to_stop()
@@ -128,6 +190,24 @@ async def _over(live: LiveRun, process: Process, grace_seconds: float) -> int | 
     finally:
         asked.cancel()
         over.cancel()
+
+
+def _lost(host: str, *, kept: bool) -> Outcome:
+    """The outcome of a process that is gone with its host; `kept`: whether its checkpoints are elsewhere."""
+    then = (
+        "another attempt goes on from the newest checkpoint in TRAINYARD_CHECKPOINTS"
+        if kept
+        else "and with it what the run had trained there: another attempt starts anew"
+    )
+    return ended_by(Reason.CRASHED, f"the host {host} was lost, {then}")
+
+
+def _over_its_limit(used_mb: int, job: Job) -> Outcome:
+    """The outcome of a process that was ended for its memory."""
+    return ended_by(
+        Reason.OUT_OF_MEMORY,
+        f"the run used {used_mb:,} MB of memory, and its limit was {job.memory_limit_mb:,} MB: ask for more as resources.memory_mb, or give it less data",
+    )
 
 
 def _died(code: int | None, *, out_of_memory: bool) -> Outcome:

@@ -30,6 +30,7 @@ class Blocking:
         self._disk_threads = ThreadPoolExecutor(8, thread_name_prefix="disk")
         self._mlflow_threads = ThreadPoolExecutor(16, thread_name_prefix="mlflow")
         self._probe_threads = ThreadPoolExecutor(2, thread_name_prefix="probe")
+        self._probe: asyncio.Future[bool] | None = None
         self._back: asyncio.Task[None] | None = None
         self._on_their_way: set[asyncio.Future[Any]] = set()
 
@@ -65,8 +66,11 @@ class Blocking:
         await asyncio.shield(self._back)
 
     async def mlflow_answers(self) -> bool:
-        """Whether MLflow answers, asked in a thread that no other call holds up."""
-        return await asyncio.get_running_loop().run_in_executor(self._probe_threads, self._answers)
+        """Whether MLflow answers, asked in a thread that no other call holds up, and once for all who ask meanwhile."""
+        if self._probe is None or self._probe.done():
+            loop = asyncio.get_running_loop()
+            self._probe = loop.run_in_executor(self._probe_threads, self._answers)
+        return await asyncio.shield(self._probe)
 
     async def _watch(self) -> None:
         while True:

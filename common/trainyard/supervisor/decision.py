@@ -4,10 +4,12 @@
 | ---------------------------------------- | -------------------------- | ------------------------------------- |
 | finished                                 | or not                     | `Close` with its outcome              |
 | left no outcome                          | cancelled or timed out     | `Close` with that reason              |
-| left no outcome                          | no, or the service stops   | `HandBack`                            |
-| ran out of memory, may halve its batch   | no, or the service stops   | `HalveBatch`                          |
-| failed, a retry can help, attempts left  | no, or the service stops   | `Retry`                               |
+| left no outcome                          | no, or not for good        | `HandBack`                            |
+| ran out of memory, may halve its batch   | no, or not for good        | `HalveBatch`                          |
+| failed, a retry can help, attempts left  | no, or not for good        | `Retry`                               |
 | failed otherwise                         | or not                     | `Close` with its outcome              |
+
+Not for good: the service stops, or the run gives way to one of high priority.
 
 The supervisor asks after each attempt, and recovery asks for each run that an earlier service left.
 """
@@ -20,6 +22,7 @@ from trainyard.contract import Caller, OnOutOfMemory, Reason, RunRequest, RunSta
 from trainyard.rundir.records import Outcome, State
 
 MOST_HALVINGS = 3
+GAVE_WAY = "gave way to a run of high priority, and goes on from its checkpoint"
 OUT_OF_MEMORY = frozenset({Reason.OUT_OF_MEMORY, Reason.GPU_OUT_OF_MEMORY})
 
 
@@ -29,11 +32,12 @@ class StopReason(StrEnum):
     CANCELLED = "cancelled"
     TIMED_OUT = "timed_out"
     SERVICE_STOPS = "service_stops"
+    GIVES_WAY = "gives_way"
 
     @property
     def ends_the_run(self) -> bool:
-        """Whether the run is over, rather than to be taken up by the next service."""
-        return self is not StopReason.SERVICE_STOPS
+        """Whether the run is over, rather than to be taken up again."""
+        return self in {StopReason.CANCELLED, StopReason.TIMED_OUT}
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,14 @@ class HalveBatch:
 
 @dataclass(frozen=True)
 class HandBack:
-    """The run waits for the next service. The process that was stopped counts as no attempt."""
+    """The run waits again, here or for the next service. The process that was stopped counts as no attempt."""
 
     message: str
+
+
+@dataclass(frozen=True)
+class GoesOn:
+    """Its process goes on, on another host, whether this service does or not."""
 
 
 Again = Retry | HalveBatch | HandBack
@@ -76,7 +85,8 @@ def decide(
     if outcome is None:
         if stop_reason is not None and stopped_for_good:
             return Close(ended_by(Reason(stop_reason)))
-        return HandBack("handed back: the service stopped")
+        gave_way = stop_reason is StopReason.GIVES_WAY
+        return HandBack(GAVE_WAY if gave_way else "handed back: the service stopped")
     if outcome.status is RunStatus.FINISHED or stopped_for_good:
         return Close(outcome)
     why = f"{outcome.reason}: {outcome.message}"

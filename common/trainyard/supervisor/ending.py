@@ -1,18 +1,21 @@
 """The end of a run: on disk, in MLflow, and for whoever waits."""
 
 import asyncio
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from trainyard.contract import Run, RunStatus
+from trainyard.contract import Run, RunStatus, steps, without_notes
+from trainyard.people.ledger import Ledger
 from trainyard.rundir.records import Outcome
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.known_runs import KnownRuns
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.measures import Measures, label_of
 from trainyard.supervisor.mlflow_status import MlflowStatus, Spawn
+from trainyard.supervisor.notices import Notices
+from trainyard.supervisor.traces import Traces
 
 ANNOUNCE_SECONDS = 2.0
 """Callers see the end once MLflow has it, or after so long."""
@@ -22,19 +25,28 @@ log = structlog.get_logger()
 class Ending:
     """Ends runs. Nothing that fails on the way keeps a run from ending."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what takes part in an end, each by name
         self,
+        *,
         known: KnownRuns,
         mlflow_status: MlflowStatus,
         measures: Measures,
+        notices: Notices,
+        traces: Traces,
+        ledger: Ledger,
         blocking: Blocking,
         spawn: Spawn,
+        forget_checkpoints: Callable[[LiveRun], None] = lambda _: None,
     ) -> None:
         self._known = known
         self._mlflow_status = mlflow_status
         self._measures = measures
+        self._notices = notices
+        self._traces = traces
+        self._ledger = ledger
         self._blocking = blocking
         self._spawn = spawn
+        self._forget_checkpoints = forget_checkpoints
 
     async def end(self, live: LiveRun, outcome: Outcome, *, told: bool = False) -> None:
         """Write the outcome down, tell MLflow, and show the end to who waits. `told`: MLflow shows it already.
@@ -42,9 +54,13 @@ class Ending:
         It is shown once it is on record, on disk or in MLflow: a service that starts later must find it.
         """
         written = await self._written(live, outcome)
-        files = () if outcome.log_uploaded else (live.folder.published_request, live.folder.log)
+        folder = live.folder
+        left = (folder.published_request, folder.log, folder.findings)
+        files = () if outcome.log_uploaded else left
         ended = live.run if live.run.status.ended else live.as_ended(outcome)
+        await self._notices.ended(live, ended)
         telling = self._spawn(self._tell(live, ended, files, told=told))
+        await self._note(ended)
         await asyncio.wait({telling}, timeout=ANNOUNCE_SECONDS)
         while not written and not telling.done():
             written = await self._written(live, outcome)
@@ -52,6 +68,13 @@ class Ending:
         live.end(outcome)
         self._known.note_end(live.run_id)
         self._measure(live.run)
+        self._traces.ended(live.submission, live.run)
+
+    async def _note(self, run: Run) -> None:
+        try:
+            await self._blocking.run(lambda: self._ledger.write(run))
+        except OSError:
+            log.exception("what a run used cannot be noted", run_id=run.run_id)
 
     async def _written(self, live: LiveRun, outcome: Outcome) -> bool:
         try:
@@ -69,13 +92,20 @@ class Ending:
             await self._blocking.run(live.folder.close)
         except OSError:
             log.exception("a run's folder cannot be marked as closed", run_id=live.run_id)
+        try:
+            await self._blocking.run(lambda: self._forget_checkpoints(live))
+        except OSError:
+            log.exception("a run's checkpoints cannot be removed", run_id=live.run_id)
 
     def _measure(self, run: Run) -> None:
         model = label_of(run)
-        self._measures.ended(model, run.status, run.reason)
-        for step, following in pairwise(run.transitions):
-            seconds = (following.at - step.at).total_seconds()
-            if step.phase:
-                self._measures.phase_took(model, step.phase, seconds)
-            elif step.status is RunStatus.SCHEDULED and following.status is RunStatus.RUNNING:
-                self._measures.waited(model, seconds)
+        seconds = run.usage.run_seconds if run.usage else None
+        self._measures.ended(model, run.status, run.reason, seconds)
+        for step in steps(without_notes(run.transitions)):
+            if step.following is None:
+                continue
+            took, began = (step.following.at - step.began.at).total_seconds(), step.began
+            if began.phase:
+                self._measures.phase_took(model, began.phase, took)
+            elif step.following.status is RunStatus.RUNNING:
+                self._measures.waited(model, took)

@@ -1,17 +1,62 @@
 """What the service's settings say to the parts below the supervisor: launcher, tracking, and each run's job."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from trainyard.contract import Placement, Resources, RunRequest
+from trainyard.datasets.access import DataAccess
+from trainyard.datasets.sources.memory import available_mb
 from trainyard.errors import ServiceError
+from trainyard.hardware import cores_there
 from trainyard.launcher.fork_launcher import ForkLauncher
-from trainyard.launcher.messages import Job
+from trainyard.launcher.host_messages import Offer
+from trainyard.launcher.messages import Job, Share
+from trainyard.launcher.process_id import id_of_all, new_id_on
 from trainyard.launcher.protocol import Launcher
 from trainyard.peers.services import Peers, peer_secret
 from trainyard.service import Service
-from trainyard.settings import Settings
+from trainyard.settings import Engine, Settings
+from trainyard.supervisor.instance_lock import instance_uids
 from trainyard.supervisor.live_run import LiveRun
+from trainyard.supervisor.room import Allotment, Need, There
 from trainyard.tracking.runs import Tracking
 
+NO_DEVICE = "-1"
+"""As CUDA reads it: an empty list would do too, but TensorFlow warns of one."""
 
-def fork_launcher(service: Service, settings: Settings) -> Launcher:
+
+def launcher_of(
+    service: Service, settings: Settings, *, on_offers: Callable[[Mapping[str, Offer]], None]
+) -> Launcher:
+    """The engine that the settings name. Raises `ServiceError` where it lacks a setting."""
+    local = fork_launcher(service, settings)
+    if settings.engine is Engine.LOCAL:
+        return local
+    if not settings.services:
+        raise ServiceError(
+            "TRAINYARD_ENGINE=ray needs TRAINYARD_SERVICES: runs on other hosts ask the first service there, at its"
+            " address, to decide about promotions; name this one at least, as name=http://host:port"
+        )
+    from trainyard.launcher.remote_launcher import RemoteLauncher
+
+    files = settings.work_dir.resolve() / (settings.instance or service.name)
+    return RemoteLauncher(
+        local,
+        bridge=[
+            *("-m", "trainyard.host.bridging", settings.instance or service.name),
+            *(settings.ray_address, settings.node_address),
+        ],
+        owner=lambda: instance_uids(files.with_name(f"{files.name}.hosts"))[0],
+        lease_file=files.with_name(f"{files.name}.lease"),
+        lease_seconds=settings.host_lease_seconds,
+        on_offers=on_offers,
+        log_limit_mb=settings.log_limit_mb,
+    )
+
+
+def fork_launcher(
+    service: Service, settings: Settings, *, line_grace_seconds: float = 10.0
+) -> ForkLauncher:
     """The engine of this machine, for the service's own models and those of `TRAINYARD_MODELS_PATH`."""
     return ForkLauncher(
         service.package,
@@ -21,7 +66,37 @@ def fork_launcher(service: Service, settings: Settings) -> Launcher:
         judge_seconds=settings.judge_seconds,
         judge_memory_mb=settings.judge_memory_mb,
         peers=peers_of(settings, settings.instance or service.name),
+        line_grace_seconds=line_grace_seconds,
     )
+
+
+def offer_of(settings: Settings, placement: Placement) -> Offer:
+    """What this machine has for the runs of a service that it has joined. Raises `ServiceError` as `there`."""
+    found = there(settings)
+    return Offer(
+        placement=placement,
+        slots=found.slots,
+        cpus=found.cpus,
+        cores=found.cores,
+        gpus=found.gpus,
+        memory_mb=found.memory_mb,
+        usual_cpus=found.usual.cpus,
+        own_cores=found.usual.own_cores,
+        usual_gpus=found.usual.gpus,
+        usual_memory_mb=found.usual.memory_mb,
+    )
+
+
+def offered(offer: Offer) -> tuple[Placement, There]:
+    """What a host has that has joined this service."""
+    usual = Need(
+        cpus=offer.usual_cpus,
+        own_cores=offer.own_cores,
+        gpus=offer.usual_gpus,
+        memory_mb=offer.usual_memory_mb,
+    )
+    found = There(offer.slots, offer.cpus, offer.cores, offer.gpus, offer.memory_mb, usual)
+    return offer.placement, found
 
 
 def peers_of(settings: Settings, instance: str) -> Peers:
@@ -35,6 +110,12 @@ def peers_of(settings: Settings, instance: str) -> Peers:
     return Peers(instance, urls, peer_secret(settings.shared_secret))
 
 
+def peers_of_run(settings: Settings, instance: str, has: Allotment) -> Peers:
+    """The services as a run's process sees them. On another host it shares no lock with this one: it asks who decides."""
+    peers = peers_of(settings, instance)
+    return replace(peers, own="") if has.placement else peers
+
+
 def tracking_of(settings: Settings, instance: str) -> Tracking:
     """The MLflow that runs are kept in."""
     return Tracking(
@@ -44,19 +125,97 @@ def tracking_of(settings: Settings, instance: str) -> Tracking:
     )
 
 
-def job_of(settings: Settings, instance: str, live: LiveRun) -> Job:
-    """What the run's process is told."""
+def there(settings: Settings) -> There:
+    """What this machine has for runs. Raises `ServiceError` where the settings give a run more than there is."""
+    gpus = settings.gpus_there
+    one_each = 1 if gpus and len(gpus) >= settings.runs_at_once else None
+    found = There(
+        slots=settings.runs_at_once,
+        cpus=settings.cpus_there,
+        cores=cores_there(),
+        gpus=gpus,
+        memory_mb=available_mb(),
+        usual=Need(
+            cpus=settings.run_cpus or settings.threads_a_slot,
+            own_cores=bool(settings.run_cpus),
+            gpus=settings.run_gpus or one_each,
+            memory_mb=settings.run_memory_mb or None,
+        ),
+    )
+    usual = {
+        "cpus": settings.run_cpus or None,
+        "gpus": settings.run_gpus or None,
+        "memory_mb": max(64, settings.run_memory_mb),
+    }
+    for each in found.never_fits(Resources.model_validate(usual)):
+        variable = each.pointer.replace("/resources/", "TRAINYARD_RUN_").upper()
+        raise ServiceError(f"{variable}: {each.detail}")
+    return found
+
+
+def access_of(settings: Settings, request: RunRequest) -> DataAccess:
+    """Where the run's data may come from, and how much memory a table may take."""
+    asked = request.resources.memory_mb if request.resources else None
+    access = settings.data_access
+    return replace(access, memory_mb=asked) if asked else access
+
+
+def job_of(settings: Settings, instance: str, live: LiveRun, has: Allotment) -> Job:
+    """What the run's process is told, or each of its ranks."""
+    each = has.shares
+    one = each[0]
     return Job(
         submission=live.submission,
         folder=live.folder.path,
         service=instance,
         tracking_uri=settings.tracking_uri,
-        threads=settings.threads_a_slot,
-        access=settings.data_access,
+        threads=one.cpus,
+        cores=one.cores,
+        gpus=len(one.gpus or ()),
+        memory_limit_mb=one.memory_mb,
+        environment=environment_of(one),
+        shares=tuple(map(_share, each)) if has.workers > 1 else (),
+        collective_seconds=settings.collective_seconds,
+        access=access_of(settings, live.submission.request),
         locks=settings.locks,
-        peers=peers_of(settings, instance),
+        peers=peers_of_run(settings, instance, has),
+        placement=has.placement,
+        checkpoints=settings.checkpoints if keeps_checkpoints(live, has) else "",
+        process_id=id_of_all(new_id_on(place.node) for place in has.placement),
         patience_seconds=settings.tracking_patience_seconds,
         git_commit=settings.git_commit,
         log_limit_mb=settings.log_limit_mb,
+        niceness=settings.niceness,
         halvings=live.state.halvings,
     )
+
+
+def forget_checkpoints(settings: Settings, live: LiveRun) -> None:
+    """Remove what an ended run kept where all hosts find it. Raises OSError."""
+    if settings.checkpoints and live.state.held:
+        from trainyard.rundir.checkpoint_store import CheckpointStore
+
+        CheckpointStore(settings.checkpoints, live.run_id, settings.data_access).remove()
+
+
+def keeps_checkpoints(live: LiveRun, has: Allotment) -> bool:
+    """Whether the run's checkpoints go where all hosts find them: not a search's, as the study is on its host alone."""
+    return bool(has.placement) and not live.searches
+
+
+def _share(has: Allotment) -> Share:
+    return Share(
+        threads=has.cpus,
+        cores=has.cores,
+        gpus=len(has.gpus or ()),
+        memory_limit_mb=has.memory_mb,
+        environment=environment_of(has),
+    )
+
+
+def environment_of(has: Allotment) -> dict[str, str]:
+    """What libraries read as they start: threads, and which GPUs there are."""
+    found = {"OMP_NUM_THREADS": str(has.cpus)}
+    if has.gpus is not None:
+        found["CUDA_VISIBLE_DEVICES"] = ",".join(has.gpus) or NO_DEVICE
+    return found

@@ -5,7 +5,7 @@ import hashlib
 import json
 from weakref import WeakValueDictionary
 
-from trainyard.contract import Caller, OnExisting, RunRequest, RunStatus, version_of
+from trainyard.contract import AIRFLOW_TASK, Caller, OnExisting, RunRequest, RunStatus, version_of
 from trainyard.datasets.sources.redaction import without_access
 from trainyard.tracking.runs import (
     DATA_VERSION,
@@ -14,6 +14,7 @@ from trainyard.tracking.runs import (
     REQUEST_DIGEST,
     SUBMITTED_BY,
     TEAM,
+    WORKERS,
 )
 
 
@@ -38,9 +39,11 @@ def digest_of(request: RunRequest) -> str:
     """SHA-256 of what is to be trained, or scored.
 
     The order of fields does not count, nor does a field that has its default: so the digest stays the same
-    when a version of Trainyard adds a field with a default. `on_existing` is about the submit and left out.
+    when a version of Trainyard adds a field with a default. `on_existing` is about the submit and left out,
+    and so is where its task is in Airflow.
     """
-    body = request.model_dump(
+    tags = {name: each for name, each in request.tags.items() if name != AIRFLOW_TASK}
+    body = request.model_copy(update={"tags": tags}).model_dump(
         mode="json", by_alias=True, exclude={"on_existing"}, exclude_defaults=True
     )
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -69,6 +72,8 @@ def tags_of(
         REQUEST_DIGEST: digest,
         "trainyard.attempt": str(attempt),
     }
+    if request.workers > 1:
+        own[WORKERS] = str(request.workers)
     if (version := version_of(request.data)) is not None:
         own[DATA_VERSION] = str(version)
     if key is not None:

@@ -1,6 +1,7 @@
 """The runs that this service knows by heart: all that are under way, and those that ended last."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from trainyard.supervisor.live_run import LiveRun
 
@@ -40,6 +41,9 @@ class KnownRuns:
     def with_key(self, key: str) -> LiveRun | None:
         """The newest attempt with the key."""
         return self._runs.get(self._keys.get(key, ""))
+
+    def __iter__(self) -> Iterator[LiveRun]:
+        return iter(self._runs.values())
 
     def __contains__(self, run_id: object) -> bool:
         return run_id in self._runs

@@ -1,7 +1,7 @@
 """A run that this service knows by heart. Nothing but `LiveRun` changes a run's status."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,15 +10,17 @@ from trainyard.contract import (
     Links,
     OnCancel,
     Phase,
+    Placement,
     Progress,
     Run,
     RunStatus,
     TrainRequest,
     Transition,
+    Usage,
     version_of,
 )
 from trainyard.launcher.messages import Noted, PhaseEntered, Progressed, Warned
-from trainyard.launcher.protocol import Listener
+from trainyard.launcher.protocol import Listener, Used
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome, State, Submission
 from trainyard.supervisor.decision import Again, HalveBatch, HandBack, StopReason
@@ -51,10 +53,14 @@ class LiveRun:
         self.stop_reason: StopReason | None = None
         self.stop_asked = asyncio.Event()
         self.cancelled_by: Caller | None = None
+        self.gave_way = False
+        """Whether it was asked to give way to a run of high priority, which happens once."""
         self.slots_wanted = self.slots_used = 0
-        """By a search, beyond its own slot."""
+        """By a search, beyond its own slot; -1 where it does without that one."""
         self.on_slots: Callable[[], None] = lambda: None
-        """Called when these change."""
+        """Called when these change, and with each phase."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called with each new snapshot."""
         self._on_status = on_status
         self._changed = asyncio.Event()
         self._json: bytes | None = None
@@ -92,16 +98,22 @@ class LiveRun:
             wanted and self._run.phase is Phase.SEARCHING and not self.folder.end_of_search.exists()
         )
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether it can go on from where it is."""
+        return any(self.folder.checkpoints.glob("*"))
+
     # The run's life, in order
 
-    def queued_at(self, position: int) -> None:
-        """The run waits at this place, from 1."""
-        if self._run.queue_position != position:
-            self._update(queue_position=position)
+    def queued_at(self, position: int, waits_for: str | None = None) -> None:
+        """The run waits at this place, from 1, for what the sentence says."""
+        if (self._run.queue_position, self._run.waits_for) != (position, waits_for):
+            self._update(queue_position=position, waits_for=waits_for)
 
-    def start(self) -> None:
-        """A process is about to be started for the run."""
+    def start(self, gpus: int = 0, placement: Sequence[Placement] = ()) -> None:
+        """A process is about to be started for the run, there, which has so many GPUs of its own."""
         self.state.starts += 1
+        self.state.gpus = gpus
         now = datetime.now(UTC)
         attempt = self.submission.attempt + self.state.starts - 1
         started_at = self._run.started_at or now
@@ -111,15 +123,36 @@ class LiveRun:
             attempt=attempt,
             started_at=started_at,
             queue_position=None,
+            waits_for=None,
+            placement=list(placement),
         )
+
+    def goes_on(self, placement: Sequence[Placement]) -> None:
+        """A process that an earlier service started is under way, there."""
+        now = datetime.now(UTC)
+        began = self.state.process_started_at or now
+        self.state.seconds_trained += max(0.0, (now - began).total_seconds())
+        steps = [each for each in self._run.transitions if each.status is RunStatus.RUNNING]
+        phase = steps[-1].phase if steps else Phase.STARTING
+        message = "goes on; taken up by a service that started"
+        self._enter(RunStatus.RUNNING, phase, message, placement=list(placement))
 
     def launched(self, process_id: str) -> None:
         """The process exists."""
         self.state.process_id, self.state.process_started_at = process_id, datetime.now(UTC)
 
+    def process_used(self, used: Used) -> None:
+        """What the process has used that is gone."""
+        state, seconds, memory = self.state, used.cpu_seconds, used.peak_memory_mb
+        unseen = state.cpu_seconds is None or seconds is None
+        state.cpu_seconds = None if unseen else (state.cpu_seconds or 0.0) + (seconds or 0.0)
+        unseen = state.peak_memory_mb is None or memory is None
+        state.peak_memory_mb = None if unseen else max(state.peak_memory_mb or 0, memory or 0)
+
     def process_is_over(self, seconds: float) -> None:
         """The process that `start` announced is gone, after so many seconds."""
         self.state.seconds_trained += seconds
+        self.state.gpu_seconds += seconds * self.state.gpus
         self.state.process_id = self.state.process_started_at = None
 
     def listener(self) -> Listener:
@@ -155,12 +188,14 @@ class LiveRun:
                 "message": outcome.message,
                 "retryable": outcome.reason.retryable if outcome.reason else None,
                 "queue_position": None,
+                "waits_for": None,
                 "metrics": {**self._run.metrics, **outcome.metrics},
                 "model_uri": outcome.model_uri,
                 "registered": outcome.registered,
                 "searched": outcome.searched,
                 "warnings": outcome.warnings or self._run.warnings,
                 "ended_at": outcome.ended_at,
+                "usage": usage_of(self.submission, self.state, outcome.ended_at),
                 "transitions": _bounded([*self._run.transitions, step]),
                 "version": self._run.version + 1,
             }
@@ -174,10 +209,15 @@ class LiveRun:
     # What others do to it
 
     def ask_to_stop(self, reason: StopReason) -> None:
-        """Ask the run's process to stop. The first reason stays, but that somebody cancels outweighs that the service stops."""
-        if self.stop_reason in (None, StopReason.SERVICE_STOPS):
+        """Ask the run's process to stop. The first reason stays, but one that ends the run outweighs one that does not."""
+        if self.stop_reason is None or not self.stop_reason.ends_the_run:
             self.stop_reason = reason
         self.stop_asked.set()
+
+    def wait_again(self) -> None:
+        """It gave way to another run, and may be started again."""
+        self.stop_reason = None
+        self.stop_asked.clear()
 
     async def wait(self, seconds: float, since: int | None) -> Run:
         """The run once it ended, or once its version passed `since`, or after `seconds`."""
@@ -204,9 +244,10 @@ class LiveRun:
     def _hear(self, event: PhaseEntered | Progressed | Noted | Warned) -> None:
         match event:
             case PhaseEntered():
-                self._of_slots(wanted=0, used=0)
                 if event.phase is not self._run.phase:
                     self._enter(RunStatus.RUNNING, event.phase)
+                self.slots_wanted, self.slots_used = 0, -1  # until its first trial runs
+                self.on_slots()
             case Noted():
                 self._enter(RunStatus.RUNNING, self._run.phase, message=event.message[:500])
             case Warned():
@@ -245,6 +286,19 @@ class LiveRun:
         self._run, self._json = run, None
         self._changed.set()
         self._changed = asyncio.Event()
+        self.on_change()
+
+
+def usage_of(submission: Submission, state: State, ended_at: datetime) -> Usage:
+    """What a run used that ended then."""
+    whole = (ended_at - submission.submitted_at).total_seconds()
+    return Usage(
+        queue_seconds=max(0.0, whole - state.seconds_trained),
+        run_seconds=state.seconds_trained,
+        cpu_seconds=state.cpu_seconds,
+        gpu_seconds=state.gpu_seconds,
+        peak_memory_mb=state.peak_memory_mb,
+    )
 
 
 def _first_snapshot(submission: Submission, state: State, service: str, link: str) -> Run:
@@ -264,7 +318,9 @@ def _first_snapshot(submission: Submission, state: State, service: str, link: st
         experiment_id=submission.experiment_id,
         run_name=submission.run_name,
         attempt=submission.attempt + max(0, state.starts - 1),
+        workers=request.workers,
         data_version=version_of(request.data),
+        priority=request.priority,
         submitted_at=submission.submitted_at,
         submitted_by=submission.submitted_by,
         team=submission.team,

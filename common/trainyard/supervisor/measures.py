@@ -43,6 +43,13 @@ class Measures:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self._runs = Histogram(
+            "trainyard_run_seconds",
+            "Time that runs had a slot, over all attempts, by model, and the reason of those that did not finish",
+            ["model", "reason"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self._phases = Histogram(
             "trainyard_run_phase_seconds",
             "Time that runs spent in each phase",
@@ -77,9 +84,13 @@ class Measures:
         """A run left a phase after so long."""
         self._phases.labels(phase, model).observe(seconds)
 
-    def ended(self, model: str, status: RunStatus, reason: Reason | None) -> None:
-        """A run ended. A finished one has no reason, which Prometheus writes as an empty label."""
+    def ended(
+        self, model: str, status: RunStatus, reason: Reason | None, run_seconds: float | None = None
+    ) -> None:
+        """A run ended, after so long in a slot. A finished one has no reason, which Prometheus writes as an empty label."""
         self._ended.labels(status, model, reason or "").inc()
+        if run_seconds is not None:
+            self._runs.labels(model, reason or "").observe(run_seconds)
 
     def _shown(self, name: str, description: str, function: Callable[[], float]) -> None:
         Gauge(name, description, registry=self.registry).set_function(function)

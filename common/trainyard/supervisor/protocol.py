@@ -8,14 +8,21 @@ from prometheus_client import CollectorRegistry
 
 from trainyard.contract import (
     Caller,
+    Capacity,
+    Curves,
+    DataPreview,
     ModelInfo,
+    ModelVersionInfo,
+    PreviewRequest,
     Promotion,
     Registered,
+    RegisteredModelPage,
     Rollback,
     Run,
     RunPage,
     RunRequest,
     RunStatus,
+    UsageReport,
 )
 from trainyard.peers.predictions import Question
 from trainyard.registry.promotion import Decision
@@ -86,6 +93,10 @@ class Runs(Protocol):
         """
         ...
 
+    async def preview(self, request: PreviewRequest) -> DataPreview:
+        """What the first rows of the data show. Raises `Invalid` with every bad field, or `Unavailable`."""
+        ...
+
     async def get(self, run_id: str) -> Run:
         """The run as it stands."""
         ...
@@ -99,6 +110,29 @@ class Runs(Protocol):
 
     def live_json(self, run_id: str) -> bytes | None:
         """A run that is under way or ended lately, as JSON; None where only `get` can tell."""
+        ...
+
+    async def yard(self, seconds: float, since: int | None) -> bytes:
+        """All that is in hand as the JSON of a `YardState`, once its version is another than `since`; after `seconds` as it is.
+
+        Its version is another after each change of a run, and after a restart of the service.
+        """
+        ...
+
+    async def curves(self, run_id: str) -> Curves:
+        """What the run measured so far, round by round; of a run whose folder is gone, as MLflow has it."""
+        ...
+
+    async def request(self, run_id: str) -> RunRequest:
+        """What was asked for, without what gives access to its data. Raises `UnknownRun` where that is gone too."""
+        ...
+
+    async def registered_models(self, cursor: str | None) -> RegisteredModelPage:
+        """A page of the registered models of MLflow, by name. Raises `Invalid` for a cursor that was never given out."""
+        ...
+
+    async def model_versions(self, name: str) -> list[ModelVersionInfo]:
+        """The newest versions of the registered model, the newest first. Raises `UnknownModel` where there is none of that name."""
         ...
 
     async def page(
@@ -163,6 +197,14 @@ class Runs(Protocol):
 
     async def log_text(self, run_id: str) -> str:
         """An ended run's log, read from MLflow. Raises `UnknownRun` where it left none."""
+        ...
+
+    def capacity(self) -> Capacity:
+        """What there is of slots, CPUs, GPUs and memory, which runs have it, and which wait for it."""
+        ...
+
+    async def usage(self, month: str | None = None) -> UsageReport:
+        """What each team's runs used, of those that ended in this month, or in any."""
         ...
 
     async def problems(self) -> dict[str, str]:

@@ -1,12 +1,21 @@
-"""What callers ask about runs: one, a page of them, a log."""
+"""What callers ask about runs: one, a page of them, a log, curves, the request; and about the registry."""
 
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
-from trainyard.contract import Run, RunPage, RunRequest, RunStatus
-from trainyard.errors import Invalid, UnknownRun
+from trainyard.contract import (
+    Curves,
+    ModelVersionInfo,
+    RegisteredModelPage,
+    Run,
+    RunPage,
+    RunRequest,
+    RunStatus,
+)
+from trainyard.errors import Invalid, UnknownModel, UnknownRun
+from trainyard.rundir.curves import curves, of_journal
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Submission
 from trainyard.supervisor.blocking import Blocking
@@ -71,9 +80,7 @@ class Queries:
                 lambda: self._tracking.search(condition, limit=limit, cursor=cursor)
             )
         except MlflowException as error:
-            raise Invalid.field(
-                "/query/cursor", f"{cursor!r} is no cursor that this service gave out"
-            ) from error
+            raise _no_cursor(cursor) from error
         return RunPage(runs=[self._newest(run) for run in page.runs], cursor=page.cursor)
 
     def log_path(self, run_id: str) -> Path | None:
@@ -87,6 +94,47 @@ class Queries:
             return await self._blocking.mlflow(lambda: self._tracking.log_text(run_id))
         except MlflowException as error:
             raise UnknownRun(f"run {run_id!r} left no log") from error
+
+    async def curves(self, run: Run) -> Curves:
+        """What the run measured, from its folder, or as MLflow has it, once the run has ended and the journal is gone."""
+        file = RunFolder(self._runs_dir / run.run_id).metrics
+        found = await self._blocking.run(lambda: of_journal(file))
+        names = list(run.metrics)
+        if found.metrics or not names or not run.status.ended:
+            return found
+        return curves(
+            await self._blocking.mlflow(lambda: self._tracking.history(run.run_id, names))
+        )
+
+    async def registered_models(self, cursor: str | None) -> RegisteredModelPage:
+        """A page of MLflow's registered models."""
+        try:
+            return await self._blocking.mlflow(lambda: self._tracking.registered_models(cursor))
+        except MlflowException as error:
+            raise _no_cursor(cursor) from error
+
+    async def model_versions(self, name: str) -> list[ModelVersionInfo]:
+        """The newest versions of a registered model. Raises `UnknownModel`."""
+        try:
+            return await self._blocking.mlflow(lambda: self._tracking.model_versions(name))
+        except MlflowException as error:
+            raise UnknownModel(f"MLflow has no registered model {name!r}") from error
+
+    async def published_request(self, run_id: str) -> RunRequest:
+        """What was asked for, as everybody may read it, without whom it tells: of their addresses only hosts are kept.
+
+        Raises `UnknownRun` where it is gone.
+        """
+        file = RunFolder(self._runs_dir / run_id).published_request
+        if await self._blocking.run(file.exists):
+            text: str | None = await self._blocking.run(file.read_text)
+        else:
+            text = await self._blocking.mlflow(lambda: self._tracking.submission_json(run_id))
+        try:
+            request = Submission.model_validate_json(text or "").request
+            return request.model_copy(update={"notify": []})
+        except ValidationError as error:
+            raise UnknownRun(f"the request of run {run_id!r} is kept nowhere any more") from error
 
     async def request(self, run_id: str) -> RunRequest | None:
         """What was asked for: from the run's folder, or, once that was removed, as MLflow has it; None where both are gone.
@@ -106,6 +154,10 @@ class Queries:
     def _newest(self, run: Run) -> Run:
         live = self._known.get(run.run_id)
         return live.run if live else run
+
+
+def _no_cursor(cursor: str | None) -> Invalid:
+    return Invalid.field("/query/cursor", f"{cursor!r} is no cursor that this service gave out")
 
 
 def _quoted(value: str) -> str:

@@ -12,7 +12,7 @@ from trainyard.launcher.protocol import Launcher
 from trainyard.rundir.folder import RunFolder, remove_drafts, run_folders
 from trainyard.rundir.records import Outcome, State, Submission
 from trainyard.supervisor.blocking import Blocking
-from trainyard.supervisor.decision import Again, Close, decide, ended_by
+from trainyard.supervisor.decision import Again, Close, GoesOn, decide, ended_by
 from trainyard.tracking.runs import Tracking, Unended
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ class Found:
     folder: RunFolder
     submission: Submission
     state: State
-    decision: Close | Again
+    decision: Close | Again | GoesOn
     told: bool = False
     """Whether MLflow shows the run as ended already; a terminal status never changes."""
 
@@ -79,14 +79,12 @@ class Recovery:
             log.exception("MLflow refuses the end of a run", run_id=run.run_id)
 
     async def _in_folders(self) -> AsyncIterator[Found]:
-        for folder in await self._blocking.run(lambda: list(run_folders(self._runs_dir))):
+        for folder in await self._blocking.run(self._to_sort):
             submission = await self._blocking.run(folder.submission)
             if submission is None:
                 log.warning("a run folder without a readable request", folder=str(folder.path))
                 continue
             self._whole.add(submission.run_id)
-            if folder.closed:
-                continue
             try:
                 found = await self._sort(folder, submission)
             except (OSError, MlflowException) as error:
@@ -96,8 +94,17 @@ class Recovery:
             if found:
                 yield found
 
+    def _to_sort(self) -> list[RunFolder]:
+        """The folders of runs whose end MLflow was not told. Of the others, thousands where many run, no file is read."""
+        folders = list(run_folders(self._runs_dir))
+        self._whole.update(folder.path.name for folder in folders if folder.closed)
+        return [folder for folder in folders if folder.path.name not in self._whole]
+
     async def _sort(self, folder: RunFolder, submission: Submission) -> Found | None:
         state = await self._blocking.run(folder.state)
+        if state.held and await self._goes_on(submission, state):
+            state.lives += 1
+            return Found(folder, submission, state, GoesOn())
         await self._end_what_survived(folder, state)
         state.lives += 1
         outcome = await self._blocking.run(folder.outcome)
@@ -113,6 +120,19 @@ class Recovery:
             outcome = _interrupted(submission)
         return Found(folder, submission, state, decide(submission.request, state, outcome, None))
 
+    async def _goes_on(self, submission: Submission, state: State) -> bool:
+        """Whether its process is on another host, and MLflow does not show the run as ended."""
+        if not (state.process_id and self._launcher.keeps_runs):
+            return False
+        process = await self._launcher.find(state.process_id)
+        if process is None:
+            return False
+        process.let_go()
+        status = await self._blocking.until_mlflow_answers(
+            lambda: self._tracking.status(submission.run_id)
+        )
+        return status is not None and not status.ended
+
     async def _end_what_survived(self, folder: RunFolder, state: State) -> None:
         """No process of an earlier service goes on; the time it trained counts."""
         if state.process_id is None:
@@ -124,7 +144,10 @@ class Recovery:
             process.release()
         last = folder.last_sign_of_life()
         if last and state.process_started_at:
-            state.seconds_trained += max(0.0, (last - state.process_started_at).total_seconds())
+            seconds = max(0.0, (last - state.process_started_at).total_seconds())
+            state.seconds_trained += seconds
+            state.gpu_seconds += seconds * state.gpus
+        state.cpu_seconds = state.peak_memory_mb = None
         state.process_id = None
 
 

@@ -2,22 +2,24 @@
 
 import asyncio
 import errno
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 import structlog
 
-from trainyard.contract import Reason, RunStatus
+from trainyard.contract import Capacity, Phase, Priority, Reason, RunStatus
+from trainyard.errors import HostLost
 from trainyard.launcher.messages import Job
 from trainyard.launcher.protocol import Launcher
-from trainyard.rundir.records import Outcome
-from trainyard.supervisor.attempt import attempt, save
+from trainyard.rundir.records import Held, Outcome
+from trainyard.supervisor.attempt import LeftAlone, attempt, rest_of_attempt, save
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import (
     Again,
     Close,
+    GoesOn,
     HandBack,
     StopReason,
     cancelled,
@@ -28,9 +30,17 @@ from trainyard.supervisor.ending import Ending
 from trainyard.supervisor.lending import Lending
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.mlflow_status import MlflowStatus
+from trainyard.supervisor.queue import Queue
+from trainyard.supervisor.room import Allotment, Need, Room
+from trainyard.supervisor.rooms import Rooms
+from trainyard.supervisor.shares import had_by, named, told_of, waited_for
 
 SPARE_SECONDS = 10.0
 """How long a stop takes at most, beyond the grace period of the processes."""
+LOOK_AGAIN_SECONDS = 2.0
+"""While a run of high priority waits for one of low priority that has not saved a checkpoint yet."""
+MOST_SHOWN = 200
+"""Of runs that wait."""
 log = structlog.get_logger()
 
 
@@ -40,22 +50,24 @@ class Slots:
     def __init__(  # noqa: PLR0913 - the parts that a run meets on its way, each by name
         self,
         *,
-        slots: int,
+        room: Room | Rooms,
+        queue: Queue,
         grace_seconds: float,
         launcher: Launcher,
-        job_of: Callable[[LiveRun], Job],
+        job_of: Callable[[LiveRun, Allotment], Job],
         ending: Ending,
         mlflow_status: MlflowStatus,
         blocking: Blocking,
     ) -> None:
-        self.slots = slots
+        self._room = room
         self._grace_seconds = grace_seconds
         self._launcher = launcher
         self._job_of = job_of
         self._ending = ending
         self._mlflow_status = mlflow_status
         self._blocking = blocking
-        self._waiting: deque[LiveRun] = deque()
+        self._queue = queue
+        self._looking_again: asyncio.TimerHandle | None = None
         self._running: dict[str, tuple[LiveRun, asyncio.Task[None]]] = {}
         self._lending = Lending()
         self._saying: set[asyncio.Task[None]] = set()
@@ -63,9 +75,14 @@ class Slots:
         self._stopping = False
 
     @property
+    def slots(self) -> int:
+        """Runs that may run at once."""
+        return self._room.slots
+
+    @property
     def waiting(self) -> int:
         """Runs that wait."""
-        return len(self._waiting)
+        return len(self._queue)
 
     @property
     def running(self) -> int:
@@ -75,25 +92,39 @@ class Slots:
     @property
     def free(self) -> int:
         """Slots that no run has for its own; a search may have borrowed them until one comes."""
-        return max(0, self.slots - len(self._running))
+        return max(0, self.slots - self._room.slots_used)
 
     def put(self, live: LiveRun) -> None:
         """Queue the run; it starts at once where a slot is free. MLflow is told if it has to wait."""
-        self._waiting.append(live)
+        self._queue.add(live)
         self._dispatch()
-        if live in self._waiting:
+        if live in self._queue:
             self._mlflow_status.tell(live.run_id, RunStatus.SCHEDULED)
+
+    def go_on(self, live: LiveRun, held: Held) -> None:
+        """See the rest of a run whose process went on, on its host, while there was no service."""
+        self._queue.add(live)
+        self._queue.start(live)
+        self._room.claim(live.run_id, _as_given(held))
+        self._see(live, goes_on=True)
+        self._dispatch()
+
+    def room_changed(self) -> None:
+        """There is more, or less, than before."""
+        self._dispatch()
 
     def take_out(self, live: LiveRun) -> bool:
         """Take a run that waits out of the queue. False when it has a slot already, or has ended."""
-        if live not in self._waiting:
+        if live not in self._queue:
             return False
-        self._waiting.remove(live)
-        self._renumber()
+        self._queue.remove(live)
+        self._dispatch()
         return True
 
     async def stop(self) -> None:
         """Ask what trains to stop, to be taken up by the next service, and wait until it has.
+
+        What trains on other hosts goes on there.
 
         A run whose end can be written neither to the disk nor to MLflow is left to the next service too.
         """
@@ -106,30 +137,106 @@ class Slots:
             for task in stuck:
                 task.cancel()
 
-    def _dispatch(self) -> None:
-        while self._waiting and self._unused and not self._stopping:
-            live = self._waiting.popleft()
-            task = asyncio.create_task(self._see_through(live))
-            self._running[live.run_id] = live, task
-            task.add_done_callback(partial(self._freed, live.run_id))
-        self._renumber()
-        if not self._stopping:
-            self._lend()
+    def capacity(self, service: str) -> Capacity:
+        """What there is, who has it, and who waits for it."""
+        waiting = [(live, self._need(live)) for live in self._queue.in_order()]
+        return Capacity(
+            service=service,
+            **self._room.amounts((need for _, need in waiting), self._lending.out),
+            running=[had_by(live, self._room.of(live.run_id)) for live in self._lives],
+            waiting=[waited_for(live, need) for live, need in waiting[:MOST_SHOWN]],
+        )
 
     @property
-    def _unused(self) -> int:
-        """Slots that are neither a run's own nor lent."""
-        return max(0, self.free - self._lending.out)
+    def _lives(self) -> list[LiveRun]:
+        """Those that have a slot."""
+        return [live for live, _ in self._running.values()]
 
-    def _lend(self) -> None:
-        """Lend what is unused to searches, or ask back what they have, where runs wait."""
-        changed = self._lending.settle(free=self._unused, waiting=len(self._waiting))
+    def _need(self, live: LiveRun) -> Need:
+        return self._room.need(live.submission.request.resources)
+
+    def _dispatch(self) -> None:
+        for each in self._lives:
+            self._hear(each)
+        while not self._stopping and (live := self._queue.first()):
+            need = self._need(live)
+            if self._room.lacks(need, self._lending.out):
+                self._make_way(live, need)
+                break  # nobody passes the first: a run that needs much would wait for ever
+            self._queue.start(live)
+            self._room.take(live.run_id, need)
+            self._see(live)
+        order = self._renumber()
+        if not self._stopping:
+            self._lend(order)
+
+    def _see(self, live: LiveRun, *, goes_on: bool = False) -> None:
+        task = asyncio.create_task(self._see_through(live, goes_on=goes_on))
+        self._running[live.run_id] = live, task
+        task.add_done_callback(partial(self._freed, live))
+
+    def _make_way(self, first: LiveRun, need: Need) -> None:
+        """Have a run of low priority give way to one of high priority, once it can go on from a checkpoint."""
+        if first.run.priority is not Priority.HIGH or self._giving_way:
+            return
+        may = [
+            live
+            for live in self._lives
+            if live.run.priority is Priority.LOW
+            and live.stop_reason is None
+            and not live.gave_way
+            and self._room.fits_without(live.run_id, need, self._lending.out)
+        ]
+        newest = next((live for live in reversed(may) if live.has_checkpoint), None)
+        if newest:
+            newest.gave_way = True
+            newest.ask_to_stop(StopReason.GIVES_WAY)
+        elif may and not self._looking_again:
+            loop = asyncio.get_running_loop()
+            self._looking_again = loop.call_later(LOOK_AGAIN_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking_again = None
+        self._dispatch()
+
+    @property
+    def _giving_way(self) -> LiveRun | None:
+        return next(
+            (live for live in self._lives if live.stop_reason is StopReason.GIVES_WAY), None
+        )
+
+    def _lend(self, order: Sequence[LiveRun]) -> None:
+        """Lend what is unused to searches, or ask back what they have, where runs wait for it."""
+        out = self._lending.out
+        wanted = sum(self._room.lacks_slots(need, out) for need in self._helped_by_slots(order))
+        changed = self._lending.settle(free=self._room.slots_free(out), waiting=wanted)
         for run_id in changed:
-            task = asyncio.create_task(self._say(self._running[run_id][0]))
-            self._saying.add(task)
-            task.add_done_callback(self._saying.discard)
-        if self._waiting and self._unused:  # what was asked back had not been in use
+            self._say_soon(run_id)
+        if self._lending.out < out and wanted:  # what was asked back had not been in use
             self._dispatch()
+
+    def _helped_by_slots(self, order: Sequence[LiveRun]) -> Iterator[Need]:
+        """What the next runs need, up to one that waits for something else: none passes it."""
+        for live in islice(order, self.slots):
+            need = self._need(live)
+            if self._room.lacks_beside_slots(need):
+                return
+            if self._queue.may_start(live):
+                yield need
+
+    def _say_soon(self, run_id: str) -> None:
+        task = asyncio.create_task(self._say(self._running[run_id][0]))
+        self._saying.add(task)
+        task.add_done_callback(self._saying.discard)
+
+    def _hear(self, live: LiveRun) -> None:
+        """How many slots a search uses, wants, and may have by its team's quota; the others want none."""
+        if live.run.phase is not Phase.SEARCHING or self._need(live).own_cores:
+            self._lending.over(live.run_id)
+            return
+        left = self._queue.slots_left(live)
+        wanted = live.slots_wanted if left is None else min(live.slots_wanted, left)
+        self._lending.told(live.run_id, wanted=wanted, used=live.slots_used)
 
     async def _say(self, live: LiveRun) -> None:
         """Tell the search how many slots it may use, as it is now."""
@@ -139,50 +246,85 @@ class Slots:
                 await self._blocking.run(lambda: live.folder.lend(lent))
 
     def _told(self, live: LiveRun) -> None:
-        """A search says how many slots it wants, and uses."""
+        """A search says how many slots it wants, and uses; or the run searches no more."""
         if live.run_id in self._running:
-            self._lending.told(live.run_id, wanted=live.slots_wanted, used=live.slots_used)
             self._dispatch()
 
-    def _freed(self, run_id: str, task: asyncio.Task[None]) -> None:
+    def _freed(self, live: LiveRun, task: asyncio.Task[None]) -> None:
+        run_id = live.run_id
         del self._running[run_id]
+        self._room.give_back(run_id)
         self._lending.over(run_id)
+        broke = task.cancelled() or task.exception() is not None
+        gave_way = live.stop_reason is StopReason.GIVES_WAY and not live.run.status.ended
+        moves = not (broke or self._stopping) and live.run.status is RunStatus.SCHEDULED
+        if gave_way or moves:
+            live.wait_again()
+        self._queue.gave_back(live, waits_again=gave_way or moves)
         if not task.cancelled() and task.exception():
             log.error("a run could not be ended", run_id=run_id, exc_info=task.exception())
+        if self._room.slots_free(self._lending.out) and (back := self._lending.come_back()):
+            self._say_soon(back)
         self._dispatch()
 
-    def _renumber(self) -> None:
-        for position, live in enumerate(self._waiting, start=1):
-            live.queued_at(position)
+    def _renumber(self) -> list[LiveRun]:
+        """Tell each its place, and why it waits; those that wait, in order."""
+        order = self._queue.in_order()
+        for position, live in enumerate(order, start=1):
+            live.queued_at(position, self._why(live, position, order[0]))
+        return order
 
-    async def _see_through(self, live: LiveRun) -> None:
-        """From the slot to the run's end, or to where the next service goes on."""
+    def _why(self, live: LiveRun, position: int, first: LiveRun) -> str:
+        """Why it waits, and for whom."""
+        if not self._queue.may_start(live):
+            slots = "a slot" if live.run.workers == 1 else f"{live.run.workers} slots"
+            return f"{slots} of the team {live.run.team}, which has as many as TRAINYARD_QUOTAS gives it"
+        if position > 1:
+            return f"{position - 1} run{'s' * (position > 2)} before it in the queue, the next {named(first)}"
+        lacking = ", ".join(self._room.lacks(self._need(live), self._lending.out))
+        leaves = self._giving_way
+        gives_way = f", of which {named(leaves)} gives way" if leaves else ""
+        return f"{lacking or 'its turn'}, while {told_of(self._lives)}{gives_way}"
+
+    async def _see_through(self, live: LiveRun, *, goes_on: bool) -> None:
+        """From the slot to the run's end, or to where the next service, or another host, goes on."""
         live.on_slots = partial(self._told, live)
         while True:
             if live.searches:
                 await self._say(live)
-            decision = await self._attempted(live)
+            decision = await self._attempted(live, goes_on=goes_on)
+            goes_on = False
+            slot_is_lost = self._lending.is_away(live.run_id)  # another run may have it by now
             live.slots_wanted = live.slots_used = 0
             self._lending.over(live.run_id)
             self._dispatch()
+            if isinstance(decision, GoesOn):
+                return
             if isinstance(decision, Close):
                 await self._ending.end(live, _signed(decision.outcome, live))
                 return
             live.again(decision)
             await self._remember(live)
-            if self._stopping or isinstance(decision, HandBack):
+            moves = isinstance(decision, HandBack) or self._room.is_gone(live.run_id)
+            if self._stopping or moves or slot_is_lost:
                 return
 
-    async def _attempted(self, live: LiveRun) -> Close | Again:
+    async def _attempted(self, live: LiveRun, *, goes_on: bool) -> Close | Again | GoesOn:
         """What follows one attempt. Whatever goes wrong in the service itself is an outcome of the run."""
+        has = self._room.of(live.run_id)
+        live.state.held = _held(has)
         try:
-            outcome = await attempt(
+            outcome = await (rest_of_attempt if goes_on else attempt)(
                 live,
-                self._job_of(live),
+                self._job_of(live, has),
                 launcher=self._launcher,
                 blocking=self._blocking,
                 grace_seconds=self._grace_seconds,
             )
+        except LeftAlone:
+            return GoesOn()
+        except HostLost as error:
+            return _without_its_host(error, live)
         except Exception as error:
             log.exception("an attempt broke off", run_id=live.run_id)
             outcome = _broken_off(error)
@@ -195,6 +337,38 @@ class Slots:
             await self._blocking.run(live.folder.forget_outcome)
         except OSError:
             log.exception("a run's state cannot be written", run_id=live.run_id)
+
+
+def _held(has: Allotment) -> Held | None:
+    """What the run has, where it has it of other hosts."""
+    if not has.placement:
+        return None
+    each = [
+        Held(
+            cpus=part.cpus,
+            cores=part.cores,
+            gpus=part.gpus,
+            memory_mb=part.memory_mb,
+            placement=place,
+        )
+        for part, place in zip(has.shares, has.placement, strict=True)
+    ]
+    return each[0].model_copy(update={"ranks": tuple(each) if len(each) > 1 else ()})
+
+
+def _as_given(held: Held) -> Allotment:
+    each = [
+        Allotment(one.cpus, one.cores, one.gpus, one.memory_mb, placement=(one.placement,))
+        for one in held.ranks or (held,)
+    ]
+    return Allotment.of_all(each) if held.ranks else each[0]
+
+
+def _without_its_host(error: HostLost, live: LiveRun) -> Close | Again:
+    """What follows where the host was lost before there was a process on it."""
+    decision = decide(live.submission.request, live.state, None, live.stop_reason)
+    waits = isinstance(decision, HandBack)
+    return HandBack(f"{error.detail}; it waits for another") if waits else decision
 
 
 def _signed(outcome: Outcome, live: LiveRun) -> Outcome:

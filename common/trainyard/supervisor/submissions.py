@@ -79,7 +79,7 @@ class Submissions:
         digest = digest_of(request)
         with self._a_place():
             request = await self._admission.resolved(request, earlier)
-            request = await self._admission.check(request)
+            request = await self._admission.check(request, by)
             try:
                 submission = await self._admission.record(
                     request, key, digest=digest, attempt=attempt, by=by

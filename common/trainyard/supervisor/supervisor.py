@@ -11,42 +11,73 @@ from prometheus_client import CollectorRegistry
 
 from trainyard.contract import (
     Caller,
+    Capacity,
+    Curves,
+    DataPreview,
     ModelInfo,
+    ModelVersionInfo,
+    PreviewRequest,
     Promotion,
     Reason,
     Registered,
+    RegisteredModelPage,
     Rollback,
     Run,
     RunPage,
     RunRequest,
     RunStatus,
+    UsageReport,
 )
 from trainyard.errors import Unavailable
+from trainyard.launcher.host_messages import Offer
 from trainyard.launcher.protocol import Launcher
 from trainyard.peers.predictions import Question
+from trainyard.people.ledger import Ledger
 from trainyard.registry.promotion import Decision
 from trainyard.registry.turn import Turn
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import State, Submission
 from trainyard.service import Service
-from trainyard.settings import Settings
+from trainyard.settings import Engine, Settings
 from trainyard.supervisor.admission import Admission, OrphanWatch
 from trainyard.supervisor.attempt import save
 from trainyard.supervisor.blocking import Blocking
-from trainyard.supervisor.decision import Close, HandBack, StopReason, cancelled, ended_by
+from trainyard.supervisor.decision import (
+    Again,
+    Close,
+    GoesOn,
+    HandBack,
+    StopReason,
+    cancelled,
+    ended_by,
+)
 from trainyard.supervisor.ending import Ending
-from trainyard.supervisor.from_settings import fork_launcher, job_of, peers_of, tracking_of
+from trainyard.supervisor.from_settings import (
+    forget_checkpoints,
+    job_of,
+    launcher_of,
+    offered,
+    peers_of,
+    there,
+    tracking_of,
+)
 from trainyard.supervisor.instance_lock import InstanceLock, instance_uids
 from trainyard.supervisor.known_runs import KnownRuns
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.measures import Measures, label_of
 from trainyard.supervisor.mlflow_status import MlflowStatus
+from trainyard.supervisor.notices import Notices
 from trainyard.supervisor.promotions import Promotions
 from trainyard.supervisor.queries import Queries
+from trainyard.supervisor.queue import Queue
 from trainyard.supervisor.recovery import Found, Recovery
 from trainyard.supervisor.retention import tidy
+from trainyard.supervisor.room import Room
+from trainyard.supervisor.rooms import Rooms
 from trainyard.supervisor.slots import Slots
 from trainyard.supervisor.submissions import Submissions
+from trainyard.supervisor.traces import Traces
+from trainyard.supervisor.yard import Yard
 from trainyard.tracking.runs import Tracking
 
 log = structlog.get_logger()
@@ -66,7 +97,10 @@ class Supervisor:
         self._instance = settings.instance or service.name
         self._work_dir = settings.work_dir.resolve()
         self._runs_dir = self._work_dir / "runs"
-        self._launcher = launcher or fork_launcher(service, settings)
+        self._room: Room | Rooms = Room(there(settings))
+        if settings.engine is Engine.RAY:
+            self._room = Rooms()
+        self._launcher = launcher or launcher_of(service, settings, on_offers=self._offered)
         self._tracking = tracking or tracking_of(settings, self._instance)
         self._blocking = Blocking(settings.tracking_uri, self._tracking.answers)
         self._lock = InstanceLock(self._work_dir / f"{self._instance}.lock")
@@ -74,31 +108,54 @@ class Supervisor:
         self._known = KnownRuns()
         self._measures = Measures()
         self._orphans = OrphanWatch()
-        self._admission = Admission(
-            settings, self._launcher, self._tracking, self._blocking, self._runs_dir
-        )
+        self._yard = self._make_yard()
+        self._admission = self._make_admission()
         self._mlflow_status = MlflowStatus(self._tracking, self._blocking, self._spawn)
-        self._ending = Ending(
-            self._known, self._mlflow_status, self._measures, self._blocking, self._spawn
-        )
+        self._traces = Traces(self._instance)
+        self._notices = Notices(settings.notify_key, self._blocking, self._spawn)
+        self._ledger = Ledger(self._work_dir / "usage" / self._instance)
+        self._ending = self._make_ending()
         self._slots = self._make_slots()
         self._submissions = self._make_submissions()
         self._queries = Queries(self._known, self._tracking, self._blocking, self._runs_dir)
-        self._promotions = Promotions(
-            self._blocking,
-            tracking_uri=settings.tracking_uri,
-            locks=settings.locks,
-            peers=peers_of(settings, self._instance),
-            judge=lambda case: self._launcher.judge(case, settings.data_access),
-            request_of=self._queries.request,
+        self._promotions = self._make_promotions()
+        self._recovered = self._stopping = False
+
+    def _make_ending(self) -> Ending:
+        return Ending(
+            known=self._known,
+            mlflow_status=self._mlflow_status,
+            measures=self._measures,
+            notices=self._notices,
+            traces=self._traces,
+            ledger=self._ledger,
+            blocking=self._blocking,
             spawn=self._spawn,
+            forget_checkpoints=partial(forget_checkpoints, self._settings),
         )
-        self._recovered = False
-        self._stopping = False
+
+    def _make_yard(self) -> Yard:
+        return Yard(
+            self._known,
+            service=self._instance,
+            slots=lambda: self._room.slots,
+            queue_limit=self._settings.queue,
+        )
+
+    def _make_admission(self) -> Admission:
+        return Admission(
+            self._settings,
+            self._launcher,
+            self._tracking,
+            self._blocking,
+            runs_dir=self._runs_dir,
+            room=self._room,
+        )
 
     def _make_slots(self) -> Slots:
         slots = Slots(
-            slots=self._settings.slots,
+            room=self._room,
+            queue=Queue(dict(self._settings.quotas)),
             grace_seconds=self._settings.grace_seconds,
             launcher=self._launcher,
             job_of=partial(job_of, self._settings, self._instance),
@@ -126,6 +183,18 @@ class Supervisor:
             know=self._accepted,
         )
 
+    def _make_promotions(self) -> Promotions:
+        settings = self._settings
+        return Promotions(
+            self._blocking,
+            tracking_uri=settings.tracking_uri,
+            locks=settings.locks,
+            peers=peers_of(settings, self._instance),
+            judge=lambda case: self._launcher.judge(case, settings.data_access),
+            request_of=self._queries.request,
+            spawn=self._spawn,
+        )
+
     # The service's own life
 
     async def start(self) -> None:
@@ -137,7 +206,15 @@ class Supervisor:
         await self._launcher.start()
         self._spawn(self._recover(uids))
         self._spawn(self._orphans.run(self._admission, uids[0], self._known))
-        self._spawn(tidy(self._runs_dir, self._blocking, keep_days=self._settings.keep_work_days))
+        settings = self._settings
+        self._spawn(
+            tidy(
+                self._runs_dir,
+                settings.rows_dir,
+                self._blocking,
+                keep_days=settings.keep_work_days,
+            )
+        )
 
     async def stop(self) -> None:
         """Interrupt what trains and leave it to be taken up again."""
@@ -147,6 +224,8 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._launcher.stop()
+        await self._notices.close()
+        await self._traces.close(self._blocking)
         await self._blocking.close()
         self._lock.release()
 
@@ -179,6 +258,18 @@ class Supervisor:
         """What is counted and timed, for Prometheus."""
         return self._measures.registry
 
+    def capacity(self) -> Capacity:
+        """What there is, who has it, and who waits for it."""
+        return self._slots.capacity(self._instance)
+
+    async def usage(self, month: str | None = None) -> UsageReport:
+        """What each team used in each month. Raises `Unavailable`."""
+        try:
+            rows = await self._blocking.run(lambda: self._ledger.report(month))
+        except OSError as error:
+            raise Unavailable(f"what runs used cannot be read: {error}") from error
+        return UsageReport(service=self._instance, usage=rows)
+
     # Runs
 
     async def submit(
@@ -189,6 +280,10 @@ class Supervisor:
             raise Unavailable("the service is stopping")
         self._check_recovered()
         return await self._submissions.submit(request, key, by)
+
+    async def preview(self, request: PreviewRequest) -> DataPreview:
+        """What the first rows of the data show. Raises `Invalid` or `Unavailable`."""
+        return await self._admission.preview(request)
 
     def _check_recovered(self) -> None:
         if not self._recovered:
@@ -229,6 +324,27 @@ class Supervisor:
         """A live or recent run as JSON; None where only `get` can tell."""
         return self._queries.live_json(run_id)
 
+    async def yard(self, seconds: float, since: int | None) -> bytes:
+        """All that is in hand, as JSON, once it changed."""
+        return await self._yard.wait(seconds, since)
+
+    async def curves(self, run_id: str) -> Curves:
+        """What the run measured so far, round by round. Raises `UnknownRun` or `Unavailable`."""
+        return await self._queries.curves(await self.get(run_id))
+
+    async def request(self, run_id: str) -> RunRequest:
+        """What was asked for, without what gives access to its data. Raises `UnknownRun` where it is gone."""
+        await self.get(run_id)
+        return await self._queries.published_request(run_id)
+
+    async def registered_models(self, cursor: str | None) -> RegisteredModelPage:
+        """The registered models, by name. Raises `Invalid` for a cursor that was never given out."""
+        return await self._queries.registered_models(cursor)
+
+    async def model_versions(self, name: str) -> list[ModelVersionInfo]:
+        """The newest versions of the registered model. Raises `UnknownModel`."""
+        return await self._queries.model_versions(name)
+
     async def page(
         self,
         *,
@@ -245,7 +361,12 @@ class Supervisor:
 
     async def promote(self, run_id: str, word: Promotion) -> Registered:
         """The run's version, and what became of it now. Raises `CannotPromote` and `ChampionChanged`."""
-        return await self._promotions.promote(await self.get(run_id), word)
+        run = await self.get(run_id)
+        registered = await self._promotions.promote(run, word)
+        if registered.promoted:
+            run = run.model_copy(update={"registered": registered})
+            await self._notices.promoted(RunFolder(self._runs_dir / run_id), run)
+        return registered
 
     async def rollback(self, name: str, word: Rollback) -> Registered:
         """The version of the registered model that has the alias back. Raises `CannotPromote`."""
@@ -270,6 +391,7 @@ class Supervisor:
     # What goes on in the background
 
     async def _recover(self, uids: tuple[str, ...]) -> None:
+        await self._notices.take_up(self._runs_dir)
         recovery = Recovery(self._runs_dir, self._tracking, self._launcher, self._blocking)
         to_queue = []
         for found in await recovery.look():
@@ -281,22 +403,45 @@ class Supervisor:
         self._orphans.look()  # for a call of an earlier service that reaches MLflow only now
         for live in to_queue:
             self._slots.put(live)
+        self._launcher.end_strays()
+
+    def _offered(self, offers: Mapping[str, Offer]) -> None:
+        """What hosts have that joined the service."""
+        if isinstance(self._room, Rooms):
+            self._room.offered({node: offered(offer) for node, offer in offers.items()})
+            self._slots.room_changed()
+            self._yard.touch()
 
     async def _taken_up(self, found: Found) -> LiveRun | None:
         """The run, if it is to be queued; else it is ended here."""
         live = self._know(found.submission, found.state)
-        if isinstance(found.decision, Close):
-            live.end(found.decision.outcome)  # at once: callers of the earlier service have seen it
-            await self._ending.end(live, found.decision.outcome, told=found.told)
+        decision = self._if_it_fits(found)
+        if isinstance(decision, GoesOn):
+            if found.state.held:
+                self._slots.go_on(live, found.state.held)
             return None
-        if not isinstance(found.decision, HandBack):
-            live.again(found.decision)
+        if isinstance(decision, Close):
+            live.end(decision.outcome)  # at once: callers of the earlier service have seen it
+            await self._ending.end(live, decision.outcome, told=found.told)
+            return None
+        if not isinstance(decision, HandBack):
+            live.again(decision)
         try:
             await self._blocking.run(found.folder.forget_outcome)
             await save(live, self._blocking)
         except OSError:
             log.exception("a run's state cannot be written", run_id=live.run_id)
         return live
+
+    def _if_it_fits(self, found: Found) -> Close | Again | GoesOn:
+        """A run that needs more than there is since the restart would wait for ever."""
+        unfit = self._room.never_fits(found.submission.request.resources)
+        if isinstance(found.decision, Close | GoesOn) or not unfit:
+            return found.decision
+        said = "; ".join(f"{each.pointer}: {each.detail}" for each in unfit)
+        return Close(
+            ended_by(Reason.SERVICE_RESTARTED, f"the service has less than before: {said}")
+        )
 
     def _accepted(self, submission: Submission, state: State) -> LiveRun:
         """A run that was just made in MLflow."""
@@ -313,7 +458,10 @@ class Supervisor:
             link=self._tracking.link(submission.experiment_id, submission.run_id),
             on_status=self._mlflow_status.tell,
         )
+        live.on_change = self._yard.touch
         self._known.add(live)
+        self._notices.watch(live)
+        self._yard.touch()
         return live
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

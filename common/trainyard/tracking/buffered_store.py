@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,12 @@ class BufferedStore(RestStore):
             )
             self._flushing = False
         return sent
+
+    @contextlib.contextmanager
+    def still(self, timeout_seconds: float) -> Iterator[bool]:
+        """Whether nothing is being sent; where that is so, nothing is before this is left."""
+        with self._wake:
+            yield self._wake.wait_for(lambda: not self._sending, timeout_seconds)
 
     def _queue(self, *entries: Entry) -> None:
         with self._wake:

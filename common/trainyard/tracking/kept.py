@@ -6,7 +6,17 @@ from typing import Self
 
 from pydantic import BaseModel, Field, ValidationError
 
-from trainyard.contract import Progress, Reason, Registered, Run, Searched, Transition
+from trainyard.contract import (
+    Placement,
+    Priority,
+    Progress,
+    Reason,
+    Registered,
+    Run,
+    Searched,
+    Transition,
+    Usage,
+)
 
 OUTCOME = "trainyard.outcome"
 WARNINGS_ROOM = 1500
@@ -24,7 +34,11 @@ class Kept(BaseModel):
     registered: Registered | None = None
     searched: Searched | None = None
     warnings: list[str] = Field(default_factory=list)
+    usage: Usage | None = None
+    placement: list[Placement] = Field(default_factory=list)
+    priority: Priority = Priority.NORMAL
     attempt: int = 1
+    workers: int = 1
     version: int = 0
     submitted_at: datetime | None = None
     started_at: datetime | None = None

@@ -11,20 +11,26 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, RunTag
+from mlflow.entities import Experiment, Metric, RunTag
 from mlflow.entities import Run as MlflowRun
+from mlflow.entities import RunStatus as MlflowStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.tracking.rest_store import RestStore
+from mlflow.utils.credentials import get_default_host_creds
 
 from trainyard.contract import (
     Links,
+    ModelVersionInfo,
     Phase,
+    RegisteredModelPage,
     Run,
     RunKind,
     RunPage,
@@ -32,8 +38,10 @@ from trainyard.contract import (
     RunStatus,
     ScoreRequest,
     Task,
+    version_from,
 )
 from trainyard.errors import Invalid
+from trainyard.registry.listing import as_model, models_page, versions_of
 from trainyard.registry.model_uris import resolved
 from trainyard.tracking.availability import is_away
 from trainyard.tracking.earlier_searches import with_the_best
@@ -48,6 +56,9 @@ REQUEST_DIGEST = "trainyard.request_digest"
 KIND = "trainyard.kind"
 SUBMITTED_BY, TEAM = "trainyard.submitted_by", "trainyard.team"
 DATA_VERSION = "trainyard.data_version"
+WORKERS = "trainyard.workers"
+USED = "system/usage_"
+"""What the metrics of a run's usage begin with."""
 
 
 class Unended(NamedTuple):
@@ -67,12 +78,14 @@ class Tracking:
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "10"
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         self._uri = uri
         self._ui_url = ui_url.rstrip("/")
         self._instance = instance
         self.uid = ""
         """That of the instance's work directory, which is known once the directory is taken."""
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._store = RestStore(partial(get_default_host_creds, uri))
         self._experiments: dict[str, str] = {}
 
     def answers(self) -> bool:
@@ -116,15 +129,15 @@ class Tracking:
         return self._client.create_run(experiment_id, tags=own, run_name=run_name)
 
     def set_status(self, run_id: str, status: RunStatus) -> None:
-        """Move a run that has not ended."""
-        self._client.update_run(run_id, status=str(status))
+        """Move a run that has not ended. In one call: the client's own way asks for the run first."""
+        self._store.update_run_info(run_id, MlflowStatus.from_string(str(status)), None, None)
 
     def close(self, run: Run) -> None:
-        """Write how the run ended: a tag that holds all of it, then the status."""
+        """Write how the run ended: a tag that holds all of it, what it used as metrics, then the status."""
         tags = [RunTag(OUTCOME, Kept.of(run).as_tag())]
         if run.reason:
             tags.append(RunTag("trainyard.reason", str(run.reason)))
-        self._client.log_batch(run.run_id, tags=tags)
+        self._client.log_batch(run.run_id, tags=tags, metrics=_used(run))
         ended = int(run.ended_at.timestamp() * 1000) if run.ended_at else None
         self._client.set_terminated(run.run_id, str(run.status), ended)
         if any(step.phase is Phase.SEARCHING for step in run.transitions):
@@ -138,7 +151,7 @@ class Tracking:
             self._client.set_terminated(each.info.run_id, str(RunStatus.KILLED))
 
     def upload(self, run_id: str, file: Path) -> None:
-        """Store a file as an artifact of the run."""
+        """Store a file, or a folder, as an artifact of the run."""
         self._client.log_artifact(run_id, str(file))
 
     def status(self, run_id: str) -> RunStatus | None:
@@ -229,6 +242,27 @@ class Tracking:
                 errors="replace"
             )
 
+    def history(self, run_id: str, names: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
+        """What the run measured round by round: steps and values of each of these metrics."""
+        return {
+            name: [
+                (each.step, each.value) for each in self._client.get_metric_history(run_id, name)
+            ]
+            for name in names
+        }
+
+    def registered_models(self, cursor: str | None) -> RegisteredModelPage:
+        """A page of the registered models, by name. Raises `Invalid` for a strange cursor."""
+        found = models_page(self._client, _token(cursor) if cursor else None)
+        return RegisteredModelPage(
+            models=[as_model(each) for each in found],
+            cursor=_cursor(found.token) if found.token else None,
+        )
+
+    def model_versions(self, name: str) -> list[ModelVersionInfo]:
+        """The newest versions of a registered model."""
+        return versions_of(self._client, name)
+
     def submission_json(self, run_id: str) -> str | None:
         """The run's `request.json`, as it was published; None where there is none any more."""
         with tempfile.TemporaryDirectory() as folder:
@@ -267,13 +301,17 @@ class Tracking:
             experiment_id=info.experiment_id,
             run_name=info.run_name or "",
             attempt=kept.attempt,
+            workers=kept.workers,
             progress=kept.progress,
-            data_version=int(tags[DATA_VERSION]) if DATA_VERSION in tags else None,
+            data_version=version_from(tags[DATA_VERSION]) if DATA_VERSION in tags else None,
             metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
             model_uri=kept.model_uri,
             registered=kept.registered,
             searched=kept.searched,
             warnings=kept.warnings,
+            usage=kept.usage,
+            placement=kept.placement,
+            priority=kept.priority,
             submitted_by=tags.get(SUBMITTED_BY),
             team=tags.get(TEAM),
             submitted_at=kept.submitted_at or _time(info.start_time),
@@ -291,6 +329,17 @@ class Tracking:
 def _begun(run: MlflowRun) -> bool:
     waits = RunStatus(run.info.status) is RunStatus.SCHEDULED
     return waits or bool(run.data.params or run.data.metrics)
+
+
+def _used(run: Run) -> list[Metric]:
+    """Beside MLflow's own system metrics, so that runs can be sorted by what they cost."""
+    if run.usage is None or run.ended_at is None:
+        return []
+    at = int(run.ended_at.timestamp() * 1000)
+    return [
+        Metric(f"{USED}{name}", value, at, 0)
+        for name, value in run.usage.model_dump(exclude_none=True).items()
+    ]
 
 
 def _own(metrics: dict[str, float]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from threadpoolctl import ThreadpoolController
 
-from trainyard.contract import Reason
+from trainyard.contract import Phase, Reason
 from trainyard.launcher.messages import Job, Line
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal
@@ -22,8 +22,14 @@ from trainyard.trainer import Interrupted, Trainer
 from trainyard.worker.failures import classified
 from trainyard.worker.line import RunLine, Unreachable
 from trainyard.worker.log_limit import keep_below
+from trainyard.worker.rank_log import RankLog
 from trainyard.worker.reporting import Progress
+from trainyard.worker.streams import standard_streams
 
+SECONDS_OF_A_TURN = 0.0005
+"""How long a thread may hold Python's lock while another waits. A training asks for it each round: with Python's 5 ms,
+300 rounds beside a busy thread wait a second for nothing."""
+AUTOGROUP = Path("/proc/self/autogroup")
 EXIT_UNREACHABLE = 69
 EXIT_BROKEN = 70
 EXIT_INTERRUPTED = 75
@@ -37,9 +43,13 @@ def main(job: Job, line: Line, trainer: Trainer | None, pools: ThreadpoolControl
     """
     os.environ.update(job.environment)
     folder = RunFolder(job.folder)
-    _take_the_log(folder)
-    keep_below(folder.log, job.log_limit_mb)
-    _take_temporary(folder)
+    own = folder.of_rank(job.rank)
+    own.path.mkdir(exist_ok=True)
+    _take_the_log(folder, job)
+    _take_cores(job.cores)
+    _step_back(job.niceness)
+    _take_temporary(own)
+    sys.setswitchinterval(SECONDS_OF_A_TURN)
     code = 0
     try:
         _run(job, line, folder, trainer, pools)
@@ -50,7 +60,7 @@ def main(job: Job, line: Line, trainer: Trainer | None, pools: ThreadpoolControl
         sys.stdout.write(f"the service at {line.address} cannot be reached\n")
         code = EXIT_UNREACHABLE
     except BaseException as error:  # noqa: BLE001 - whatever a run raises is its outcome
-        _fail(folder, error)
+        _fail(own, error)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -59,8 +69,11 @@ def main(job: Job, line: Line, trainer: Trainer | None, pools: ThreadpoolControl
 def _run(
     job: Job, line: Line, folder: RunFolder, trainer: Trainer | None, pools: ThreadpoolController
 ) -> None:
+    run_line = RunLine(line, job.seat)
+    if job.rank and trainer is not None:
+        _train_along(job, trainer, run_line, pools)
+        return
     run_id = job.submission.run_id
-    run_line = RunLine(line, run_id)
     progress = Progress(run_line, run_id, Journal(folder.metrics))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     run_line.open()
@@ -68,6 +81,12 @@ def _run(
     from trainyard.worker.scoring_run import score_and_log
     from trainyard.worker.training_run import train_and_log
 
+    progress.enter(Phase.LOADING_DATA)
+    # Threads are started after its first word: on a busy machine each start waits for a turn.
+    run_line.watch()
+    keep_below(folder.log, job.log_limit_mb)
+    if job.workers > 1:
+        _hear_sigterm_elsewhere()
     with pools.limit(limits=job.threads):
         outcome = (
             score_and_log(job, folder, progress)
@@ -75,6 +94,28 @@ def _run(
             else train_and_log(job, folder, trainer, progress)
         )
         folder.write_outcome(outcome)
+
+
+def _hear_sigterm_elsewhere() -> None:
+    """Have the threads that there are take SIGTERM: LightGBM's collectives take a wait that a signal breaks off for a failure.
+
+    Python's handler runs in this thread all the same, between two of its steps.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _train_along(job: Job, trainer: Trainer, line: RunLine, pools: ThreadpoolController) -> None:
+    """As a rank beside rank 0, which alone is asked to stop: SIGTERM ends this one."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    line.open()
+    line.watch()
+    if job.placement:  # then the log is this rank's own
+        keep_below(RunFolder(job.folder).log, job.log_limit_mb)
+
+    from trainyard.worker.rank_run import train_along
+
+    with pools.limit(limits=job.threads):
+        train_along(job, trainer, line)
 
 
 def _fail(folder: RunFolder, error: BaseException) -> None:
@@ -94,21 +135,41 @@ def _fail(folder: RunFolder, error: BaseException) -> None:
         )
 
 
-def _take_the_log(folder: RunFolder) -> None:
-    """All that the process prints goes to training.log; a core file goes nowhere."""
+def _take_the_log(folder: RunFolder, job: Job) -> None:
+    """All that the process prints goes to training.log, from one rank of several with its rank; a core file goes nowhere."""
     log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for number in (1, 2):
         os.dup2(log, number)
     os.close(log)
-    sys.stdout, sys.stderr = (
-        os.fdopen(
-            number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
-        )
-        for number in (1, 2)
-    )
+    sys.stdout, sys.stderr = standard_streams()
+    if job.workers > 1:
+        sys.stdout, sys.stderr = (RankLog(each, job.rank) for each in (sys.stdout, sys.stderr))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _take_cores(cores: tuple[int, ...]) -> None:
+    """Before any thread is started: threads run where the one that started them may."""
+    if not cores:
+        return
+    try:
+        os.sched_setaffinity(0, cores)
+    except OSError as error:
+        sys.stdout.write(f"this run may use any core, and not {cores} alone: {error}\n")
+
+
+def _step_back(niceness: int) -> None:
+    """Before any thread is started: those who ask the service are answered first, and the rest of the processor is the run's.
+
+    A run leads a session. On a machine of persons Linux divides the processor among sessions, and within one alone by
+    `nice`, unless the session's own word is lowered; it refuses a second one within 0.1 s, and that run does without.
+    """
+    if not niceness:
+        return
+    os.nice(niceness)
+    with suppress(OSError):
+        AUTOGROUP.write_text(str(niceness))
 
 
 def _take_temporary(folder: RunFolder) -> None:

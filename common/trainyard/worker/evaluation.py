@@ -61,13 +61,16 @@ def _classification(predicted: Array, part: Part, classes: tuple[Any, ...]) -> d
     probabilities = np.asarray(predicted, dtype=np.float64)
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     chosen = probabilities.argmax(axis=1)
-    macro = {"average": "macro", "zero_division": 0, "sample_weight": weight}
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        y, chosen, zero_division=0, sample_weight=weight
+    )
+    occurs = np.isin(np.union1d(y, chosen), y)
     found = {
         "accuracy": metrics.accuracy_score(y, chosen, sample_weight=weight),
-        "balanced_accuracy": metrics.recall_score(y, chosen, labels=np.unique(y), **macro),
-        "f1_macro": metrics.f1_score(y, chosen, **macro),
-        "precision_macro": metrics.precision_score(y, chosen, **macro),
-        "recall_macro": metrics.recall_score(y, chosen, **macro),
+        "balanced_accuracy": np.mean(recall[occurs]),
+        "f1_macro": np.mean(f1),
+        "precision_macro": np.mean(precision),
+        "recall_macro": np.mean(recall),
         "log_loss": metrics.log_loss(
             y, probabilities, labels=np.arange(len(classes)), sample_weight=weight
         ),

@@ -7,9 +7,14 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+from pydantic import ValidationError
 
 from trainyard.errors import TrainyardError
 from trainyard.launcher.messages import (
+    Gather,
+    Gathered,
     Hello,
     Line,
     Noted,
@@ -40,11 +45,17 @@ class RunLine:
         self._socket: socket.socket | None = None
         self._steps: deque[PhaseEntered | Noted | Warned] = deque(maxlen=KEPT_EVENTS)
         self._progress: Progressed | None = None
+        self._gives: Gather | None = None
+        self._answers: SimpleQueue[Gathered] = SimpleQueue()
+        self._heard = b""
 
     def open(self) -> None:
-        """Connect, and watch the line from then on. Raises `Unreachable`."""
+        """Connect. Raises `Unreachable`."""
         if not self._connect(time.monotonic() + self._line.grace_seconds):
             raise Unreachable
+
+    def watch(self) -> None:
+        """Have a thread watch the line from now on, and take it up again when it breaks."""
         threading.Thread(target=self._watch, name="service-watch", daemon=True).start()
 
     def send(self, event: PhaseEntered | Progressed | Noted | Warned) -> None:
@@ -56,6 +67,22 @@ class RunLine:
                 self._steps.append(event)
             with suppress(ValueError):  # a name that no JSON can hold
                 self._send(as_line(event))
+
+    def give(self, key: str, value: str) -> None:
+        """Give a text to all ranks: now, or as soon as the line is whole. Never raises."""
+        with self._lock:
+            self._gives = Gather(key=key, value=value)
+            self._send(as_line(self._gives))
+
+    def given(self, key: str, seconds: float) -> tuple[str, ...] | None:
+        """What all ranks gave by this key; None where that has not come within these seconds."""
+        until = time.monotonic() + seconds
+        with suppress(Empty):
+            while True:
+                answer = self._answers.get(timeout=max(0.0, until - time.monotonic()))
+                if answer.key == key:
+                    return answer.values
+        return None
 
     def _send(self, text: bytes) -> None:
         """Send while the lock is held. A line that was cut short is hung up, and taken up by the watcher."""
@@ -80,11 +107,14 @@ class RunLine:
     def _listen(self) -> bool:
         """Wait until the line breaks. Whether the service had welcomed the run on it."""
         line, welcomed = self._socket, False
+        self._heard = b""
         while line is not None:
             try:
-                if not line.recv(4096):
+                received = line.recv(4096)
+                if not received:
                     break
                 welcomed = True
+                self._hear(received)
             except TimeoutError:
                 continue
             except OSError:
@@ -94,6 +124,13 @@ class RunLine:
         if line is not None:
             line.close()
         return welcomed
+
+    def _hear(self, received: bytes) -> None:
+        """Keep what ranks have given; all else that comes is a welcome."""
+        *lines, self._heard = (self._heard + received).split(b"\n")
+        for each in lines:
+            with suppress(ValidationError):
+                self._answers.put(Gathered.model_validate_json(each))
 
     def _connect(self, deadline: float) -> bool:
         pause = FIRST_PAUSE_SECONDS
@@ -115,6 +152,8 @@ class RunLine:
             for event in sorted(again, key=lambda each: each.sequence):
                 with suppress(ValueError):
                     self._send(as_line(event))
+            if self._gives:
+                self._send(as_line(self._gives))
 
 
 def connected(address: str) -> socket.socket:

@@ -1,5 +1,6 @@
 """The data set of a run as MLflow's own kind of entry: its name, digest, source and profile."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +16,8 @@ LONGEST_PROFILE = 16_000
 
 
 def dataset_input(data: Data) -> DatasetInput:
-    """The entry for the training data; that of a Delta table says its version in the place of a digest. Its source has no secrets: `data.source` is redacted where it is read."""
-    version = data.profile.get("delta", {}).get("version")
-    digest = data.digest if version is None else f"delta version {version}"
+    """The entry for the training data; that of a table with versions says its version in the place of a digest, and which rows of it count. Its source has no secrets: `data.source` is redacted where it is read."""
+    digest, version = _digest_and_version(data)
     source = {"uri": data.source} | ({} if version is None else {"version": version})
     dataset = Dataset(
         name=data.name[:LONGEST_NAME],
@@ -27,6 +27,21 @@ def dataset_input(data: Data) -> DatasetInput:
         profile=bounded_profile(data.profile),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def _digest_and_version(data: Data) -> tuple[str, int | str | None]:
+    """What MLflow tells data sets of one name apart by; and the version, of a table that has versions."""
+    profile, conditions = data.profile, data.profile.get("filter")
+    some = ""
+    if conditions:
+        some = " " + hashlib.sha256(_json(conditions).encode()).hexdigest()[:7]
+    if "delta" in profile:
+        version = profile["delta"]["version"]
+        return f"delta version {version}{some}", version
+    if "iceberg" in profile:
+        snapshot = profile["iceberg"]["snapshot_id"]
+        return f"snapshot {snapshot}{some}", snapshot
+    return data.digest, profile.get("sql", {}).get("rows")
 
 
 def bounded_profile(profile: Mapping[str, Any], limit: int = LONGEST_PROFILE) -> str:

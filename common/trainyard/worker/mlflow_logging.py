@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,9 +20,10 @@ import mlflow.pyfunc
 import requests
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Metric, Run, RunData, RunInfo, RunTag
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from trainyard.contract import Register, Registered, Split
+from trainyard.contract import Placement, Register, Registered, Split
 from trainyard.errors import TrackingUnavailable
 from trainyard.launcher.messages import Job
 from trainyard.peers.calling import PeerAway
@@ -42,6 +43,7 @@ from trainyard.worker.search.mirror import Mirror
 
 LEAVING_SECONDS = 5.0
 """How long a run that breaks off waits for MLflow to take what it has reported."""
+STILL_SECONDS = 0.1
 MOST_EXAMPLE_COLUMNS = 1_000
 """Of 5,000 columns an example takes 5 s and 0.8 MB."""
 CHATTY_LOGGERS = ("mlflow.system_metrics", "mlflow.pyfunc", "mlflow.utils.environment")
@@ -60,6 +62,15 @@ class Mlflow:
     """The folder of the registered models' locks."""
     peers: Peers
     """The other services."""
+    placement: tuple[Placement, ...] = ()
+    """Where the run is; empty for the service's own host."""
+
+    @property
+    def placed(self) -> dict[str, str]:
+        """The tag that says where the run is, where that is another host."""
+        return (
+            {"trainyard.placement": ", ".join(map(str, self.placement))} if self.placement else {}
+        )
 
 
 def server_of(job: Job) -> Mlflow:
@@ -71,6 +82,7 @@ def server_of(job: Job) -> Mlflow:
         git_commit=job.git_commit,
         locks=job.locks,
         peers=job.peers,
+        placement=job.placement,
     )
 
 
@@ -124,6 +136,7 @@ class RunLog:
     def _begun(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         tags = {
             **tags,
+            **self._mlflow.placed,
             "trainyard.python": platform.python_version(),
             "trainyard.version": version("trainyard"),
             "mlflow.source.name": f"trainyard/{self._mlflow.service}",
@@ -160,6 +173,10 @@ class RunLog:
             say=self.say,
         )
 
+    def still(self) -> AbstractContextManager[bool]:
+        """Whether nothing is on its way to MLflow, nor will be before this is left: a moment to fork in."""
+        return self._store.still(STILL_SECONDS)
+
     def flush(self) -> None:
         """Wait until MLflow has all that was buffered. Raises `TrackingUnavailable` when it takes too long."""
         if not self._store.flush(self._mlflow.patience_seconds):
@@ -187,8 +204,17 @@ class RunLog:
                 self._finished_model()
             raise
 
-    def registered(self, request: Register, model_uri: str, judging: Judging | None) -> Registered:
-        """Register the model with what its judging has found, give it its alias, promote it."""
+    def registered(
+        self,
+        request: Register,
+        model_uri: str,
+        judging: Judging | None,
+        holder: ModelVersion | None,
+    ) -> Registered:
+        """Register the model with what its judging has found, give it its alias, promote it.
+
+        `holder`: whoever was judged as the holder of that alias; None where nobody was.
+        """
         self.flush()
         self._store.read_through()
         tags = {
@@ -212,6 +238,7 @@ class RunLog:
                     locks=self._mlflow.locks,
                     tags=tags,
                     judge=judging,
+                    holder=holder,
                     turns=turns,
                 ),
                 f"MLflow answers, but does not register {request.name!r}",
@@ -282,6 +309,7 @@ def run_log(
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # of each trial that ends
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # a log has no use for it
     for chatty in CHATTY_LOGGERS:
         logging.getLogger(chatty).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(server.uri)

@@ -40,7 +40,7 @@ def predict_here(question: Question, access: DataAccess, path: Path) -> str:
             request.data,
             request.split,
             task=question.task,
-            kinds=("table", "images"),
+            kinds=(question.kind,),
             access=access,
         )
     except InvalidData as error:
@@ -67,6 +67,7 @@ class Elsewhere:
         question = Question(
             request=self._request,
             task=data.task,
+            kind=data.kind,
             classes=None if data.classes is None else [str(label) for label in data.classes],
             name=str(holder.name),
             version=str(holder.version),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from trainyard.contract import Task
 from trainyard.trainer import Part
-from trainyard.worker.displays import MAX_POINTS, confusion_matrix, curves, residuals
+from trainyard.worker.displays import confusion_matrix, curves, residuals
 from trainyard.worker.figures import DPI, escaped, new_figure
 
 Array = npt.NDArray[Any]
@@ -57,8 +57,7 @@ def _learning_curve(folder: Path, history: History) -> None:
     for name, points in history.items():
         part, _, metric = name.partition("_")
         if metric == first and points:
-            thin = points[:: max(1, len(points) // MAX_POINTS)]
-            axes.plot([step for step, _ in thin], [value for _, value in thin], label=part)
+            axes.plot([step for step, _ in points], [value for _, value in points], label=part)
     axes.legend()
     figure.savefig(folder / "learning_curve.png")
 

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, SupportsFloat
 
 from trainyard.contract import Phase
@@ -13,7 +14,11 @@ from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Wa
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal, Measured
 from trainyard.trainer import Interrupted, Training
+from trainyard.worker.checkpoints import given, taken
+from trainyard.worker.curve import Curve
 from trainyard.worker.line import RunLine
+from trainyard.worker.meeting import world_of
+from trainyard.world import World
 
 CHECKPOINT_SECONDS = 15.0
 TELL_SECONDS = 0.1
@@ -31,15 +36,21 @@ class Progress:
         self._run_id = run_id
         self._journal = journal
         self.phase = first
-        self.history: dict[str, list[tuple[int, float]]] = {}
+        self._curves: dict[str, Curve] = {}
         self.stopping = False
         self._asks_when_to_save = False
+        self._best: Mapping[str, float] = {}
         self._saved = time.monotonic()
         self._told = 0.0
         self._started: tuple[float, int] | None = None
         self._sequence = 0
         self._notes = 0
         signal.signal(signal.SIGTERM, self._asked_to_stop)
+
+    @property
+    def history(self) -> dict[str, list[tuple[int, float]]]:
+        """The metrics by name, each as points (step, value); thinned out where there are thousands."""
+        return {name: curve.points for name, curve in self._curves.items()}
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase. Raises `Interrupted` when the run was asked to stop."""
@@ -73,12 +84,13 @@ class Progress:
     def searched(self, told: Progressed, at: int) -> None:
         """How far a search is, since `at` in milliseconds since 1970; its metrics are the best so far.
 
-        They are no part of the run's journal: the study has them.
+        MLflow is told of what is better than before. They are no part of the run's journal: the study has them.
         """
         from mlflow import MlflowClient
         from mlflow.entities import Metric
 
-        if told.metrics:
+        if told.metrics and told.metrics != self._best:
+            self._best = told.metrics
             found = [Metric(name, value, at, told.done) for name, value in told.metrics.items()]
             MlflowClient().log_batch(self._run_id, found)
         self._line.send(told.model_copy(update={"sequence": self._next()}))
@@ -98,6 +110,10 @@ class Progress:
         elif self._notes == MOST_NOTES:
             last = f"{MOST_NOTES - 1} notes are enough; those that follow are in the log alone"
             self._line.send(Noted(sequence=self._next(), message=last))
+
+    def world(self, job: Job) -> World:
+        """The ranks of the run, where there are several."""
+        return world_of(job, self._line, lambda: self.stopping)
 
     def warn(self, warnings: Sequence[str]) -> list[str]:
         """Tell people what they should read about the data: the log has it whole, and the service as it is returned."""
@@ -153,7 +169,7 @@ class Progress:
         from mlflow.entities import Metric
 
         for name, value in measured.metrics.items():
-            self.history.setdefault(name, []).append((measured.step, value))
+            self._curves.setdefault(name, Curve()).add(measured.step, value)
         # MLflow takes what it has already as the same.
         MlflowClient().log_batch(
             self._run_id,
@@ -169,10 +185,12 @@ class Progress:
             raise Interrupted
 
 
-def training(job: Job, folder: RunFolder, seed: int, progress: Progress) -> Training:
-    """What the trainer may use."""
-    folder.checkpoints.mkdir(exist_ok=True)
+def training(job: Job, folder: RunFolder, seed: int, progress: Progress, world: World) -> Training:
+    """What the trainer may use. Raises `CheckpointsAway`."""
+    store = taken(job, folder.checkpoints)
     report: Callable[..., None] = progress.report
+    if store:
+        report = partial(given, store, folder.checkpoints, progress.report)
     return Training(
         seed=seed,
         threads=job.threads,
@@ -181,6 +199,7 @@ def training(job: Job, folder: RunFolder, seed: int, progress: Progress) -> Trai
         checkpoint_due=progress.checkpoint_due,
         note=progress.note,
         halvings=job.halvings,
+        world=world,
     )
 
 

@@ -2,7 +2,9 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -10,12 +12,22 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from trainyard.contract import BuiltinData, ImageData, ScoredFileData, ScoreRequest, Split, Task
+from trainyard.contract import (
+    AnyTable,
+    BuiltinData,
+    DataVersion,
+    FileData,
+    ImageData,
+    ScoreRequest,
+    Split,
+    TableData,
+    Task,
+)
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.builtin import BUILTINS, builtin_table, usable
 from trainyard.datasets.loading import inspect
 from trainyard.datasets.outputs import check_output
-from trainyard.datasets.tables.head import column_names
+from trainyard.datasets.tables.head import column_names, column_names_of_tests
 from trainyard.errors import InvalidData
 from trainyard.suggestions import suggestion
 from trainyard.tracking.availability import is_away
@@ -42,26 +54,29 @@ def described(uri: str) -> About:
     return about(model)
 
 
-def inspect_scored(request: ScoreRequest, model: About, access: DataAccess) -> None:
-    """Raise `InvalidData`, with a pointer, for the first field that cannot be right."""
+def inspect_scored(request: ScoreRequest, model: About, access: DataAccess) -> DataVersion | None:
+    """Raise `InvalidData`, with a pointer, for the first field that cannot be right.
+
+    The answer is the version of the data that counts now, where it has versions.
+    """
     if request.output is not None:
         check_output(request.output, access)
     if model.columns is None:
         _inspect_images(request, access)
-        return
+        return None
     if isinstance(request.data, ImageData):
         raise InvalidData(
             "the model takes a table, and source 'images' gives images", "/data/source"
         )
-    _check_columns(request, model.columns, access)
     if request.rows == "test":
-        _inspect_tests(request, model, access)
+        return _inspect_tests(request, model, access)
+    return _inspect_all(request, model.columns, access)
 
 
 def _inspect_images(request: ScoreRequest, access: DataAccess) -> None:
     if request.keep:
         raise InvalidData("images have no columns to keep; leave keep out", "/keep")
-    if isinstance(request.data, ScoredFileData):
+    if isinstance(request.data, TableData):
         raise InvalidData(
             f"the model takes images, and source {request.data.source!r} gives a table",
             "/data/source",
@@ -71,43 +86,67 @@ def _inspect_images(request: ScoreRequest, access: DataAccess) -> None:
     inspect(request.data, task=task, kinds=("images",), access=access, split=split)
 
 
-def _inspect_tests(request: ScoreRequest, model: About, access: DataAccess) -> None:
+def _inspect_tests(request: ScoreRequest, model: About, access: DataAccess) -> DataVersion | None:
+    """That rows can be divided as the split says, and have what is needed. The data is looked at once: a database may take long."""
     if model.task is None:
         raise InvalidData(
             "the model does not say whether it predicts classes or values, and test rows are told by the target; set rows to 'all'",
             "/rows",
         )
-    data = request.data
-    if isinstance(data, ScoredFileData):
-        if data.target is None:
-            raise InvalidData("test rows are told by the target; name its column", "/data/target")
-        columns = [name for name in model.columns or () if name not in {data.target, data.weight}]
-        data = data.model_copy(
-            update={"features": columns, "drop": [], "categorical": [], "columns": {}}
-        )
+    data, needed = request.data, model.columns or ()
     split = request.split or Split()
     streamed = replace(access, memory_mb=None)  # a scoring never has the whole table in memory
-    inspect(data, task=model.task, kinds=("table",), access=streamed, split=split)
+    looked = partial(inspect, task=model.task, kinds=("table",), access=streamed, split=split)
+    if isinstance(data, BuiltinData):
+        _check_builtin(request, data, needed)
+        return looked(data)
+    if isinstance(data, ImageData):
+        raise TypeError("images are no table")
+    if data.target is None:
+        raise InvalidData("test rows are told by the target; name its column", "/data/target")
+    _check_test_table(request, data, needed, access)
+    features = [name for name in needed if name not in {data.target, data.weight}]
+    plain = {"features": features, "drop": [], "categorical": [], "columns": {}}
+    return looked(
+        data.model_copy(update=plain),
+        check_names=lambda names: _check_there(request, needed, names, data.pointer),
+    )
 
 
-def _check_columns(request: ScoreRequest, needed: tuple[str, ...], access: DataAccess) -> None:
+def _inspect_all(
+    request: ScoreRequest, needed: tuple[str, ...], access: DataAccess
+) -> DataVersion | None:
     """That the data has what the model reads and the caller keeps, as far as that can be told without all of it."""
     data = request.data
     if isinstance(data, BuiltinData):
-        known = BUILTINS.get(data.name)
-        usable(data.name, known.task if known else Task.CLASSIFICATION, ("table",))
-        there = builtin_table(data.name).column_names
-        _check_there(request, needed, there, "/data/name")
-    elif isinstance(data, ScoredFileData):
-        for uri, pointer in ((data.uri, "/data/uri"), (data.test_uri, "/data/test_uri")):
-            names = column_names(uri, data, access, pointer) if uri is not None else None
-            if names is not None:
-                _check_there(request, needed, names, pointer)
+        _check_builtin(request, data, needed)
+    if isinstance(data, BuiltinData | ImageData):
+        return None
+    version, names = column_names(data, access)
+    _check_there(request, needed, names, data.pointer)
+    _check_test_table(request, data, needed, access)
+    return version
+
+
+def _check_builtin(request: ScoreRequest, data: BuiltinData, needed: tuple[str, ...]) -> None:
+    known = BUILTINS.get(data.name)
+    usable(data.name, known.task if known else Task.CLASSIFICATION, ("table",))
+    _check_there(request, needed, builtin_table(data.name).column_names, "/data/name")
+
+
+def _check_test_table(
+    request: ScoreRequest, data: AnyTable, needed: tuple[str, ...], access: DataAccess
+) -> None:
+    if isinstance(data, FileData) and data.test_uri is not None:
+        tested = column_names_of_tests(data, data.test_uri, access)
+        _check_there(request, needed, tested, "/data/test_uri")
 
 
 def _check_there(
-    request: ScoreRequest, needed: tuple[str, ...], there: list[str], pointer: str
+    request: ScoreRequest, needed: tuple[str, ...], there: Sequence[str] | None, pointer: str
 ) -> None:
+    if there is None:
+        return
     known = dict.fromkeys(there)
     gone = [name for name in needed if name not in known]
     if gone:

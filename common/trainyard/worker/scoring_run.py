@@ -7,7 +7,7 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
-from trainyard.contract import FileData, ImageData, Phase, RunStatus, ScoreRequest
+from trainyard.contract import BuiltinData, ImageData, Phase, RunStatus, ScoredData, ScoreRequest
 from trainyard.datasets.outputs import write_output
 from trainyard.datasets.scoring.images import rows_of_images
 from trainyard.datasets.scoring.rows import RowsToScore
@@ -27,9 +27,8 @@ from trainyard.worker.system_metrics import SystemMetrics
 
 
 def score_and_log(job: Job, folder: RunFolder, progress: Progress) -> Outcome:
-    """One run from its request to its outcome. Raises `RunError`s, `Interrupted`, and whatever crashes."""
+    """One run from its request to its outcome, begun in the phase `loading_data`. Raises `RunError`s, `Interrupted`, and whatever crashes."""
     submission, request = job.submission, _asked(job)
-    progress.enter(Phase.LOADING_DATA)
     with run_log(submission, server_of(job), say=progress.note, overflow=folder.path) as log:
         system_metrics = SystemMetrics(submission.run_id)
         log.scored(_params(request))
@@ -74,10 +73,17 @@ def _params(request: ScoreRequest) -> dict[str, Any]:
     data = request.data
     return {
         "model_uri": request.model_uri,
-        "data": redacted(data.uri) if isinstance(data, FileData | ImageData) else data.name,
+        "data": _said(data),
         "rows": request.rows,
         "output": request.output,
     }
+
+
+def _said(data: ScoredData) -> str:
+    """What MLflow shows of the data."""
+    if isinstance(data, BuiltinData):
+        return data.name
+    return redacted(data.uri if isinstance(data, ImageData) else data.address)
 
 
 def _loaded(log: RunLog, request: ScoreRequest) -> ScoredModel:

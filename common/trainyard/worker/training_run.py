@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from mlflow.entities.model_registry import ModelVersion
 
 from trainyard.contract import Phase, Registered, RunStatus, Searched, TrainRequest
 from trainyard.datasets.loading import load
@@ -23,55 +24,92 @@ from trainyard.worker.mlflow_logging import RunLog, run_log, server_of
 from trainyard.worker.peer_predictions import Elsewhere
 from trainyard.worker.plots import History, write_plots
 from trainyard.worker.reporting import Progress, training
+from trainyard.worker.search.findings import Drawing
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.searching import search
 from trainyard.worker.system_metrics import SystemMetrics
 from trainyard.worker.whole import whole_for
+from trainyard.worker.workers import begun
+from trainyard.world import World
 
 MOST_INDENTED = 500
 """Columns."""
 
 
 def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progress) -> Outcome:
-    """One run from its request to its outcome. Raises `RunError`s, `Interrupted`, and whatever crashes."""
-    submission, request = job.submission, _asked(job)
-    progress.enter(Phase.LOADING_DATA)
+    """One run from its request to its outcome, begun in the phase `loading_data`. Raises `RunError`s, `Interrupted`, and whatever crashes."""
+    submission, request = job.submission, asked(job)
     with run_log(submission, server_of(job), say=progress.note, overflow=folder.path) as log:
         system_metrics = SystemMetrics(submission.run_id)
-        _seed_global_generators(request.seed)
-        data = _load(job, request, trainer)
+        seed_global_generators(request.seed)
+        data, judging, world = _begun(job, folder, trainer, progress, log)
         warnings = _said_of(data, trainer, progress)
         chosen = _chosen(job, folder, trainer, data, progress, log)
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
-        fitted = trainer.train(chosen.params, data, training(job, folder, request.seed, progress))
+        given = training(job, folder, request.seed, progress, world)
+        fitted = trainer.train(chosen.params, data, given)
         progress.trained()
 
         progress.enter(Phase.EVALUATING)
-        tested = _evaluate(folder, trainer, fitted, data, progress)
+        tested = _tested(trainer, fitted, data)
         log.test_metrics(tested.metrics)
-        judging = _judging(job, folder, tested, log)
         if judging:
-            judging.ahead()
+            judging.against(tested).ahead()
+        _draw(folder, trainer, fitted, data, tested, progress.history)
 
         progress.enter(Phase.LOGGING_MODEL)
         log.flush()
-        if chosen.mirror:
-            chosen.mirror.finish(job.patience_seconds)
+        if chosen.search:
+            chosen.search.finish(job.patience_seconds)
         log.files(folder.artifacts)
         model_uri = log.model(fitted, data)
+        holder = _settled(judging, folder, log)
         system_metrics.finish()
         log.files(folder.log)
 
         registered = None
         if request.register_:
             progress.enter(Phase.REGISTERING)
-            registered = log.registered(request.register_, model_uri, judging)
+            registered = log.registered(request.register_, model_uri, judging, holder)
         log.flush()
     metrics = tested.metrics | (judging.metrics if judging else {})
     outcome = _finished(progress.history, metrics, model_uri, registered, warnings)
-    return outcome.model_copy(update={"searched": chosen.searched})
+    return outcome.model_copy(update={"searched": chosen.search and chosen.search.found})
+
+
+def _begun(
+    job: Job, folder: RunFolder, trainer: Trainer, progress: Progress, log: RunLog
+) -> tuple[Data, Judging | None, World]:
+    """The data, what judges by it, and the other processes that train on it, which are there and have the same."""
+    data = load_for(job, asked(job), trainer)
+    judging = _judging(job, folder, data, log)  # before there are connections to other ranks
+    world = progress.world(job)
+    begun(world, data)
+    return data, judging, world
+
+
+def _settled(judging: Judging | None, folder: RunFolder, log: RunLog) -> ModelVersion | None:
+    """Whoever was judged, with what was found about it uploaded; None where nobody was."""
+    holder = judging.settle() if judging else None
+    if folder.judged.exists():
+        log.files(folder.judged)
+    return holder
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search found, and what it still writes while its winner is trained."""
+
+    found: Searched
+    drawing: Drawing
+    mirror: Mirror
+
+    def finish(self, seconds: float) -> None:
+        """Wait for the pictures, and until MLflow has all trials. Raises `TrackingUnavailable` when that takes too long."""
+        self.drawing.finish()
+        self.mirror.finish(seconds)
 
 
 @dataclass(frozen=True)
@@ -79,53 +117,54 @@ class Chosen:
     """The params of a run: those that were asked for, with what a search has found."""
 
     params: Params
-    searched: Searched | None = None
-    mirror: Mirror | None = None
-    """What tells MLflow of the trials."""
+    search: Search | None = None
 
 
 def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
     job: Job, folder: RunFolder, trainer: Trainer, data: Data, progress: Progress, log: RunLog
 ) -> Chosen:
     """The params to train with, logged; searched for first where the request asks for that."""
-    request = _asked(job)
+    request = asked(job)
 
     def log_inputs(params: dict[str, Any]) -> None:
-        log.inputs(trainer=trainer, params=params, data=data, split=request.split)
+        also = {"workers": request.workers} if request.workers > 1 else {}
+        log.inputs(trainer=trainer, params=also | params, data=data, split=request.split)
 
     if not request.search:
-        params = _params(trainer, request.params)
+        params = params_of(trainer, request.params)
         log_inputs(params.model_dump())
         return Chosen(params)
     log_inputs({})
     progress.enter(Phase.SEARCHING)
     mirror = log.mirror(folder.search)
-    searched = search(job, folder, trainer, data, progress, mirror)
-    params = _params(trainer, {**request.params, **searched.best_params})
+    found, drawing = search(job, folder, trainer, data, progress, mirror)
+    params = params_of(trainer, {**request.params, **found.best_params})
     log.params(params.model_dump())
-    return Chosen(params, searched, mirror)
+    return Chosen(params, Search(found, drawing, mirror))
 
 
-def _asked(job: Job) -> TrainRequest:
+def asked(job: Job) -> TrainRequest:
+    """The training that the job is of."""
     request = job.submission.request
     if not isinstance(request, TrainRequest):
         raise TypeError(f"run {job.submission.run_id} does not train but {request.kind}s")
     return request
 
 
-def _params(trainer: Trainer, params: dict[str, Any]) -> Params:
+def params_of(trainer: Trainer, params: dict[str, Any]) -> Params:
+    """The params of a request as the trainer's own."""
     return trainer.params.model_validate_json(json.dumps(params))
 
 
-def _seed_global_generators(seed: int) -> None:
+def seed_global_generators(seed: int) -> None:
     """For libraries that draw from Python's or NumPy's global generator."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - it is the global one that is meant
 
 
-def _load(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
+def load_for(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
     """The request's data, split, if the trainer can take it. Raises `InvalidData`."""
-    params = None if request.search else _params(trainer, request.params)
+    params = None if request.search else params_of(trainer, request.params)
     return load(
         request.data,
         request.split,
@@ -152,29 +191,38 @@ def _say_what_dates_become(data: Data) -> None:
         sys.stdout.write(f"the dates of {name!r} become {made} (since {about['origin']}{zone})\n")
 
 
-def _evaluate(
-    folder: RunFolder, trainer: Trainer, fitted: Fitted, data: Data, progress: Progress
-) -> Tested:
-    """The model on the validation and the test rows. Plots and the data's profile are left in `folder.artifacts`."""
+def _tested(trainer: Trainer, fitted: Fitted, data: Data) -> Tested:
+    """The model on the validation and the test rows."""
     metrics: dict[str, float] = {}
     for prefix, part in (("validation", data.validation), ("test", data.test)):
         if part is not None and len(part):
             predicted = fitted.predict(part.x)
             metrics |= evaluate(trainer.task, predicted, part, data.classes, prefix)
+    return Tested(predicted, metrics)
+
+
+def _draw(  # noqa: PLR0913, PLR0917 - what there is to be seen
+    folder: RunFolder,
+    trainer: Trainer,
+    fitted: Fitted,
+    data: Data,
+    tested: Tested,
+    history: History,
+) -> None:
+    """Leave plots and the data's profile in `folder.artifacts`."""
     plots = folder.artifacts / "plots"
     plots.mkdir(parents=True, exist_ok=True)
     write_plots(
         plots,
         task=trainer.task,
-        predicted=predicted,
+        predicted=tested.predicted,
         part=data.test,
         classes=data.classes,
-        history=progress.history,
+        history=history,
         importance=fitted.feature_importance(),
     )
     profile = json.dumps(data.profile, default=str, indent=None if _is_wide(data) else 2)
     (folder.artifacts / "data_profile.json").write_text(profile)
-    return Tested(data, predicted, metrics)
 
 
 def _is_wide(data: Data) -> bool:
@@ -182,21 +230,28 @@ def _is_wide(data: Data) -> bool:
     return len(data.profile.get("columns", ())) > MOST_INDENTED
 
 
-def _judging(job: Job, folder: RunFolder, tested: Tested, log: RunLog) -> Judging | None:
-    """What judges the champion on this run's test rows; None where no promotion is asked for."""
-    request = _asked(job)
+def _judging(job: Job, folder: RunFolder, data: Data, log: RunLog) -> Judging | None:
+    """What judges the champion on this run's test rows, which is scored from now on; None where no promotion is asked for.
+
+    A search takes longer than a champion holds still for, and so it is scored after that.
+    """
+    request = asked(job)
     register = request.register_
     if register is None or register.promote is None:
         return None
-    return Judging(
+    judging = Judging(
         register.name,
         register.promote,
-        tested=tested,
-        rows=HeldOutRows(request, tested.data, job.access),
+        data=data,
+        rows=HeldOutRows(request, data, job.access),
         log=log,
-        artifacts=folder.artifacts,
+        artifacts=folder.judged,
         elsewhere=Elsewhere(job.peers, request),
     )
+    with log.still() as still:
+        if still:
+            judging.begin(beside=request.search is None)
+    return judging
 
 
 def _finished(

@@ -6,6 +6,8 @@ from trainyard.trainer import WHOLE, Params, Trainer, needs_whole
 
 def whole_for(request: TrainRequest, trainer: Trainer, params: Params | None) -> str | None:
     """Why it does, in words; None where it does not. `params`: the request's, None where they are not known."""
+    if request.workers > 1:
+        return "each of several workers holds the whole table in memory"
     if request.search is not None:
         return "a search holds the whole table in memory"
     if request.register_ is not None and request.register_.promote is not None:

@@ -8,11 +8,9 @@ from trainyard.trainer import Data, Part
 
 from trainyard_boosting._batches import LightGBMBatches, rows_at_once
 from trainyard_boosting._fitting import Weights
+from trainyard_boosting._lightgbm_settings import boosted, settings_of
 from trainyard_boosting._tables import Table
 
-ESTIMATORS_OWN = frozenset({"n_estimators", "importance_type", "class_weight", "objective"})
-NAMES = {"random_state": "seed", "n_jobs": "num_threads"}
-"""The estimator's words, in those of the library."""
 FEWEST_SAMPLED = 20_000
 """Rows that bins are made from at least; they are held as float64, twice."""
 
@@ -28,38 +26,20 @@ def fit_batches(
     """As the estimator's `fit`, with `weight` of the training rows: the booster."""
     settings = _settings(estimator, table)
     train = _binned(table, data.train, weight, settings)
-    watched, names = [train], ["train"]
-    if data.validation is not None and len(data.validation):
-        part = data.validation
-        watched.append(_binned(table, part, part.weight, settings, reference=train))
-        names.append("validation")
-    return lightgbm.train(
-        settings,
-        train,
-        estimator.n_estimators,
-        valid_sets=watched,
-        valid_names=names,
-        callbacks=[after_round],
-    )
+    validation, part = None, data.validation
+    if part is not None and len(part):
+        validation = _binned(table, part, part.weight, settings, reference=train)
+    return boosted(estimator, settings, train, validation, after_round=after_round)
 
 
 def _settings(estimator: Any, table: Table) -> dict[str, Any]:
-    """As the library takes them, with the estimator's objective where it has none of its own."""
-    settings = {
-        NAMES.get(name, name): value
-        for name, value in estimator.get_params().items()
-        if value is not None and name not in ESTIMATORS_OWN
-    }
+    """As the library takes them, for fewer rows in memory."""
+    settings = settings_of(estimator, table)
     sampled = max(FEWEST_SAMPLED, rows_at_once(len(table.columns)))
-    settings |= {
+    return settings | {
         "force_col_wise": True,  # by rows it holds all bins once more
         "subsample_for_bin": min(settings["subsample_for_bin"], sampled),
     }
-    if table.classes is None:
-        return settings | {"objective": estimator.objective or "regression"}
-    if len(table.classes) > 2:
-        return settings | {"objective": "multiclass", "num_class": len(table.classes)}
-    return settings | {"objective": "binary"}
 
 
 def _binned(

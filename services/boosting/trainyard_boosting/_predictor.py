@@ -20,6 +20,14 @@ SCORING = Path(__file__).with_name("_scoring.py")
 
 
 @dataclass(frozen=True)
+class AtHand:
+    """Rows that the library holds as its own since the training: they need not be encoded again to be predicted."""
+
+    x: pd.DataFrame
+    predict: Callable[[], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
 class BoostedTrees:
     """What `trainyard.trainer.Fitted` asks for."""
 
@@ -32,8 +40,11 @@ class BoostedTrees:
     """Total gain by the booster's own column names; columns never split on may be absent."""
     requirements: tuple[str, ...]
     """Pinned distributions that the logged model needs."""
+    at_hand: "AtHand | None" = None
 
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
+        if self.at_hand and self.at_hand.x is x:
+            return self.table.probabilities(np.asarray(self.at_hand.predict()))
         parts = [
             np.asarray(self.predict_encoded(self.table.encode(x.iloc[rows])))
             for rows in slices(max(len(x), 1), rows_at_once(x.shape[1]))

@@ -17,8 +17,9 @@ from trainyard.contract import Task
 from trainyard.raw_columns import date_features, feature_names, written
 from trainyard.trainer import Data
 
-# XGBoost refuses [, ] and <; LightGBM refuses what JSON quotes and rewrites white space.
-UNSAFE = re.compile(r"[\[\]<>{}\":,\s]")
+# XGBoost refuses [, ] and <; LightGBM refuses what JSON quotes, rewrites white space, ends a name at a zero byte,
+# and reads neither an empty first name nor = from its own model file.
+UNSAFE = re.compile(r"[\[\]<>{}\":,=\s\x00-\x1f\x7f]")
 Kind = str
 """How the logged model reads a column: `number`, `boolean`, `string`, `number_category` or `date`."""
 
@@ -58,7 +59,7 @@ class Table:
     def of(cls, data: Data) -> "Table":
         """Describe the training part."""
         frame = data.frame
-        names = [UNSAFE.sub("_", str(name)) for name in frame.columns]
+        names = [UNSAFE.sub("_", str(name)) or "_" for name in frame.columns]
         if len(set(names)) < len(names):
             names = [f"{name}_{position}" for position, name in enumerate(names)]
         columns = tuple(

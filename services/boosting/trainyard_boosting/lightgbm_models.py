@@ -17,6 +17,7 @@ from trainyard.trainer import Data, DataKind, Params, Training
 
 from trainyard_boosting._fitting import NOT_FOR_ESTIMATOR, check, monotone, sample_weights
 from trainyard_boosting._lightgbm_batches import fit_batches
+from trainyard_boosting._lightgbm_ranks import fit_ranks
 from trainyard_boosting._predictor import BoostedTrees, pinned
 from trainyard_boosting._rounds import Rounds
 from trainyard_boosting._tables import Table
@@ -30,6 +31,9 @@ SEARCH_SPACE: Mapping[str, Any] = {
     "reg_lambda": {"low": 0.001, "high": 30.0, "log": True},
 }
 """What a search tries where it is not told a space."""
+DIGITS = 10
+"""Of a metric that each of several ranks computes for itself: sums of its threads differ in the last ones, and early
+stopping must not."""
 MOST_DRAWN = 100
 """Columns. MLflow's autologging draws a bar a column, twice: 24 s for 2,000 columns, 200 s for 5,000."""
 
@@ -128,13 +132,11 @@ class LightGBM:
     description: str
     example: dict[str, Any]
     framework: str = "lightgbm"
+    requirements: tuple[str, ...] = pinned("lightgbm")
+    """What a logged model needs."""
     data: tuple[DataKind, ...] = ("table",)
+    distributed: bool = True
     search_space: Mapping[str, Any] = field(default_factory=lambda: SEARCH_SPACE)
-
-    @property
-    def requirements(self) -> tuple[str, ...]:
-        """What a logged model needs, pinned."""
-        return pinned(self.framework)
 
     def autolog(self) -> None:
         mlflow.lightgbm.autolog(
@@ -167,11 +169,28 @@ class LightGBM:
             )
             return _fitted(booster, rounds.best, table, self.requirements)
         booster = rounds.resume(_load)
+        training.world.agree("the table, or the checkpoint", table, rounds.done)
         if not rounds.exhausted:
-            estimator = self._estimator(params, table, rounds)
-            self._fit(estimator, data, table, params, rounds=rounds, booster=booster)
-            booster = estimator.booster_
+            booster = self._trained(params, data, table, rounds, booster)
         return _fitted(booster, rounds.best, table, self.requirements)
+
+    def _trained(
+        self, params: LightGBMParams, data: Data, table: Table, rounds: Rounds, booster: Any
+    ) -> Any:
+        """Train on from the booster, or from nothing where it is None: the booster."""
+        estimator, training = self._estimator(params, table, rounds), rounds.training
+        if training.world.alone:
+            self._fit(estimator, data, table, params, rounds=rounds, booster=booster)
+            return estimator.booster_
+        return fit_ranks(
+            estimator,
+            data,
+            table,
+            training=training,
+            weight=sample_weights(data, getattr(params, "class_weight", None)),
+            after_round=_after_round(rounds),
+            booster=booster,
+        )
 
     def needs_whole(self, params: LightGBMParams) -> str | None:
         """None: no table need be in memory, whatever the params."""
@@ -206,8 +225,9 @@ class LightGBM:
     ) -> None:
         """Train on from the booster, or from nothing where it is None."""
         x, y = table.encode(data.frame), data.train.y
-        eval_set, names = [(x, y)], ["train"]
-        weights: list[Any] = [None]
+        eval_set, names, weights = list[Any](), list[str](), list[Any]()
+        if rounds.training.watch_train:
+            eval_set, names, weights = [(x, y)], ["train"], [None]
         if data.validation is not None and len(data.validation):
             eval_set.append((table.encode(data.validation.x), data.validation.y))
             weights.append(data.validation.weight)
@@ -226,11 +246,13 @@ class LightGBM:
 
 
 def _after_round(rounds: Rounds) -> Callable[[CallbackEnv], None]:
+    alone = rounds.training.world.alone
+
     def after_round(env: CallbackEnv) -> None:
         scores: dict[str, dict[str, float]] = {}
         results: list[Any] = list(env.evaluation_result_list or ())
         for part, name, value, *_ in results:
-            scores.setdefault(part, {})[name] = value
+            scores.setdefault(part, {})[name] = value if alone else float(f"{value:.{DIGITS}g}")
         if rounds.after(scores, lambda path: env.model.save_model(path, num_iteration=-1)):
             raise EarlyStopException((rounds.best or rounds.done) - 1, results)
 

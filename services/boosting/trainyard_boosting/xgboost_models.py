@@ -3,8 +3,9 @@
 Defaults are the library's: https://xgboost.readthedocs.io/en/release_3.2.0/parameter.html.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Self
 
 import mlflow.xgboost
@@ -16,13 +17,19 @@ from trainyard.errors import InvalidParams, OutOfMemory
 from trainyard.trainer import Data, DataKind, Params, Part, Training
 
 from trainyard_boosting._batches import XGBoostBatches
-from trainyard_boosting._fitting import NOT_FOR_ESTIMATOR, check, monotone, sample_weights
-from trainyard_boosting._predictor import BoostedTrees, installed, pinned
+from trainyard_boosting._fitting import (
+    NOT_FOR_ESTIMATOR,
+    check,
+    monotone,
+    sample_weights,
+)
+from trainyard_boosting._matrices import Matrices, Rows, table_of
+from trainyard_boosting._predictor import AtHand, BoostedTrees, installed, pinned
 from trainyard_boosting._rounds import Rounds
 from trainyard_boosting._tables import Table
+from trainyard_boosting._xgboost_ranks import together
 
-PARTS = {"validation_0": "train", "validation_1": "validation"}
-"""XGBoost's names for the first and second evaluation set."""
+FRAMEWORK = installed("xgboost-cpu", "xgboost")
 SEARCH_SPACE: Mapping[str, Any] = {
     "learning_rate": {"low": 0.01, "high": 0.3, "log": True},
     "n_estimators": {"low": 50, "high": 500, "step": 50},
@@ -119,7 +126,7 @@ class AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc,unused
         """Whether to stop."""
         del epoch
         scores = {
-            PARTS[part]: {name: values[-1] for name, values in metrics.items()}
+            part: {name: values[-1] for name, values in metrics.items()}
             for part, metrics in evals_log.items()
         }
         return self._rounds.after(scores, model.save_model)
@@ -133,18 +140,14 @@ class XGBoost:
     task: Task
     params: type[XGBoostParams]
     estimator: type[Any]
-    fit: Callable[..., Any]
-    """The estimator's `fit` from before autologging: the one autologging puts in its place copies all rows."""
     description: str
     example: dict[str, Any]
-    framework: str = installed("xgboost-cpu", "xgboost")
+    framework: str = FRAMEWORK
+    requirements: tuple[str, ...] = pinned(FRAMEWORK)
+    """What a logged model needs."""
     data: tuple[DataKind, ...] = ("table",)
+    distributed: bool = True
     search_space: Mapping[str, Any] = field(default_factory=lambda: SEARCH_SPACE)
-
-    @property
-    def requirements(self) -> tuple[str, ...]:
-        """What a logged model needs, pinned."""
-        return pinned(self.framework)
 
     def autolog(self) -> None:
         mlflow.xgboost.autolog(
@@ -164,20 +167,20 @@ class XGBoost:
 
     def _train(self, params: XGBoostParams, data: Data, training: Training) -> BoostedTrees:
         check(data, params.early_stopping_rounds)
-        table = Table.of(data)
+        table = table_of(data)
         _check_combination(params, table)
         rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".ubj")
-        booster = rounds.resume(_load)
+        booster, validation = rounds.resume(_load), None
+        training.world.agree("the table, or the checkpoint", table, rounds.done)
         if not rounds.exhausted:
-            estimator = self._estimator(params, table, rounds)
-            if data.beyond_memory:
-                booster = self._fit_batches(estimator, data, table, params, booster)
-            else:
-                self._fit(estimator, data, table, params, booster)
-                booster = estimator.get_booster()
-        return _fitted(
-            booster if rounds.best is None else booster[: rounds.best], table, self.requirements
-        )
+            with together(training.world):
+                booster, validation = self._fit(params, data, table, rounds, booster)
+            training.said_alike(booster.save_raw())
+        kept = booster if rounds.best is None else booster[: rounds.best]
+        at_hand = None
+        if validation is not None and data.validation is not None and not data.beyond_memory:
+            at_hand = AtHand(data.validation.x, partial(kept.predict, validation))
+        return _fitted(kept, table, self.requirements, at_hand)
 
     def _estimator(self, params: XGBoostParams, table: Table, rounds: Rounds) -> Any:
         """The estimator for the rounds that are left."""
@@ -194,26 +197,44 @@ class XGBoost:
             callbacks=[AfterRound(rounds)],
         )
 
+    def prepare(self, params: XGBoostParams, data: Data) -> Matrices | None:
+        """What trainings on these rows share, made on one thread; None where each bins batch by batch."""
+        if data.beyond_memory:
+            return None
+        return Matrices.of(data, Table.of(data), _rows(params), threads=1)
+
     def _fit(
-        self, estimator: Any, data: Data, table: Table, params: XGBoostParams, booster: Any
-    ) -> None:
-        """Train on from the booster, or from nothing where it is None."""
-        x, y = table.encode(data.frame), data.train.y
-        weight = sample_weights(data, getattr(params, "class_weight", None))
-        eval_set, weights = [(x, y)], [weight]
-        if data.validation is not None and len(data.validation):
-            eval_set.append((table.encode(data.validation.x), data.validation.y))
-            weights.append(data.validation.weight)
-        self.fit(
-            estimator,
-            x,
-            y,
-            sample_weight=weight,
-            eval_set=eval_set,
-            sample_weight_eval_set=weights if any(each is not None for each in weights) else None,
-            verbose=False,
+        self, params: XGBoostParams, data: Data, table: Table, rounds: Rounds, booster: Any
+    ) -> tuple[Any, xgboost.DMatrix | None]:
+        """Train on from the booster, or from nothing where it is None: the booster, and the validation rows."""
+        estimator = self._estimator(params, table, rounds)
+        settings = estimator.get_xgb_params()
+        if table.classes is not None and len(table.classes) > 2:
+            settings |= {"objective": "multi:softprob", "num_class": len(table.classes)}
+        if data.beyond_memory:
+            train, validation = _binned_in_batches(data, table, params, rounds.training.threads)
+        else:
+            made = Matrices.of(
+                data,
+                table,
+                _rows(params),
+                threads=rounds.training.threads,
+                world=rounds.training.world,
+            )
+            train, validation = made.train, made.validation
+        watched = [(train, "train")] if rounds.training.watch_train else []
+        if validation is not None:
+            watched.append((validation, "validation"))
+        trained = xgboost.train(
+            settings,
+            train,
+            estimator.n_estimators,
+            evals=watched,
+            callbacks=estimator.callbacks,
             xgb_model=booster,
+            verbose_eval=False,
         )
+        return trained, validation
 
     def needs_whole(self, params: XGBoostParams) -> str | None:
         """Why a table that does not fit in memory cannot be trained on; None where it can."""
@@ -223,38 +244,34 @@ class XGBoost:
             return "booster 'dart' needs the whole table in memory, and 'gbtree' does not"
         return None
 
-    def _fit_batches(
-        self, estimator: Any, data: Data, table: Table, params: XGBoostParams, booster: Any
-    ) -> Any:
-        """As `_fit`, with the rows binned batch by batch into files: the booster."""
-        settings = estimator.get_xgb_params()
-        if table.classes is not None and len(table.classes) > 2:
-            settings |= {"objective": "multi:softprob", "num_class": len(table.classes)}
+    def needs_one_process(self, params: XGBoostParams) -> str | None:
+        """Why several processes cannot train it; None where they can."""
+        if params.tree_method == "exact":
+            return "tree_method 'exact' looks at all rows in one process, and 'hist' does not"
+        return None
 
-        def binned(part: Part, weight: Any, ref: Any = None) -> Any:
-            batches = XGBoostBatches(table, part, weight)
-            return xgboost.ExtMemQuantileDMatrix(
-                batches,
-                max_bin=params.max_bin,
-                nthread=settings["n_jobs"],
-                ref=ref,
-                enable_categorical=True,
-            )
 
-        weight = sample_weights(data, getattr(params, "class_weight", None))
-        train = binned(data.train, weight)
-        watched = [(train, "validation_0")]
-        if data.validation is not None and len(data.validation):
-            watched.append((binned(data.validation, data.validation.weight, train), "validation_1"))
-        return xgboost.train(
-            settings,
-            train,
-            estimator.n_estimators,
-            evals=watched,
-            callbacks=estimator.callbacks,
-            xgb_model=booster,
-            verbose_eval=False,
+def _rows(params: XGBoostParams) -> Rows:
+    return Rows(params.tree_method, params.max_bin, getattr(params, "class_weight", None))
+
+
+def _binned_in_batches(
+    data: Data, table: Table, params: XGBoostParams, threads: int
+) -> tuple[xgboost.DMatrix, xgboost.DMatrix | None]:
+    """The training rows and the validation rows, binned batch by batch into files."""
+
+    def binned(part: Part, weight: Any, ref: Any = None) -> Any:
+        return xgboost.ExtMemQuantileDMatrix(
+            XGBoostBatches(table, part, weight),
+            max_bin=params.max_bin,
+            nthread=threads,
+            ref=ref,
+            enable_categorical=True,
         )
+
+    train = binned(data.train, sample_weights(data, getattr(params, "class_weight", None)))
+    part = data.validation
+    return train, binned(part, part.weight, train) if part is not None and len(part) else None
 
 
 def _check_combination(params: XGBoostParams, table: Table) -> None:
@@ -282,12 +299,16 @@ def _load(path: str) -> tuple[Any, int]:
     return booster, booster.num_boosted_rounds()
 
 
-def _fitted(booster: Any, table: Table, requirements: tuple[str, ...]) -> BoostedTrees:
+def _fitted(
+    booster: Any, table: Table, requirements: tuple[str, ...], at_hand: AtHand | None
+) -> BoostedTrees:
     def predict(encoded: pd.DataFrame) -> Any:
         return booster.predict(xgboost.DMatrix(encoded, enable_categorical=True))
 
     importance = booster.get_score(importance_type="total_gain")
-    return BoostedTrees(table, "xgboost", predict, booster.save_model, importance, requirements)
+    return BoostedTrees(
+        table, "xgboost", predict, booster.save_model, importance, requirements, at_hand
+    )
 
 
 classifier = XGBoost(
@@ -295,7 +316,6 @@ classifier = XGBoost(
     task=Task.CLASSIFICATION,
     params=ClassifierParams,
     estimator=xgboost.XGBClassifier,
-    fit=xgboost.XGBClassifier.fit,
     description="XGBoost classifier: strings as native categories, missing values as they are",
     example={
         "model": "xgboost_classifier",
@@ -308,7 +328,6 @@ regressor = XGBoost(
     task=Task.REGRESSION,
     params=RegressorParams,
     estimator=xgboost.XGBRegressor,
-    fit=xgboost.XGBRegressor.fit,
     description="XGBoost regressor: strings as native categories, missing values as they are",
     example={
         "model": "xgboost_regressor",

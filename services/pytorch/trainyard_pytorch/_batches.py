@@ -15,7 +15,10 @@ SHIFT = 2
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one part, on the device: images as bytes of (n, height, width, channels) or table rows as floats of (n, width)."""
+    """Rows of one part, on the device: images as bytes of (n, height, width, channels) or table rows as floats of (n, width).
+
+    Where `x` lies in a file it stays there, and the rows of a batch are brought to the device.
+    """
 
     x: Tensor
     y: Tensor
@@ -25,8 +28,11 @@ class Rows:
         return len(self.y)
 
     def __getitem__(self, chosen: Any) -> "Rows":
+        at = chosen if isinstance(chosen, slice) else chosen.to(self.x.device)
         return Rows(
-            self.x[chosen], self.y[chosen], None if self.weight is None else self.weight[chosen]
+            self.x[at].to(self.y.device),
+            self.y[chosen],
+            None if self.weight is None else self.weight[chosen],
         )
 
     def shuffled(self, batch_size: int) -> Iterator["Rows"]:

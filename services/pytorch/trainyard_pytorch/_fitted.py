@@ -17,13 +17,14 @@ import torch.export._trace  # torch imports both at the first export; here the f
 import torch.export.pt2_archive
 from torch import nn
 from trainyard.networks.logged import (
+    ImageModel,
     image_example,
     image_model,
     requirements,
     table_example,
     table_model,
 )
-from trainyard.networks.tables import TableEncoding
+from trainyard.networks.tables import TableEncoding, slices
 
 from trainyard_pytorch._networks import Answering, summary
 
@@ -50,23 +51,22 @@ class ImageClassifier:
     def log_model(self, **arguments: Any) -> None:
         """With `mlflow.pytorch`, as an exported graph: raw images in, probabilities of (n, classes) out."""
         mlflow.log_text(summary(self.network), "model_summary.txt")
-        self._store(mlflow.pytorch.log_model, arguments)
+        ImageModel.log(artifact_path=None, flavor=mlflow.pytorch, **self._stored(arguments))
 
     def save_model(self, path: Path, **arguments: Any) -> None:
         """Write the same to a folder that does not exist yet, for use without a tracking server."""
-        self._store(mlflow.pytorch.save_model, {"path": str(path), **arguments})
+        stored = self._stored(arguments)
+        mlflow.pytorch.save_model(path=str(path), mlflow_model=ImageModel(), **stored)
 
-    def _store(self, store: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-        own = image_model(arguments["input_example"], self.classes)
-        store(
-            Answering(self.network, target=None).eval(),
-            **{
-                **arguments,
-                **own,
-                "pip_requirements": requirements(("torch",)),
-                "serialization_format": "pt2",
-            },
-        )
+    def _stored(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of MLflow's `save_model`."""
+        return {
+            **arguments,
+            **image_model(arguments["input_example"], self.classes),
+            "pytorch_model": Answering(self.network, target=None).eval(),
+            "pip_requirements": requirements(("torch",)),
+            "serialization_format": "pt2",
+        }
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class TablePredictor:
     """None for regression."""
 
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
-        return _answers(self._answering(), self.encoding.encode(x))
+        answering = self._answering()
+        parts = [_answers(answering, self.encoding.encode(x.iloc[rows])) for rows in slices(len(x))]
+        return np.concatenate(parts)
 
     def feature_importance(self) -> Mapping[str, float] | None:
         """A network does not tell."""

@@ -24,6 +24,8 @@ class Lesson:
     target_scale: float = 1.0
     """What one unit of a scaled target is worth."""
     augment: Callable[[Tensor], Tensor] | None = None
+    in_file: bool = False
+    """Whether x is mapped from a file, as a table that does not fit in memory is."""
 
 
 def lesson(  # noqa: PLR0913 - a lesson's parts
@@ -34,8 +36,9 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
     encode: Callable[[Any], Any],
     target: tuple[float, float] = (0.0, 1.0),
     augment: Callable[[Tensor], Tensor] | None = None,
+    in_file: bool = False,
 ) -> Lesson:
-    """The parts in memory as tensors; `encode` makes bytes or floats of `Part.x`. Raises `InvalidData` for too few rows."""
+    """The parts as tensors; `encode` makes bytes or floats of `Part.x`, `in_file` or in memory. Raises `InvalidData` for too few rows."""
     if len(train) < 2:
         raise InvalidData("a network needs two training rows or more", "/split")
 
@@ -58,6 +61,7 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
         rows(validation) if validation is not None and len(validation) else None,
         target[1],
         augment,
+        in_file,
     )
 
 
@@ -66,7 +70,7 @@ def on(device: Device, given: Lesson) -> Lesson:
 
     def moved(rows: Rows) -> Rows:
         return Rows(
-            rows.x.to(device.kind),
+            rows.x if given.in_file else rows.x.to(device.kind),
             rows.y.to(device.kind),
             None if rows.weight is None else rows.weight.to(device.kind),
         )
@@ -77,4 +81,5 @@ def on(device: Device, given: Lesson) -> Lesson:
         moved(given.validation) if given.validation else None,
         given.target_scale,
         given.augment,
+        given.in_file,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 from trainyard.errors import Diverged
-from trainyard.networks.fitness import check_patience
+from trainyard.networks.fitness import check_patience, check_shares
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Training
 
@@ -20,6 +20,7 @@ from trainyard_pytorch import _checkpoints
 from trainyard_pytorch._batches import Rows, Tensor
 from trainyard_pytorch._device import Device, out_of_memory_told
 from trainyard_pytorch._lesson import Lesson, on
+from trainyard_pytorch._ranks import Ranks, together
 from trainyard_pytorch._schedule import share
 from trainyard_pytorch._score import Score, loss, watched_loss
 
@@ -43,10 +44,11 @@ def train(
     with out_of_memory_told():
         torch.manual_seed(training.seed)
         network: Any = build().to(device.kind, memory_format=torch.channels_last)
-        epochs = Epochs(network, params, on(device, given), training, device)
-        epochs.go_on_from_checkpoint()
-        while epochs.more:
-            epochs.train_one()
+        with together(training.world, device) as ranks:
+            epochs = Epochs(network, params, on(device, given), training, ranks)
+            epochs.go_on_from_checkpoint()
+            while epochs.more:
+                epochs.train_one()
         return epochs.trained()
 
 
@@ -59,12 +61,14 @@ class Epochs:
         params: NetworkParams,
         given: Lesson,
         training: Training,
-        device: Device,
+        ranks: Ranks,
     ) -> None:
         self._network, self._params, self._given = network, params, given
-        self._training, self._device = training, device
+        self._training, self._device, self._ranks = training, ranks.device, ranks
         self._batch_size = params.batch_after(training.halvings)
+        check_shares(params, self._batch_size, rows=len(given.train), ranks=ranks.world.size)
         self._steps = given.train.steps(self._batch_size)
+        self._taught_one = ranks.made_one(network)
         self._optimizer = _optimizer(params, network)
         self._looked = time.monotonic()
         self._done = 0
@@ -80,6 +84,7 @@ class Epochs:
             self._optimizer.load_state_dict(saved["optimizer"])
             self._done, self._best = saved["epoch"], saved["best"]
             self._best_loss, self._best_epoch = saved["best_loss"], saved["best_epoch"]
+        self._training.world.agree("the checkpoint", self._done, self._steps)
 
     @property
     def more(self) -> bool:
@@ -94,6 +99,7 @@ class Epochs:
         # Each epoch draws from a seed of its own, so that a restarted run goes on as the unbroken one would.
         torch.manual_seed(self._training.seed * 1_000_003 + self._done)
         metrics = self._taught()
+        self._ranks.average_statistics(self._network)
         if self._given.validation is not None:
             metrics |= self._evaluated(self._given.validation)
         for name, value in metrics.items():
@@ -107,6 +113,9 @@ class Epochs:
         if self._best is not None:
             self._network.load_state_dict(self._best)
         network: nn.Module = self._network.to("cpu", memory_format=torch.contiguous_format).eval()
+        self._training.said_alike(
+            *(each.numpy().tobytes() for each in network.state_dict().values())
+        )
         return network
 
     def _taught(self) -> dict[str, float]:
@@ -115,31 +124,35 @@ class Epochs:
         score = Score(self._given)
         self._looked = time.monotonic()
         for step, batch in enumerate(self._given.train.shuffled(self._batch_size)):
+            if step == 0:  # the order of the rows has been drawn
+                self._ranks.draw_apart()
             self._set_rate((self._done + step / self._steps) / self._params.epochs)
-            out, minimised = self._step(batch)
-            score.add(out, batch)
+            own, factor = self._ranks.share(batch)
+            out, minimised = self._step(own, factor)
+            score.add(out, own)
             if self._time_to_look():
                 self._check("the loss", minimised.item())
                 self._ask_whether_to_stop()
-        return score.metrics("train")
+        return score.metrics("train", self._ranks)
 
     def _set_rate(self, done: float) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = self._params.learning_rate * share(self._params.schedule, done)
 
-    def _step(self, batch: Rows) -> tuple[Tensor, Tensor]:
-        """The outputs for the batch before the step, and what was minimised."""
+    def _step(self, batch: Rows, factor: float) -> tuple[Tensor, Tensor]:
+        """The outputs for the batch before the step, and the loss, which counts by the factor."""
         x = self._given.augment(batch.x) if self._given.augment else batch.x
         with self._device.autocast():
-            out = self._network(x).float()
+            out = self._taught_one(x).float()
         minimised = loss(self._given.task, out, batch, self._params.label_smoothing)
         self._optimizer.zero_grad(set_to_none=True)
-        minimised.backward()
+        (minimised * factor).backward()
         self._optimizer.step()
         return out.detach(), minimised
 
     def _evaluated(self, rows: Rows) -> dict[str, float]:
-        """The metrics of the network on validation rows."""
+        """The metrics of the network on validation rows, of which each rank looks at its share."""
+        rows, _ = self._ranks.share(rows)
         self._network.eval()
         score = Score(self._given)
         self._looked = time.monotonic()
@@ -149,7 +162,7 @@ class Epochs:
                 score.add(self._network(some.x).float(), some)
                 if self._time_to_look():
                     self._ask_whether_to_stop()
-        return score.metrics("validation")
+        return score.metrics("validation", self._ranks)
 
     def _time_to_look(self) -> bool:
         if time.monotonic() - self._looked <= POLL_SECONDS:

@@ -10,6 +10,7 @@ from trainyard.contract import Task
 
 from trainyard_pytorch._batches import Rows, Tensor
 from trainyard_pytorch._lesson import Lesson
+from trainyard_pytorch._ranks import Ranks
 
 
 @dataclass
@@ -29,13 +30,14 @@ class Score:
         if self.given.task is Task.CLASSIFICATION:
             self.right = self.right + ((out.argmax(dim=1) == rows.y) * weight).sum()
 
-    def metrics(self, part: str) -> dict[str, float]:
-        """`PART_log_loss` and `PART_accuracy`, or `PART_root_mean_squared_error` in the target's own unit."""
-        mean = float(self.total / self.weight)
+    def metrics(self, part: str, ranks: Ranks) -> dict[str, float]:
+        """`PART_log_loss` and `PART_accuracy`, or `PART_root_mean_squared_error` in the target's own unit, of all ranks' rows."""
+        total, right, weight = ranks.total(self.total, self.right, self.weight)
+        mean = float(total / weight)
         loss_name = f"{part}_{watched_loss(self.given.task)}"
         if self.given.task is Task.REGRESSION:
             return {loss_name: math.sqrt(mean) * self.given.target_scale}
-        return {loss_name: mean, f"{part}_accuracy": float(self.right / self.weight)}
+        return {loss_name: mean, f"{part}_accuracy": float(right / weight)}
 
 
 def watched_loss(task: Task) -> str:

@@ -29,6 +29,7 @@ class Cnn:
     params: type[CnnParams] = CnnParams
     search_space: Mapping[str, Any] = field(default_factory=lambda: CNN_SPACE)
     framework: str = "torch"
+    distributed: bool = True
 
     def autolog(self) -> None:
         """Nothing: MLflow's autologging reaches torch through Lightning alone, and the loop reports all it would."""

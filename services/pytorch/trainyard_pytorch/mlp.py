@@ -29,6 +29,7 @@ class Mlp:
     params: type[MlpParams] = MlpParams
     search_space: Mapping[str, Any] = field(default_factory=lambda: MLP_SPACE)
     framework: str = "torch"
+    distributed: bool = True
 
     def autolog(self) -> None:
         """Nothing: MLflow's autologging reaches torch through Lightning alone, and the loop reports all it would."""
@@ -36,6 +37,9 @@ class Mlp:
     def warnings_about(self, data: Data) -> list[str]:
         """About columns of a table that it does not learn from, or not wholly."""
         return warnings_about(data)
+
+    def needs_whole(self, params: MlpParams) -> None:
+        """It takes the rows of a batch from a file where a table does not fit in memory."""
 
     def train(
         self, params: MlpParams, data: Data, training: Training
@@ -62,8 +66,14 @@ class Mlp:
             data.dates,
         )
         target = (encoding.target_mean, encoding.target_scale)
+        in_file = data.beyond_memory is not None
         given = lesson(
-            self.task, data.train, data.validation, encode=encoding.encode, target=target
+            self.task,
+            data.train,
+            data.validation,
+            encode=partial(encoding.encode, in_file=in_file),
+            target=target,
+            in_file=in_file,
         )
         outputs = len(data.classes) if data.classes else 1
         network = train(

@@ -1,15 +1,22 @@
 """Training rows in memory, taken a batch at a time by slicing a permutation; no worker, no Python a row or a batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from trainyard.networks.fitness import steps_of
+from trainyard.world import World
 
 SHIFT = 2
 """Pixels that augmentation shifts by, at most, in each direction."""
 EVALUATED_AT_ONCE = 2048
+APART = 1_000_003
+"""Between the seeds of two ranks."""
+ALONE = World()
 
 
 @dataclass(frozen=True)
@@ -23,19 +30,31 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def _in_file(self) -> bool:
+        """Whether `x` is mapped from a file, as a table that does not fit in memory is."""
+        return isinstance(self.x, np.memmap)
+
     def steps(self, batch_size: int) -> int:
         """Batches of an epoch."""
         return steps_of(len(self), batch_size)
 
     def shuffled(
-        self, batch_size: int, *, seed: int, epoch: tf.Variable, augment: bool
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: tf.Variable,
+        augment: bool,
+        world: World = ALONE,
     ) -> tf.data.Dataset:
         """All rows once, in `steps` batches whose sizes differ by one at most, in an order drawn from the seed and `epoch`.
 
-        `epoch`, int64 of (), is read when an iteration begins.
+        `epoch`, int64 of (), is read when an iteration begins. One of several ranks has its share of each batch, with
+        weights by which the mean over ranks of their mean losses is the mean over the batch.
         """
         count, steps = len(self), self.steps(batch_size)
-        x, y, weight = self._tensors()
+        gathered, y, weight = self._gathering(), *self._targets()
 
         def batches(_: Any) -> Any:
             order = tf.random.experimental.stateless_shuffle(
@@ -45,26 +64,45 @@ class Rows:
                 lambda step: (step, order[step * count // steps : (step + 1) * count // steps])
             )
 
-        def rows(step: Any, chosen: Any) -> Any:
-            some = tf.gather(x, chosen)
+        def rows(step: Any, batch: Any) -> Any:
+            chosen = batch if world.alone else batch[world.rank :: world.size]
+            some = gathered(chosen)
             if augment:
-                some = shifted(some, tf.stack([seed + epoch, step]))
-            return some, tf.gather(y, chosen), tf.gather(weight, chosen)
+                some = shifted(some, tf.stack([seed + epoch + world.rank * APART, step]))
+            weights = tf.gather(weight, chosen)
+            if not world.alone:
+                share = tf.cast(tf.size(chosen) * world.size, tf.float32)
+                weights *= share / tf.reduce_sum(tf.gather(weight, batch))
+            return some, tf.gather(y, chosen), weights
 
         every = tf.data.Dataset.range(1).flat_map(batches).map(rows).prefetch(2)
         return _quiet(every.apply(tf.data.experimental.assert_cardinality(steps)))
 
     def in_order(self) -> tf.data.Dataset:
         """All rows as they are, in large batches."""
-        return _quiet(tf.data.Dataset.from_tensor_slices(self._tensors()).batch(EVALUATED_AT_ONCE))
+        gathered, y, weight = self._gathering(), *self._targets()
 
-    def _tensors(self) -> tuple[Any, Any, Any]:
+        def rows(chosen: Any) -> Any:
+            return gathered(chosen), tf.gather(y, chosen), tf.gather(weight, chosen)
+
+        return _quiet(tf.data.Dataset.range(len(self)).batch(EVALUATED_AT_ONCE).map(rows))
+
+    def _gathering(self) -> Callable[[Any], Any]:
+        """What takes rows of `x` by their positions, int64 of (n,)."""
+        if not self._in_file:
+            with tf.device("CPU:0"):
+                x = tf.convert_to_tensor(self.x)
+            return partial(tf.gather, x)
+
+        def from_file(chosen: Any) -> Any:
+            some = tf.numpy_function(self.x.__getitem__, [chosen], tf.float32, stateful=False)
+            return tf.ensure_shape(some, (None, *self.x.shape[1:]))
+
+        return from_file
+
+    def _targets(self) -> tuple[Any, Any]:
         with tf.device("CPU:0"):
-            return (
-                tf.convert_to_tensor(self.x),
-                tf.convert_to_tensor(self.y),
-                tf.convert_to_tensor(self.weight),
-            )
+            return tf.convert_to_tensor(self.y), tf.convert_to_tensor(self.weight)
 
 
 def shifted(images: Any, seed: Any) -> Any:

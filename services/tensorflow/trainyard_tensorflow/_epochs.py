@@ -15,6 +15,7 @@ from trainyard.trainer import Training
 from trainyard_tensorflow import _checkpoints
 from trainyard_tensorflow._lesson import Lesson
 from trainyard_tensorflow._losses import watched_loss
+from trainyard_tensorflow._ranks import TRAINED, VALIDATED, Ranks
 from trainyard_tensorflow._rate import Rate
 
 POLL_SECONDS = 0.25
@@ -24,15 +25,17 @@ POLL_SECONDS = 0.25
 class Epochs(keras.callbacks.Callback):
     """After each epoch: validate, remember the best weights, save a checkpoint, report. Between steps: stop when asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - a training's parts
         self,
         network: keras.Sequential,
         params: NetworkParams,
         given: Lesson,
         training: Training,
         rate: Rate,
+        ranks: Ranks,
     ) -> None:
         super().__init__()
+        self._ranks = ranks
         self._network, self._params, self._given, self._training = network, params, given, training
         self._validation = given.validation.in_order() if given.validation else None
         self._looked = time.monotonic()
@@ -74,11 +77,16 @@ class Epochs(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        metrics = self._named("train", logs or {})
+        alone = self._training.world.alone
+        metrics = self._named(
+            "train", (logs or {}) if alone else self._ranks.add_up(self._network, TRAINED)
+        )
+        self._ranks.average_norms(self._network)
         if self._validation is not None:
             found = self._network.evaluate(
                 self._validation, verbose=0, return_dict=True, callbacks=[_Between(self)]
             )
+            found = found if alone else self._ranks.add_up(self._network, VALIDATED)
             metrics |= self._named("validation", found)
         for name, value in metrics.items():
             self._check(name, value)

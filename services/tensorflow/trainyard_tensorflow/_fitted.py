@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from trainyard.networks.logged import (
+    ImageModel,
     image_example,
     image_model,
     requirements,
     table_example,
     table_model,
 )
-from trainyard.networks.tables import TableEncoding
+from trainyard.networks.tables import TableEncoding, slices
 
 from trainyard_tensorflow._networks import answering
 
@@ -51,16 +52,22 @@ class ImageClassifier:
 
     def log_model(self, **arguments: Any) -> None:
         """With `mlflow.tensorflow`, as a Keras model: raw images in, probabilities of (n, classes) out."""
-        self._store(mlflow.tensorflow.log_model, arguments)
+        ImageModel.log(artifact_path=None, flavor=mlflow.tensorflow, **self._stored(arguments))
 
     def save_model(self, path: Path, **arguments: Any) -> None:
         """Write the same to a folder that does not exist yet, for use without a tracking server."""
-        self._store(mlflow.tensorflow.save_model, {"path": str(path), **arguments})
+        stored = self._stored(arguments)
+        mlflow.tensorflow.save_model(path=str(path), mlflow_model=ImageModel(), **stored)
 
-    def _store(self, store: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-        model = answering(self.network, grey=arguments["input_example"].ndim == 3, target=None)
-        own = image_model(arguments["input_example"], self.classes)
-        store(model, **{**arguments, **own, "pip_requirements": requirements(*REQUIRED)})
+    def _stored(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of MLflow's `save_model`."""
+        grey = arguments["input_example"].ndim == 3
+        return {
+            **arguments,
+            **image_model(arguments["input_example"], self.classes),
+            "model": answering(self.network, grey=grey, target=None),
+            "pip_requirements": requirements(*REQUIRED),
+        }
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,10 @@ class TablePredictor:
     """None for regression."""
 
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
-        found = _answers(self._answering, self.encoding.encode(x))
+        parts = [
+            _answers(self._answering, self.encoding.encode(x.iloc[rows])) for rows in slices(len(x))
+        ]
+        found = np.concatenate(parts)
         return found if self.classes else found[:, 0]
 
     def feature_importance(self) -> Mapping[str, float] | None:

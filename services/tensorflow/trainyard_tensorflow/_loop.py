@@ -1,10 +1,11 @@
 """The training of a network, from top to bottom: Keras's `fit`, with what `_epochs` does in between."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
-from trainyard.networks.fitness import check_patience
+from trainyard.networks.fitness import check_patience, check_shares
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Training
 
@@ -13,6 +14,7 @@ from trainyard_tensorflow._epochs import Epochs
 from trainyard_tensorflow._lesson import Lesson
 from trainyard_tensorflow._losses import loss, metrics
 from trainyard_tensorflow._networks import Build
+from trainyard_tensorflow._ranks import Ranks
 from trainyard_tensorflow._rate import Rate
 
 WORK_AT_ONCE = 2**30
@@ -31,6 +33,7 @@ def train(
     keras.utils.disable_interactive_logging()  # no progress bars in the log, MLflow's prediction for its example among them
     device = Device.chosen(params, training.threads)
     check_patience(params, validated=given.validation is not None)
+    ranks = Ranks.of(training.world)
     if params.deterministic:
         tf.config.experimental.enable_op_determinism()
 
@@ -40,6 +43,7 @@ def train(
             params,
             given,
             training,
+            ranks,
             policy=device.policy,
             batch_size=params.batch_after(training.halvings),
         )
@@ -50,39 +54,44 @@ def _fit(  # noqa: PLR0913 - a training's parts
     params: NetworkParams,
     given: Lesson,
     training: Training,
+    ranks: Ranks,
     *,
     policy: str,
     batch_size: int,
 ) -> keras.Sequential:
+    check_shares(params, batch_size, rows=len(given.train), ranks=training.world.size)
     keras.utils.set_random_seed(training.seed)
-    network = build(policy)
     steps = given.train.steps(batch_size)
     rate = Rate(params.schedule, params.learning_rate, steps=steps, epochs=params.epochs)
+    network = build(policy)
     network.compile(
-        _optimizer(params, rate),
-        loss(given.task, params.label_smoothing),
+        ranks.averaging(_optimizer(params, rate)),
+        loss(given.task, params.label_smoothing, weighed=not training.world.alone),
         weighted_metrics=metrics(given.task),
         steps_per_execution=min(_steps_at_once(network, batch_size), steps),
         jit_compile=False,
     )
     network.optimizer.build(network.trainable_variables)
-    epochs = Epochs(network, params, given, training, rate)
+    epochs = Epochs(network, params, given, training, rate, ranks)
+    training.world.agree("the checkpoint", epochs.done, steps)
     batches = given.train.shuffled(
-        batch_size, seed=training.seed, epoch=epochs.number, augment=given.augment
+        batch_size,
+        seed=training.seed,
+        epoch=epochs.number,
+        augment=given.augment,
+        world=training.world,
     )
     if epochs.more:
-        network.fit(
-            batches,
-            epochs=params.epochs,
-            initial_epoch=epochs.done,
-            shuffle=False,
-            verbose=0,
-            callbacks=[epochs],
-        )
+        span = {"epochs": params.epochs, "initial_epoch": epochs.done}
+        network.fit(batches, shuffle=False, verbose=0, callbacks=[epochs], **span)
+    return _of_the_best(build(None), epochs.best or network.get_weights(), training)
 
-    trained = build(None)
-    trained.set_weights(epochs.best or network.get_weights())
-    return trained
+
+def _of_the_best(network: keras.Sequential, weights: Any, training: Training) -> keras.Sequential:
+    """The network with these weights, which all ranks have."""
+    network.set_weights(weights)
+    training.said_alike(*(each.tobytes() for each in network.get_weights()))
+    return network
 
 
 def _steps_at_once(network: keras.Sequential, batch_size: int) -> int:

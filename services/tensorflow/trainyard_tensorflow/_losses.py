@@ -12,9 +12,9 @@ def watched_loss(task: Task) -> str:
     return "log_loss" if task is Task.CLASSIFICATION else "root_mean_squared_error"
 
 
-def loss(task: Task, label_smoothing: float) -> Any:
-    """The mean over weighted rows of what is minimised."""
-    reduction = "mean_with_sample_weight"
+def loss(task: Task, label_smoothing: float, *, weighed: bool = False) -> Any:
+    """The mean over weighted rows of what is minimised; `weighed`: the weights are made for that already."""
+    reduction = "sum_over_batch_size" if weighed else "mean_with_sample_weight"
     if task is Task.REGRESSION:
         return keras.losses.MeanSquaredError(reduction=reduction)
     if not label_smoothing:

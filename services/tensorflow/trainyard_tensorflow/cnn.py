@@ -30,6 +30,7 @@ class Cnn:
     params: type[CnnParams] = CnnParams
     search_space: Mapping[str, Any] = field(default_factory=lambda: CNN_SPACE)
     framework: str = INSTALLED
+    distributed: bool = True
 
     def autolog(self) -> None:
         """With MLflow's, without what is logged by hand after the training: model, data, checkpoints."""

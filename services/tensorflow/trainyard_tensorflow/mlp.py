@@ -31,6 +31,7 @@ class Mlp:
     params: type[MlpParams] = MlpParams
     search_space: Mapping[str, Any] = field(default_factory=lambda: MLP_SPACE)
     framework: str = INSTALLED
+    distributed: bool = True
 
     def autolog(self) -> None:
         """With MLflow's, without what is logged by hand after the training: model, data, checkpoints."""
@@ -41,6 +42,9 @@ class Mlp:
     def warnings_about(self, data: Data) -> list[str]:
         """About columns of a table that it does not learn from, or not wholly."""
         return warnings_about(data)
+
+    def needs_whole(self, params: MlpParams) -> None:
+        """It takes the rows of a batch from a file where a table does not fit in memory."""
 
     def train(
         self, params: MlpParams, data: Data, training: Training
@@ -67,9 +71,8 @@ class Mlp:
             data.dates,
         )
         target = (encoding.target_mean, encoding.target_scale)
-        given = lesson(
-            self.task, data.train, data.validation, encode=encoding.encode, target=target
-        )
+        encode = partial(encoding.encode, in_file=data.beyond_memory is not None)
+        given = lesson(self.task, data.train, data.validation, encode=encode, target=target)
         outputs = len(data.classes) if data.classes else 1
         network = train(
             partial(perceptron, params, encoding.width, outputs), params, given, training

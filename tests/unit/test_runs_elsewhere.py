@@ -1,0 +1,171 @@
+"""The life of a run on another host: it goes on while its service is away, and moves when its host is lost."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from lives import World
+from trainyard.contract import Phase, Placement, Reason, RunStatus
+from trainyard.errors import HostLost
+from trainyard.launcher.host_messages import Offer
+
+RUNNING, FINISHED, FAILED = RunStatus.RUNNING, RunStatus.FINISHED, RunStatus.FAILED
+
+
+@pytest.fixture
+def elsewhere(world: World) -> World:
+    """A service whose runs are on hosts that have joined it, of which there are two."""
+    world.machine.keeps_runs = True
+    world.start(engine="ray", ray_address="head:6379")
+    offer(world, "a", "b")
+    return world
+
+
+def offer(world: World, *nodes: str) -> None:
+    """These hosts are there, and no others."""
+    there = {
+        node: Offer(placement=Placement(host=node, address="10.0.0.1", node=node), slots=1, cpus=1)
+        for node in nodes
+    }
+
+    async def told() -> None:
+        world.service._offered(there)
+        await asyncio.sleep(0.1)
+
+    world.do(told())
+
+
+def again(world: World) -> None:
+    """Another service over the same work directory, which the hosts have not answered yet."""
+    world.start()
+
+
+def began_earlier(world: World, run_id: str, seconds: float) -> None:
+    """As if its process had begun so much earlier: time on disk is not virtual."""
+    state = world.folder(run_id).state()
+    assert state.process_started_at is not None
+    state.process_started_at -= timedelta(seconds=seconds)
+    world.folder(run_id).write_state(state)
+
+
+def node_of(world: World, run_id: str) -> str:
+    (place,) = world.run(run_id).placement
+    return place.node
+
+
+def test_a_run_waits_for_a_host(world: World) -> None:
+    world.machine.keeps_runs = True
+    world.start(engine="ray", ray_address="head:6379")
+    run_id = world.submit()
+    assert world.run(run_id).waits_for == "a host to join the service, while nothing runs"
+    offer(world, "a")
+    assert world.run(run_id).status is RUNNING
+    assert node_of(world, run_id) == "a"
+    assert world.process(run_id).id.startswith("node:a:")
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_run_goes_on_while_its_service_is_away(elsewhere: World, stops: bool) -> None:
+    run_id = elsewhere.submit()
+    process = elsewhere.process(run_id)
+    process.enter(Phase.TRAINING)
+    elsewhere.later(1.0)
+    if stops:
+        elsewhere.stop()
+    elsewhere.die()
+    assert (process.runs, process.asked_to_stop) == (True, 0)
+    began_earlier(elsewhere, run_id, 20.0)
+    again(elsewhere)
+    run = elsewhere.run(run_id)
+    assert (run.status, run.attempt, node_of(elsewhere, run_id)) == (RUNNING, 1, "a")
+    assert elsewhere.machine.of(run_id) == [process]
+    process.progress(7)
+    process.finish(test_accuracy=0.5)
+    elsewhere.later(10.0)
+    run = elsewhere.run(run_id)
+    assert (run.status, run.metrics) == (FINISHED, {"test_accuracy": 0.5})
+    assert run.usage is not None
+    assert run.usage.run_seconds >= 20.0
+
+
+def test_a_run_that_went_on_keeps_its_slot_until_it_ends(elsewhere: World) -> None:
+    run_id = elsewhere.submit()
+    elsewhere.die()
+    again(elsewhere)
+    offer(elsewhere, "a")
+    waits = elsewhere.submit()
+    assert elsewhere.run(waits).status is RunStatus.SCHEDULED
+    elsewhere.process(run_id).finish()
+    elsewhere.later(10.0)
+    assert elsewhere.run(waits).status is RUNNING
+
+
+@pytest.mark.parametrize(
+    ("attempts", "expected"), [(1, (FAILED, Reason.SERVICE_RESTARTED)), (2, (RUNNING, None))]
+)
+def test_a_run_whose_process_ended_meanwhile_is_no_run_that_goes_on(
+    elsewhere: World, attempts: int, expected: tuple[RunStatus, Reason | None]
+) -> None:
+    run_id = elsewhere.submit(max_attempts=attempts)
+    elsewhere.process(run_id).die()
+    elsewhere.die()
+    again(elsewhere)
+    offer(elsewhere, "b")
+    elsewhere.later(10.0)
+    run = elsewhere.run(run_id)
+    assert (run.status, run.reason) == expected
+    assert elsewhere.in_mlflow(run_id) is expected[0]
+
+
+def test_a_run_that_went_on_and_is_ended_in_mlflow_is_ended(elsewhere: World) -> None:
+    run_id = elsewhere.submit()
+    process = elsewhere.process(run_id)
+    elsewhere.die()
+    elsewhere.mlflow.runs[run_id].statuses.append(RunStatus.KILLED)
+    again(elsewhere)
+    elsewhere.later(10.0)
+    assert not process.runs
+    assert elsewhere.run(run_id).status is RunStatus.KILLED
+
+
+def test_a_run_that_went_on_is_timed_out_by_all_that_it_ran(elsewhere: World) -> None:
+    run_id = elsewhere.submit(timeout_seconds=60)
+    elsewhere.die()
+    began_earlier(elsewhere, run_id, 50.0)
+    again(elsewhere)
+    assert elsewhere.run(run_id).status is RUNNING
+    elsewhere.later(30.0)
+    assert elsewhere.run(run_id).reason is Reason.TIMED_OUT
+
+
+def test_a_run_whose_host_is_lost_moves_to_another(elsewhere: World) -> None:
+    run_id = elsewhere.submit(max_attempts=2)
+    first = elsewhere.process(run_id)
+    offer(elsewhere, "b")
+    first.lost_with = "a (10.0.0.1)"
+    first.exit(0)
+    elsewhere.later(1.0)
+    run = elsewhere.run(run_id)
+    assert (run.status, run.attempt, node_of(elsewhere, run_id)) == (RUNNING, 2, "b")
+    said = [step.message for step in run.transitions if step.message]
+    assert said == [
+        "crashed: the host a (10.0.0.1) was lost, and with it what the run had trained there: another attempt starts anew; trying again"
+    ]
+
+
+def test_a_host_that_is_lost_before_the_process_started_costs_no_attempt(elsewhere: World) -> None:
+    elsewhere.launcher.launch_errors.append(HostLost("the host a was lost"))
+    offer(elsewhere, "a")
+    run_id = elsewhere.submit()
+    run = elsewhere.run(run_id)
+    assert (run.status, run.attempt) == (RUNNING, 1)
+    said = [step.message for step in run.transitions if step.message]
+    assert said == ["the host a was lost; it waits for another"]
+
+
+def test_a_process_is_on_disk_before_it_is_there(elsewhere: World) -> None:
+    run_id = elsewhere.submit()
+    state = elsewhere.folder(run_id).state()
+    assert state.process_id == elsewhere.process(run_id).id
+    assert state.held is not None
+    assert state.held.placement.node == "a"
