@@ -43,7 +43,8 @@ from trainyard.worker.search.mirror import Mirror
 
 LEAVING_SECONDS = 5.0
 """How long a run that breaks off waits for MLflow to take what it has reported."""
-STILL_SECONDS = 0.1
+STILL_SECONDS = 5.0
+"""How long a run waits, once, for what is on its way to MLflow: a loaded MLflow takes a second to answer."""
 MOST_EXAMPLE_COLUMNS = 1_000
 """Of 5,000 columns an example takes 5 s and 0.8 MB."""
 CHATTY_LOGGERS = ("mlflow.system_metrics", "mlflow.pyfunc", "mlflow.utils.environment")
