@@ -1,6 +1,8 @@
 """The buffered store against a real MLflow: large batches, refused ones, and outages."""
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.utils.rest_utils import MlflowHostCreds
 from trainyard.tracking.buffered_store import BufferedStore
 from trainyard.tracking.overflow_queue import OverflowQueue
+from trainyard.worker.mlflow_logging import STILL_SECONDS
 
 FLUSH_SECONDS = 60.0
 
@@ -115,6 +118,23 @@ def test_of_several_values_of_a_tag_the_last_stays(
         store.set_tag(run.info.run_id, RunTag("stage", str(number)))
     assert store.flush(FLUSH_SECONDS)
     assert client.get_run(run.info.run_id).data.tags["stage"] == "699"
+
+
+def test_what_is_on_its_way_to_a_busy_mlflow_is_waited_for_before_a_fork(
+    mlflow_server: Server, store: BufferedStore, run: Run
+) -> None:
+    assert mlflow_server.process is not None
+    group = mlflow_server.process.pid
+    os.killpg(group, signal.SIGSTOP)
+    goes_on = threading.Timer(0.5, os.killpg, (group, signal.SIGCONT))
+    goes_on.start()
+    try:
+        store.log_metric(run.info.run_id, metric(0))
+        until(lambda: store._sending, "the metric to be on its way")
+        with store.still(STILL_SECONDS) as still:
+            assert still
+    finally:
+        goes_on.join()
 
 
 def test_after_an_outage_all_is_sent_in_order_also_what_waited_in_the_file(
