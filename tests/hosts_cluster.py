@@ -59,6 +59,20 @@ class Lab:
         command, log = [self.program, "join"], self.home / f"{name}.log"
         self.joining[name] = self.hosts[name].start(command, self._of(name), log)
 
+    def join_alone(self, name: str) -> None:
+        """Have the host join, and wait until its node is there.
+
+        Nodes that start at the same time on one machine take the same socket under /tmp/ray, and one of them gives up
+        after 30 s.
+        """
+        self.join(name)
+        log = self.home / f"{name}.log"
+        until(
+            lambda: self.joining[name].poll() is not None or "runtime started" in log.read_text(),
+            f"the node of {name}",
+            explain=self.said,
+        )
+
     def all_joined(self) -> None:
         """Wait until all hosts have slots for runs. One whose Ray gave up is started again."""
 
@@ -204,7 +218,7 @@ class Ground:
         yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
         made = Lab(yard, self.hosts, home, environment, program)
         for name in made.hosts:
-            made.join(name)
+            made.join_alone(name)
         for server in (self.mlflow, service):
             if not server.running:
                 server.start()
