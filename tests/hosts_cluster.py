@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +61,15 @@ class Lab:
         command, log = [self.program, "join"], self.home / f"{name}.log"
         self.joining[name] = self.hosts[name].start(command, self._of(name), log)
 
-    def join_alone(self, name: str) -> None:
-        """Have the host join, and wait until its node is there.
+    def join_one_by_one(self) -> None:
+        """Have each host join once the node of the one before is there.
 
         Nodes that start at the same time on one machine take the same socket under /tmp/ray, and one of them gives up
         after 30 s.
         """
-        self.join(name)
-        log = self.home / f"{name}.log"
-        until(
-            lambda: self.joining[name].poll() is not None or "runtime started" in log.read_text(),
-            f"the node of {name}",
-            explain=self.said,
-        )
+        for name in self.hosts:
+            self.join(name)
+            until(partial(self._is_a_node, name), f"the node of {name}", explain=self.said)
 
     def all_joined(self) -> None:
         """Wait until all hosts have slots for runs. One whose Ray gave up is started again."""
@@ -187,6 +185,11 @@ class Lab:
 
         return int(until(rounds, f"{run_id} to count beyond {beyond}", explain=self.said))
 
+    def _is_a_node(self, name: str) -> bool:
+        """Whether its Ray has started, or ended: then `all_joined` starts it again."""
+        said = (self.home / f"{name}.log").read_text()
+        return "runtime started" in said or self.joining[name].poll() is not None
+
     def _of(self, name: str) -> dict[str, str]:
         return self.environment | {"TRAINYARD_WORK_DIR": str(self.home / name)}
 
@@ -217,11 +220,12 @@ class Ground:
         yard = Yard(service, self.mlflow, home / "front")
         yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
         made = Lab(yard, self.hosts, home, environment, program)
-        for name in made.hosts:
-            made.join_alone(name)
-        for server in (self.mlflow, service):
-            if not server.running:
-                server.start()
+        with ThreadPoolExecutor(1) as meanwhile:
+            joined = meanwhile.submit(made.join_one_by_one)
+            if not self.mlflow.running:
+                self.mlflow.start()
+            joined.result()
+        service.start()
         made.all_joined()
         yield made
         yard.http.close()
