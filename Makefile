@@ -113,17 +113,12 @@ test-stack: .venvs/dev/.ready ## test the stack that `make up` started (TEST_ARG
 
 # The tests train on processors that other tests use too: threads that wait for each other soon sleep, as a service has
 # it for its runs. XGBoost and LightGBM take a third less of the processor so.
-test test-hosts fuzz: export GOMP_SPINCOUNT ?= 1000
-test test-hosts fuzz: export OPENBLAS_THREAD_TIMEOUT ?= 18
+test fuzz: export GOMP_SPINCOUNT ?= 1000
+test fuzz: export OPENBLAS_THREAD_TIMEOUT ?= 18
 
 .PHONY: test
-test: $(READY) .venvs/boosting-ray/.ready .venvs/tensorflow-ray/.ready ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS= at once)
+test: $(READY) $(READY_WITH_RAY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS= at once)
 	@.venvs/dev/bin/python -m pytest tests --ignore=tests/stack --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(TEST_ARGS)
-
-# `make test` has the engine's tests with boosting and TensorFlow: PyTorch's take a minute more, and find little besides.
-.PHONY: test-hosts
-test-hosts: .venvs/dev/.ready .venvs/mlflow/.ready $(READY_WITH_RAY) ## run the tests of runs on several hosts, with every service; 5 minutes
-	@.venvs/dev/bin/python -m pytest tests/integration/test_hosts.py tests/integration/test_hosts_networks.py $(TEST_ARGS)
 
 .PHONY: fuzz
 fuzz: $(READY) ## run every property with other examples each time, round after round, until one fails or FUZZ_MINUTES are over (20)

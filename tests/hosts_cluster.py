@@ -64,8 +64,7 @@ class Lab:
     def join_one_by_one(self) -> None:
         """Have each host join once the node of the one before is there.
 
-        Nodes that start at the same time on one machine take the same socket under /tmp/ray, and one of them gives up
-        after 30 s.
+        Of nodes that start at the same time on one machine one often gives up after 30 s.
         """
         for name in self.hosts:
             self.join(name)

@@ -42,6 +42,12 @@ def lab(request: pytest.FixtureRequest, two_hosts: Ground) -> Iterator[Lab]:
         yield made
 
 
+def epochs(lab: Lab, run_id: str) -> list[int]:
+    """Those that the run has reported, of all attempts."""
+    lines = (lab.yard.folder(run_id) / "metrics.jsonl").read_text().split("\n")
+    return [json.loads(each)[0] for each in lines[:-1] if each]
+
+
 def test_two_hosts_train_one_network_which_is_as_good_as_that_of_one(lab: Lab) -> None:
     """The tolerance is that of two ranks on one host, where `test_workers_networks` says why."""
     params = {"hidden_units": [64], "epochs": 6, "batch_size": 64}
@@ -63,15 +69,16 @@ def test_a_killed_rank_ends_the_other_and_so_does_a_cut_link_once_the_run_has_go
     first = lab.ranks(run_id)
     until(lambda: lab.kept(run_id), "a checkpoint", explain=lab.said)
     os.kill(first[1], signal.SIGKILL)
-    second = lab.ranks(run_id, attempt=2)
+    until(lambda: lab.yard.get(run_id)["attempt"] == 2, "another attempt", explain=lab.said)
     assert none_is_left(first)
+    trained = len(epochs(lab, run_id))
+    second = lab.ranks(run_id, attempt=2)
     run = lab.yard.get(run_id)
     said = [step["message"] for step in run["transitions"] if step["message"]]
     where = f"rank 1 of 2 on {run['placement'][1]['host']} (10."
     assert any(where in each and "SIGKILL" in each for each in said), said
-    lines = (lab.yard.folder(run_id) / "metrics.jsonl").read_text().split("\n")
-    epochs = [json.loads(each)[0] for each in lines[:-1] if each]
-    assert epochs.count(1) == 1, "it did not start anew"
+    until(lambda: len(epochs(lab, run_id)) > trained, "another epoch", explain=lab.said)
+    assert epochs(lab, run_id).count(1) == 1, "it started anew"
     one, other = (lab.hosts[name] for name in lab.hosts_of(run_id))
     one.cut_from(other)
     run = lab.yard.ended(run_id)
