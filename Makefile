@@ -21,6 +21,7 @@ MAKEFLAGS   += --no-builtin-rules
 ENVS  := dev mlflow airflow console $(SERVICES)
 UV    := $(CURDIR)/.venvs/uv/bin/uv
 READY := $(ENVS:%=.venvs/%/.ready)
+READY_WITH_RAY := $(SERVICES:%=.venvs/%-ray/.ready)
 
 # The first Python 3.11 there is; else the newest that can start uv, which then brings a 3.11.
 find-python = for name in python3.11 python3 python; do \
@@ -116,7 +117,7 @@ test fuzz: export GOMP_SPINCOUNT ?= 1000
 test fuzz: export OPENBLAS_THREAD_TIMEOUT ?= 18
 
 .PHONY: test
-test: $(READY) .venvs/boosting-ray/.ready ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS= at once)
+test: $(READY) $(READY_WITH_RAY) ## run every test that needs no Docker (TEST_ARGS= goes to pytest, TEST_WORKERS= at once)
 	@.venvs/dev/bin/python -m pytest tests --ignore=tests/stack --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(TEST_ARGS)
 
 .PHONY: fuzz
@@ -201,16 +202,13 @@ $(SERVICES:%=.venvs/%/.ready) .venvs/console/.ready: .venvs/%/.ready: services/%
 
 .venvs/pytorch/.ready: services/pytorch/torch.txt
 
-# A service with Ray's core, beside the one without it.
-$(SERVICES:%=.venvs/%-ray/.ready): .venvs/%-ray/.ready: services/%/requirements-ray.lock services/%/pyproject.toml common/pyproject.toml | .venvs/uv/.ready
+# A service with Ray's core: what its lock with Ray adds, laid over the environment without it.
+$(READY_WITH_RAY): .venvs/%-ray/.ready: .venvs/%/.ready services/%/requirements-ray.lock scripts/ray.sh
 	@echo "Setting up .venvs/$*-ray"
 	@test -x .venvs/$*-ray/bin/python || $(UV) venv --quiet --python "$(PYTHON_3_11)" .venvs/$*-ray
-	@$(UV) pip sync --quiet --python .venvs/$*-ray --require-hashes --compile-bytecode $<
+	@UV="$(UV)" scripts/ray.sh .venvs/$* services/$*/requirements.lock .venvs/$*-ray services/$*/requirements-ray.lock
 	@$(UV) pip install --quiet --python .venvs/$*-ray --no-deps --editable common --editable services/$*
-	$(if $(wildcard services/$*/torch.txt),@UV="$(UV)" scripts/torch.sh .venvs/$*-ray services/$*/torch.txt "$(TORCH_BACKEND)")
 	@touch $@
-
-.venvs/pytorch-ray/.ready: services/pytorch/torch.txt
 
 .venvs/uv/.ready:
 	@test -n "$(PYTHON)" || { echo "Trainyard needs Python 3.11: install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

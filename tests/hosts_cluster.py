@@ -1,4 +1,4 @@
-"""A service whose runs go to three hosts that have joined it: a Ray cluster of network namespaces on this machine."""
+"""Services whose runs go to hosts that have joined them: a Ray cluster of network namespaces on this machine."""
 
 import json
 import os
@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,15 @@ import psutil
 from hosts_lab import Place, places
 from servers import MODELS, ROOT, Server, Yard, ticking, until
 
-ENVIRONMENT = Path(os.environ.get("TRAINYARD_TEST_ENGINE", ROOT / ".venvs/boosting-ray"))
-"""Where `make` puts the boosting service with Ray."""
-TRAINYARD = ENVIRONMENT / "bin/trainyard"
+ENVIRONMENTS = Path(os.environ.get("TRAINYARD_TEST_ENGINES", ROOT / ".venvs"))
+"""Where `make` puts the services with Ray."""
+
+
+def program_of(service: str) -> Path:
+    """Trainyard's own program, where the service is beside Ray."""
+    return ENVIRONMENTS / f"{service}-ray/bin/trainyard"
+
+
 LONG_SECONDS, SHORT_SECONDS = 240, 8
 """Leases: longer than a service takes to start on a slow machine, and so short that a lost host is soon told."""
 TOKEN = "opens-the-service"
@@ -38,19 +46,29 @@ class ServerAt(Server):
 
 @dataclass
 class Lab:
-    """A service, its head and its MLflow on one host, and three hosts that have joined it."""
+    """A service, its head and its MLflow on one host, and others that have joined it."""
 
     yard: Yard
     hosts: dict[str, Place]
     home: Path
     environment: dict[str, str]
+    program: Path
     joining: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     """What each host has joined with."""
 
     def join(self, name: str) -> None:
         """Have the host join."""
-        command, log = [TRAINYARD, "join"], self.home / f"{name}.log"
+        command, log = [self.program, "join"], self.home / f"{name}.log"
         self.joining[name] = self.hosts[name].start(command, self._of(name), log)
+
+    def join_one_by_one(self) -> None:
+        """Have each host join once the node of the one before is there.
+
+        Of nodes that start at the same time on one machine one often gives up after 30 s.
+        """
+        for name in self.hosts:
+            self.join(name)
+            until(partial(self._is_a_node, name), f"the node of {name}", explain=self.said)
 
     def all_joined(self) -> None:
         """Wait until all hosts have slots for runs. One whose Ray gave up is started again."""
@@ -166,43 +184,81 @@ class Lab:
 
         return int(until(rounds, f"{run_id} to count beyond {beyond}", explain=self.said))
 
+    def _is_a_node(self, name: str) -> bool:
+        """Whether its Ray has started, or ended: then `all_joined` starts it again."""
+        said = (self.home / f"{name}.log").read_text()
+        return "runtime started" in said or self.joining[name].poll() is not None
+
     def _of(self, name: str) -> dict[str, str]:
         return self.environment | {"TRAINYARD_WORK_DIR": str(self.home / name)}
 
 
-@contextmanager
-def cluster(home: Path) -> Iterator[Lab]:
-    """All of it, started in `home`, and nothing left of it."""
-    for folder in ("models", "checkpoints"):
-        (home / folder).mkdir()
-    (home / "models/ticking.py").write_text(MODELS)
-    shutil.copy(ROOT / "tests/models/ranked.py", home / "models")
-    with places("f", "a", "b", "c") as (front, *others):
-        mlflow = _mlflow(front, home)
-        environment = _variables(front, mlflow, home)
-        front.start(
-            [TRAINYARD, "head", f"--address={front.address}"], environment, home / "head.log"
-        )
+@dataclass
+class Ground:
+    """The head of a cluster and an MLflow on one host, and others that may join it."""
+
+    home: Path
+    front: Place
+    hosts: dict[str, Place]
+    mlflow: ServerAt
+    token: str
+
+    @contextmanager
+    def serving(self, service_name: str, home: Path) -> Iterator[Lab]:
+        """A service that keeps what it has in `home`, and all hosts as its own; none of it is left."""
+        program = program_of(service_name)
+        environment = _variables(self, home)
         service = ServerAt(
-            front.command([TRAINYARD, "serve"]),
+            self.front.command([program, "serve"]),
             environment | {"TRAINYARD_WORK_DIR": str(home / "front")},
             8001,
             "/healthz",
             home / "service.log",
-            place=front,
+            place=self.front,
         )
-        yard = Yard(service, mlflow, home / "front")
+        yard = Yard(service, self.mlflow, home / "front")
         yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
-        made = Lab(yard, dict(zip("abc", others, strict=True)), home, environment)
-        for name in made.hosts:
-            made.join(name)
-        for server in (mlflow, service):
-            server.start()
+        made = Lab(yard, self.hosts, home, environment, program)
+        with ThreadPoolExecutor(1) as meanwhile:
+            joined = meanwhile.submit(made.join_one_by_one)
+            if not self.mlflow.running:
+                self.mlflow.start()
+            joined.result()
+        service.start()
         made.all_joined()
         yield made
         yard.http.close()
         service.kill(signal.SIGTERM)
-        mlflow.kill(signal.SIGKILL, group=True)
+        for host in self.hosts.values():
+            host.kill()
+
+
+@contextmanager
+def ground(home: Path, service_name: str, names: str) -> Iterator[Ground]:
+    """All of it but a service, with a head of that service's environment, started in `home`, and nothing left of it."""
+    with places("f", *names) as (front, *others):
+        made = Ground(
+            home,
+            front,
+            dict(zip(names, others, strict=True)),
+            _mlflow(front, home),
+            secrets.token_hex(16),
+        )
+        head = [program_of(service_name), "head", f"--address={front.address}"]
+        front.start(head, _of_ray(made), home / "head.log")
+        yield made
+        made.mlflow.kill(signal.SIGKILL, group=True)
+
+
+@contextmanager
+def cluster(home: Path) -> Iterator[Lab]:
+    """The boosting service, three hosts, and models that count: started in `home`, and nothing left of it."""
+    for folder in ("models", "checkpoints"):
+        (home / folder).mkdir()
+    (home / "models/ticking.py").write_text(MODELS)
+    shutil.copy(ROOT / "tests/models/ranked.py", home / "models")
+    with ground(home, "boosting", "abc") as found, found.serving("boosting", home) as made:
+        yield made
 
 
 def _mlflow(place: Place, home: Path) -> ServerAt:
@@ -217,16 +273,20 @@ def _mlflow(place: Place, home: Path) -> ServerAt:
     )
 
 
-def _variables(front: Place, mlflow: Server, home: Path) -> dict[str, str]:
+def _of_ray(found: Ground) -> dict[str, str]:
+    return {"RAY_AUTH_TOKEN": found.token, "RAY_ADDRESS": f"{found.front.address}:6379"}
+
+
+def _variables(found: Ground, home: Path) -> dict[str, str]:
+    address = found.front.address
     return {
-        "RAY_AUTH_TOKEN": secrets.token_hex(16),
-        "RAY_ADDRESS": f"{front.address}:6379",
-        "MLFLOW_TRACKING_URI": mlflow.url,
+        **_of_ray(found),
+        "MLFLOW_TRACKING_URI": found.mlflow.url,
         "TRAINYARD_ENGINE": "ray",
         "TRAINYARD_HOST_LEASE_SECONDS": str(LONG_SECONDS),
         "TRAINYARD_INSTANCE": home.name,
-        "TRAINYARD_SERVICES": f"{home.name}=http://{front.address}:8001",
-        "TRAINYARD_HOST": front.address,
+        "TRAINYARD_SERVICES": f"{home.name}=http://{address}:8001",
+        "TRAINYARD_HOST": address,
         "TRAINYARD_PORT": "8001",
         "TRAINYARD_TOKEN": TOKEN,
         "TRAINYARD_MODELS_PATH": str(home / "models"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from hosts_cluster import ENVIRONMENT, LONG_SECONDS, SHORT_SECONDS, TRAINYARD, Lab, cluster
+from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Lab, cluster, program_of
 from hosts_lab import why_not
 from servers import ticking, until
 from several import ALIKE, alike, asked, log_of, none_is_left
@@ -16,7 +16,7 @@ ENDLESS = {"n_estimators": 100_000}
 
 pytestmark = [
     pytest.mark.skipif(
-        not TRAINYARD.exists(), reason=f"no Ray in {ENVIRONMENT}: make {ENVIRONMENT.name}"
+        not program_of("boosting").exists(), reason="no Ray: make .venvs/boosting-ray/.ready"
     ),
     pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces here: {why_not()}"),
 ]
@@ -260,7 +260,7 @@ def test_a_host_whose_node_is_killed_loses_its_runs_which_are_tried_elsewhere(la
 def test_nobody_joins_without_the_clusters_token(lab: Lab):
     place = lab.hosts["a"]
     stranger = lab.environment | {"RAY_AUTH_TOKEN": "guessed"}
-    process = place.start([TRAINYARD, "join"], stranger, lab.home / "stranger.log")
+    process = place.start([lab.program, "join"], stranger, lab.home / "stranger.log")
     said = lab.home / "stranger.log"
     until(lambda: "InvalidAuthToken" in said.read_text(), "a refusal", explain=said.read_text)
     os.killpg(process.pid, signal.SIGKILL)

@@ -15,7 +15,9 @@ def lasting(
     request: pytest.FixtureRequest, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Yard]:
     home = tmp_path_factory.mktemp(request.param)
-    variables = {"TRAINYARD_SLOTS": "2", "TRAINYARD_THREADS": "2"}
+    # The workers reach each other where a proxy is named, too.
+    proxy = {"grpc_proxy": "http://127.0.0.1:9"}
+    variables = {"TRAINYARD_SLOTS": "2", "TRAINYARD_THREADS": "2", **proxy}
     yield from open_yard(mlflow_server, home, request.param, **variables)
 
 

@@ -18,6 +18,8 @@ from trainyard.world import World
 GROUP = 1
 GRADIENTS, NORMS, TRAINED, VALIDATED = range(1, 5)
 """Each place where ranks reduce has a number of its own."""
+NO_PROXY_OF_GRPC, NO_PROXY = "no_grpc_proxy", "no_proxy"
+"""What gRPC looks at, which TensorFlow's collectives go by: the second where the first is not set."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,11 @@ class Ranks:
         """The ranks, who can reach each other; the first that a process asks of TensorFlow but for its settings."""
         if world.alone:
             return cls(world)
+        addresses = world.addresses()
+        _reach_without_a_proxy(addresses)
         os.environ["TF_CONFIG"] = json.dumps(
             {
-                "cluster": {"worker": world.addresses()},
+                "cluster": {"worker": addresses},
                 "task": {"type": "worker", "index": world.rank},
             }
         )
@@ -94,6 +98,13 @@ class Ranks:
             tf.cast(tf.reshape(part, each.shape), each.dtype)
             for part, each in zip(parts, tensors, strict=True)
         ]
+
+
+def _reach_without_a_proxy(addresses: Sequence[str]) -> None:
+    """Have gRPC go to the ranks by itself: by way of a proxy that is there for other things it would wait for ever."""
+    hosts = {each.rpartition(":")[0] for each in addresses}
+    named = os.environ.get(NO_PROXY_OF_GRPC) or os.environ.get(NO_PROXY) or ""
+    os.environ[NO_PROXY_OF_GRPC] = ",".join([*sorted(hosts), *filter(None, [named])])
 
 
 @tf.function(reduce_retracing=False)  # type: ignore[untyped-decorator,unused-ignore] # not typed
