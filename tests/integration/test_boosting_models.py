@@ -142,8 +142,14 @@ class Watch:
         self.history = {}
         self.done = []
         self._checkpoint_at, self._stop_at = set(checkpoint_at), stop_at
+        self.notes = []
         self.training = Training(
-            seed=42, threads=2, checkpoints=folder, report=self._report, checkpoint_due=self._due
+            seed=42,
+            threads=2,
+            checkpoints=folder,
+            report=self._report,
+            checkpoint_due=self._due,
+            note=self.notes.append,
         )
 
     def _due(self):
@@ -283,6 +289,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(trainer, cancer, tm
     again = Watch(tmp_path / "run")
     resumed = fit(trainer, data, again, n_estimators=40)
     assert again.done == list(range(26, 41))
+    assert any(each.startswith("going on after round 25 from checkpoint") for each in again.notes)
     np.testing.assert_allclose(resumed.predict(data.test.x), whole.predict(data.test.x), atol=1e-3)
 
 

@@ -4,6 +4,7 @@ It has all that the run has read, but neither its lock of Python's nor its gener
 ends it ends it alone. ADR 29 has the reasons, and what must be true of the moment at which it is forked.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -64,5 +65,6 @@ def _do(work: Work[T], ours: Connection, its: Connection, parent: int) -> None:
     ours.close()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the run trains on what there is
     os.nice(NICER)
+    gc.freeze()  # a collection would touch, and so copy, all that the run has read
     for found in work(its.recv):
         its.send(found)

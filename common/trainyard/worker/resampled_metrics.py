@@ -133,19 +133,24 @@ def _ratio(part: Array, whole: Array) -> Array:
 
 
 def _area(scores: Array, positive: Array) -> Statistic:
-    """The area under the ROC curve: the weight of pairs in the right order, ties by half (Mann and Whitney)."""
+    """The area under the ROC curve: the weight of pairs in the right order, ties by half (Mann and Whitney).
+
+    Negative rows count by how many are below a positive one, so those between two positive ones are summed at once.
+    """
     order = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
     ones = np.flatnonzero(positive)
     lower = np.searchsorted(scores[order], scores[ones], side="left")
     upper = np.searchsorted(scores[order], scores[ones], side="right")
+    cuts = np.unique(np.concatenate([lower, upper, [len(order)]]))
+    between = np.searchsorted(cuts, np.arange(len(order)), side="right")
+    negative = _indicator(between, order, len(scores), len(cuts))
+    first, last = np.searchsorted(cuts, lower), np.searchsorted(cuts, upper)
 
     def of(weights: Array) -> Array:
-        below = np.zeros((len(weights), len(order) + 1))
-        np.cumsum(weights[:, order], axis=1, out=below[:, 1:])
+        below = np.cumsum(_sums(negative, weights), axis=0)
         mine = weights[:, ones]
-        pairs = np.einsum("bi,bi->b", mine, below[:, lower] + below[:, upper]) / 2
-        all_pairs = mine.sum(axis=1) * below[:, -1]
-        return _over(pairs, all_pairs)
+        pairs = np.einsum("bi,ib->b", mine, below[first] + below[last]) / 2
+        return _over(pairs, mine.sum(axis=1) * below[-1])
 
     return of
 

@@ -113,7 +113,7 @@ class Rounds:
                 )
                 continue
             self.done, self.best_round, self.best_score = rounds, best_round, best_score
-            log.info("going on after round %d from checkpoint %s", self.done, model.name)
+            self.training.note(f"going on after round {self.done} from checkpoint {model.name}")
             return booster
         return None
 
