@@ -41,11 +41,19 @@ class Lab:
     """A service, its head and its MLflow on one host, and three hosts that have joined it."""
 
     yard: Yard
+    front: Place
     hosts: dict[str, Place]
     home: Path
     environment: dict[str, str]
     joining: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     """What each host has joined with."""
+
+    head: "subprocess.Popen[bytes] | None" = None
+
+    def lead(self) -> None:
+        """Have a head."""
+        command = [TRAINYARD, "head", f"--address={self.front.address}"]
+        self.head = self.front.start(command, self.environment, self.home / "head.log")
 
     def join(self, name: str) -> None:
         """Have the host join."""
@@ -105,11 +113,15 @@ class Lab:
                 found.append(int(file.read_text().split(":")[1]))
         return [pid for pid in found if psutil.pid_exists(pid)]
 
-    def kill_ray(self, name: str) -> None:
-        """Kill the daemon that makes the host a part of the cluster."""
+    def kill_ray(self, name: str) -> bool:
+        """Kill the daemon that makes the host a part of the cluster. Whether there was one."""
+        killed = False
         for process in self.hosts[name].pids():
-            if "raylet" in psutil.Process(process).name():
-                os.kill(process, signal.SIGKILL)
+            with suppress(psutil.Error, ProcessLookupError):
+                if "raylet" in psutil.Process(process).name():
+                    os.kill(process, signal.SIGKILL)
+                    killed = True
+        return killed
 
     def back(self, name: str) -> None:
         """Have the host join again that was cut off: Ray ends its node once it is back, and so does this, at once."""
@@ -142,11 +154,8 @@ class Lab:
 
     def in_front(self, named: str) -> list[int]:
         """The processes of the service's host that are called so."""
-        front = self.yard.service
-        assert isinstance(front, ServerAt)
-        assert front.place is not None
         found = []
-        for pid in front.place.pids():
+        for pid in self.front.pids():
             with suppress(psutil.Error):
                 found += [pid] if named in " ".join(psutil.Process(pid).cmdline()) else []
         return found
@@ -171,18 +180,15 @@ class Lab:
 
 
 @contextmanager
-def cluster(home: Path) -> Iterator[Lab]:
-    """All of it, started in `home`, and nothing left of it."""
+def cluster(home: Path, **variables: str) -> Iterator[Lab]:
+    """All of it, started in `home`, and nothing left of it. The service and its hosts have these variables besides."""
     for folder in ("models", "checkpoints"):
-        (home / folder).mkdir()
+        (home / folder).mkdir(exist_ok=True)
     (home / "models/ticking.py").write_text(MODELS)
     shutil.copy(ROOT / "tests/models/ranked.py", home / "models")
     with places("f", "a", "b", "c") as (front, *others):
-        mlflow = _mlflow(front, home)
-        environment = _variables(front, mlflow, home)
-        front.start(
-            [TRAINYARD, "head", f"--address={front.address}"], environment, home / "head.log"
-        )
+        mlflow = mlflow_on(front, home)
+        environment = _variables(front, mlflow, home) | variables
         service = ServerAt(
             front.command([TRAINYARD, "serve"]),
             environment | {"TRAINYARD_WORK_DIR": str(home / "front")},
@@ -193,7 +199,8 @@ def cluster(home: Path) -> Iterator[Lab]:
         )
         yard = Yard(service, mlflow, home / "front")
         yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
-        made = Lab(yard, dict(zip("abc", others, strict=True)), home, environment)
+        made = Lab(yard, front, dict(zip("abc", others, strict=True)), home, environment)
+        made.lead()
         for name in made.hosts:
             made.join(name)
         for server in (mlflow, service):
@@ -205,7 +212,7 @@ def cluster(home: Path) -> Iterator[Lab]:
         mlflow.kill(signal.SIGKILL, group=True)
 
 
-def _mlflow(place: Place, home: Path) -> ServerAt:
+def mlflow_on(place: Place, home: Path) -> ServerAt:
     command = [
         *(ROOT / ".venvs/mlflow/bin/mlflow", "server", f"--host={place.address}", "--port=5000"),
         *("--workers=1", f"--backend-store-uri=sqlite:///{home}/mlflow.db"),
