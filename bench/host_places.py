@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +20,13 @@ from programs import HOME, QUIET, ROOT  # noqa: E402
 from tables import DATA  # noqa: E402
 
 PORT_BESIDE = 8002
+ALIKE = {"TRAINYARD_NICENESS": "0"}
+"""Runs stand back for nobody: else what runs beside the bench would decide how long they take."""
 
 
 def check_namespaces() -> None:
-    """End with a sentence where there can be no hosts on this machine."""
+    """End with a sentence where there can be no hosts on this machine. From now on SIGTERM too leaves none behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     why = why_not() or ("" if TRAINYARD.exists() else f"there is no {TRAINYARD}")
     if why:
         sys.exit(f"no hosts can be made here: {why}")
@@ -32,7 +36,7 @@ def check_namespaces() -> None:
 def hosts(**variables: str) -> Iterator[Lab]:
     """Three hosts that have joined a service of the bench's models, with these variables."""
     with _home() as home:
-        roots = {"TRAINYARD_DATA_ROOTS": str(DATA), "TRAINYARD_QUEUE": "500", **QUIET}
+        roots = {"TRAINYARD_DATA_ROOTS": str(DATA), "TRAINYARD_QUEUE": "500", **ALIKE, **QUIET}
         shutil.copytree(HERE / "models", home / "models")
         with cluster(home, **roots | variables) as lab:
             yield lab
@@ -63,17 +67,21 @@ def network_service(name: str) -> Iterator[tuple[Caller, Place]]:
     """A service of networks with two slots and two threads, alone on its host; its MLflow is on another."""
     with _home() as home, places("f", "n") as (front, place):
         mlflow = mlflow_on(front, home)
-        environment = QUIET | {
-            "MLFLOW_TRACKING_URI": mlflow.url,
-            "TRAINYARD_INSTANCE": home.name,
-            "TRAINYARD_HOST": place.address,
-            "TRAINYARD_PORT": str(PORT_BESIDE),
-            "TRAINYARD_TOKEN": TOKEN,
-            "TRAINYARD_WORK_DIR": str(home),
-            "TRAINYARD_DATA_ROOTS": str(DATA),
-            "TRAINYARD_SLOTS": "2",
-            "TRAINYARD_THREADS": "2",
-        }
+        environment = (
+            QUIET
+            | ALIKE
+            | {
+                "MLFLOW_TRACKING_URI": mlflow.url,
+                "TRAINYARD_INSTANCE": home.name,
+                "TRAINYARD_HOST": place.address,
+                "TRAINYARD_PORT": str(PORT_BESIDE),
+                "TRAINYARD_TOKEN": TOKEN,
+                "TRAINYARD_WORK_DIR": str(home),
+                "TRAINYARD_DATA_ROOTS": str(DATA),
+                "TRAINYARD_SLOTS": "2",
+                "TRAINYARD_THREADS": "2",
+            }
+        )
         command = place.command([ROOT / f".venvs/{name}/bin/trainyard", "serve"])
         log = home / "service.log"
         server = ServerAt(command, environment, PORT_BESIDE, "/readyz", log, place=place)
