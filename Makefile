@@ -140,6 +140,18 @@ bench-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## a 
 bench-search-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## searches while their processes are killed at random, counted; 4 minutes
 	@.venvs/dev/bin/python bench/search_kills.py
 
+.PHONY: bench-hosts
+bench-hosts: $(READY) .venvs/boosting-ray/.ready ## runs on other hosts and of several workers beside the same without, on three network namespaces (root); 15 minutes (HOSTS_PARTS=start)
+	@.venvs/dev/bin/python bench/hosts.py
+
+.PHONY: bench-host-kills
+bench-host-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting-ray/.ready ## 50 kills and cuts among three hosts while runs go on, counted (root); 15 minutes (HOST_KILLS=10 for a quick look)
+	@.venvs/dev/bin/python bench/host_kills.py
+
+.PHONY: bench-many-hosts
+bench-many-hosts: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## 2,000 runs through 20 hosts that are no hosts, and what each costs the service; 5 minutes (MANY_RUNS=200)
+	@.venvs/dev/bin/python bench/many_hosts.py
+
 .PHONY: bench-load
 bench-load: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## how quickly a service answers while 220 ask and four runs train; 2 minutes
 	@.venvs/dev/bin/python bench/load.py

@@ -76,9 +76,11 @@ class Ends:
         return sum(run["attempt"] > 1 for run in self.told.values() if run)
 
 
-def in_service(api: str, run_ids: list[str]) -> dict[str, dict[str, Any] | None]:
+def in_service(
+    api: str, run_ids: list[str], headers: dict[str, str] | None = None
+) -> dict[str, dict[str, Any] | None]:
     """Each run as the service tells it; None where it does not know it."""
-    with httpx.Client(base_url=api, timeout=60, trust_env=False) as http:
+    with httpx.Client(base_url=api, headers=headers, timeout=60, trust_env=False) as http:
         answers = {run_id: http.get(f"/train/{run_id}") for run_id in run_ids}
     return {run_id: each.json() if each.is_success else None for run_id, each in answers.items()}
 

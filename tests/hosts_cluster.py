@@ -49,6 +49,7 @@ class Lab:
     """A service, its head and its MLflow on one host, and others that have joined it."""
 
     yard: Yard
+    ground: "Ground"
     hosts: dict[str, Place]
     home: Path
     environment: dict[str, str]
@@ -123,11 +124,15 @@ class Lab:
                 found.append(int(file.read_text().split(":")[1]))
         return [pid for pid in found if psutil.pid_exists(pid)]
 
-    def kill_ray(self, name: str) -> None:
-        """Kill the daemon that makes the host a part of the cluster."""
+    def kill_ray(self, name: str) -> bool:
+        """Kill the daemon that makes the host a part of the cluster. Whether there was one."""
+        killed = False
         for process in self.hosts[name].pids():
-            if "raylet" in psutil.Process(process).name():
-                os.kill(process, signal.SIGKILL)
+            with suppress(psutil.Error, ProcessLookupError):
+                if "raylet" in psutil.Process(process).name():
+                    os.kill(process, signal.SIGKILL)
+                    killed = True
+        return killed
 
     def back(self, name: str) -> None:
         """Have the host join again that was cut off: Ray ends its node once it is back, and so does this, at once."""
@@ -160,11 +165,8 @@ class Lab:
 
     def in_front(self, named: str) -> list[int]:
         """The processes of the service's host that are called so."""
-        front = self.yard.service
-        assert isinstance(front, ServerAt)
-        assert front.place is not None
         found = []
-        for pid in front.place.pids():
+        for pid in self.front.pids():
             with suppress(psutil.Error):
                 found += [pid] if named in " ".join(psutil.Process(pid).cmdline()) else []
         return found
@@ -202,12 +204,23 @@ class Ground:
     hosts: dict[str, Place]
     mlflow: ServerAt
     token: str
+    program: Path
+    """Of the service whose environment the head runs in."""
+    head: "subprocess.Popen[bytes] | None" = None
+
+    def lead(self) -> None:
+        """Have a head."""
+        command = [self.program, "head", f"--address={self.front.address}"]
+        self.head = self.front.start(command, _of_ray(self), self.home / "head.log")
 
     @contextmanager
-    def serving(self, service_name: str, home: Path) -> Iterator[Lab]:
-        """A service that keeps what it has in `home`, and all hosts as its own; none of it is left."""
+    def serving(self, service_name: str, home: Path, **variables: str) -> Iterator[Lab]:
+        """A service that keeps what it has in `home`, and all hosts as its own; none of it is left.
+
+        It and the hosts have these variables besides.
+        """
         program = program_of(service_name)
-        environment = _variables(self, home)
+        environment = _variables(self, home) | variables
         service = ServerAt(
             self.front.command([program, "serve"]),
             environment | {"TRAINYARD_WORK_DIR": str(home / "front")},
@@ -218,7 +231,7 @@ class Ground:
         )
         yard = Yard(service, self.mlflow, home / "front")
         yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
-        made = Lab(yard, self.hosts, home, environment, program)
+        made = Lab(yard, self, self.hosts, home, environment, program)
         with ThreadPoolExecutor(1) as meanwhile:
             joined = meanwhile.submit(made.join_one_by_one)
             if not self.mlflow.running:
@@ -241,27 +254,33 @@ def ground(home: Path, service_name: str, names: str) -> Iterator[Ground]:
             home,
             front,
             dict(zip(names, others, strict=True)),
-            _mlflow(front, home),
+            mlflow_on(front, home),
             secrets.token_hex(16),
+            program_of(service_name),
         )
-        head = [program_of(service_name), "head", f"--address={front.address}"]
-        front.start(head, _of_ray(made), home / "head.log")
+        made.lead()
         yield made
         made.mlflow.kill(signal.SIGKILL, group=True)
 
 
 @contextmanager
-def cluster(home: Path) -> Iterator[Lab]:
-    """The boosting service, three hosts, and models that count: started in `home`, and nothing left of it."""
+def cluster(home: Path, **variables: str) -> Iterator[Lab]:
+    """The boosting service, three hosts, and models that count: started in `home`, and nothing left of it.
+
+    The service and its hosts have these variables besides.
+    """
     for folder in ("models", "checkpoints"):
-        (home / folder).mkdir()
+        (home / folder).mkdir(exist_ok=True)
     (home / "models/ticking.py").write_text(MODELS)
     shutil.copy(ROOT / "tests/models/ranked.py", home / "models")
-    with ground(home, "boosting", "abc") as found, found.serving("boosting", home) as made:
+    with (
+        ground(home, "boosting", "abc") as found,
+        found.serving("boosting", home, **variables) as made,
+    ):
         yield made
 
 
-def _mlflow(place: Place, home: Path) -> ServerAt:
+def mlflow_on(place: Place, home: Path) -> ServerAt:
     command = [
         *(ROOT / ".venvs/mlflow/bin/mlflow", "server", f"--host={place.address}", "--port=5000"),
         *("--workers=1", f"--backend-store-uri=sqlite:///{home}/mlflow.db"),

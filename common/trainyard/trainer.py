@@ -164,6 +164,7 @@ class Trainer(Protocol):
     which `train` finds as `data.prepared` and takes if it fits its params. It must start no thread: a search forks
     its trials from the process that called it. With `distributed = True` its `train` may be called in several processes
     at once, which `training.world` tells of; `needs_one_process(params)` then says why not with such params, or None.
+    With `distributed_in_batches = True` that holds for data `beyond_memory` too.
     """
 
     name: str
@@ -201,6 +202,11 @@ def needs_whole(trainer: Trainer, params: Params) -> str | None:
 def is_distributed(trainer: Trainer) -> bool:
     """Whether several processes may train it together."""
     return getattr(trainer, "distributed", False) is True
+
+
+def shares_batches(trainer: Trainer) -> bool:
+    """Whether several processes may train it together on a table that does not fit in memory."""
+    return getattr(trainer, "distributed_in_batches", False) is True
 
 
 def needs_one_process(trainer: Trainer, params: Params) -> str | None:

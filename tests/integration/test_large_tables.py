@@ -1,5 +1,10 @@
 """Boosting on tables that do not fit in memory, or have thousands of columns: the same model, and nothing drawn a column."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,8 +20,9 @@ from trainyard.datasets.access import DataAccess  # noqa: E402
 from trainyard.errors import InvalidParams  # noqa: E402
 from trainyard.trainer import Interrupted, Training  # noqa: E402
 from trainyard.worker.evaluation import evaluate  # noqa: E402
+from trainyard.world import World  # noqa: E402
 from trainyard_boosting import lightgbm_models, xgboost_models  # noqa: E402
-from trainyard_boosting._batches import ROWS_AT_ONCE, LightGBMBatches, rows_at_once  # noqa: E402
+from trainyard_boosting._batches import ROWS_AT_ONCE, LightGBMBatches, rows_at_once, slices  # noqa: E402
 from trainyard_boosting._tables import Table  # noqa: E402
 
 ROWS = ROWS_AT_ONCE + 20_000
@@ -159,6 +165,46 @@ def test_lightgbm_is_given_rows_by_position_slice_and_list(folder):
     np.testing.assert_array_equal(batches[far], batches[far : far + 1][0])
     np.testing.assert_array_equal(batches[[1, far]], np.stack([batches[1], batches[far]]))
     assert np.isnan(batches[:100]).any()
+
+
+@pytest.mark.parametrize(("rows", "size"), [(0, 2), (1, 3), (20, 3), (21, 3), (23, 4), (20, 1)])
+def test_ranks_have_each_row_once_in_batches_and_those_that_they_have_in_memory(rows, size):
+    numbers = np.arange(rows)
+    for rank in range(size):
+        taken = [numbers[each] for each in slices(rows, 5, rank=rank, size=size)]
+        assert [each for each in map(len, taken) if not 0 < each <= 5] == []
+        np.testing.assert_array_equal(
+            np.concatenate([numbers[:0], *taken]), World(rank, size).rows(numbers)
+        )
+
+
+def test_two_ranks_in_batches_train_the_model_of_two_in_memory_to_the_last_byte(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((12_000, 6)), columns=[f"x {at}" for at in range(6)])
+    frame["city"] = rng.choice(["Ulm", "Bonn", None], len(frame))
+    frame["two"] = (frame["x 0"] + 2 * (frame["city"] == "Ulm") > 1).astype(int)
+    frame["weight"] = rng.random(len(frame)) + 0.1
+    frame.to_parquet(tmp_path / "large.parquet")
+    script = Path(__file__).parents[1] / "rank_in_batches.py"
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), "2", tmp_path], stdout=subprocess.PIPE, text=True
+        )
+        for rank in range(2)
+    ]
+    said = [
+        [
+            json.loads(line)
+            for line in rank.communicate(timeout=300)[0].splitlines()
+            if line[0] == "{"
+        ]
+        for rank in ranks
+    ]
+    assert said[0] == said[1]
+    whole, batched = said[0]
+    assert (whole["beyond"], batched["beyond"]) == (False, True)
+    assert batched["model"] == whole["model"]
+    assert batched["scores"] == pytest.approx(whole["scores"], rel=1e-5)
 
 
 def test_of_many_columns_fewer_rows_are_taken_at_once():

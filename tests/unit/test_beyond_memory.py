@@ -191,6 +191,10 @@ class Large:
         return None
 
 
+class Shared(Large):
+    distributed_in_batches = True
+
+
 class Small:
     params = Params
 
@@ -211,6 +215,16 @@ def test_why_a_training_needs_its_table_whole(more, word):
     assert whole_for(request, Large(), None) is not None, "its params are not known"
     said = whole_for(request, Large(), Params())
     assert said is None if word is None else word in said
+
+
+def test_several_workers_need_their_table_whole_unless_their_model_shares_its_batches():
+    data = {"source": "file", "uri": "a.parquet", "target": "y"}
+    several = {"model": "large", "data": data, "resources": {"workers": 2}}
+    request = TrainRequest.model_validate(several)
+    assert "several workers" in whole_for(request, Large(), Params())
+    assert whole_for(request, Shared(), Params()) is None
+    searched = TrainRequest.model_validate(several | {"search": {"trials": 2}})
+    assert "search" in whole_for(searched, Shared(), Params())
 
 
 def test_a_run_may_use_its_share_of_the_memory_there_is(tmp_path, monkeypatch):

@@ -11,9 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 import xgboost
 from trainyard.trainer import Part
+from trainyard.world import World
 
 from trainyard_boosting._tables import Table
 
+ALONE = World()
 ROWS_AT_ONCE = 1 << 16
 NUMBERS_AT_ONCE = 1 << 22
 """32 MB of float64: of a table with thousands of columns fewer rows are taken at once."""
@@ -24,16 +26,19 @@ def rows_at_once(columns: int) -> int:
     return max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // max(columns, 1)))
 
 
-def slices(rows: int, at_once: int) -> Iterator[slice]:
-    """Of so many rows, in order."""
-    return (slice(at, at + at_once) for at in range(0, rows, at_once))
+def slices(rows: int, at_once: int, *, rank: int = 0, size: int = 1) -> Iterator[slice]:
+    """Of so many rows, in order; of one of `size` ranks those that `World.rows` gives it."""
+    whole = at_once * size
+    return (slice(at, at - rank + whole, size) for at in range(rank, rows, whole))
 
 
 class XGBoostBatches(xgboost.DataIter):  # type: ignore[misc,unused-ignore] # typed in parts only
-    """A part for `ExtMemQuantileDMatrix`, which keeps what it makes of it in a temporary folder."""
+    """A part, or a rank's share of it, for `ExtMemQuantileDMatrix`, which keeps what it makes of it in a temporary folder."""
 
-    def __init__(self, table: Table, part: Part, weight: npt.NDArray[Any] | None) -> None:
-        self._table, self._part, self._weight = table, part, weight
+    def __init__(
+        self, table: Table, part: Part, weight: npt.NDArray[Any] | None, world: World = ALONE
+    ) -> None:
+        self._table, self._part, self._weight, self._world = table, part, weight, world
         self.reset()
         super().__init__(cache_prefix=str(Path(tempfile.mkdtemp()) / "pages"))
 
@@ -51,7 +56,9 @@ class XGBoostBatches(xgboost.DataIter):  # type: ignore[misc,unused-ignore] # ty
 
     def reset(self) -> None:
         """Begin again."""
-        self._slices = slices(len(self._part), rows_at_once(len(self._table.columns)))
+        at_once = rows_at_once(len(self._table.columns))
+        rank, size = self._world.rank, self._world.size
+        self._slices = slices(len(self._part), at_once, rank=rank, size=size)
 
 
 class LightGBMBatches(lightgbm.Sequence):  # type: ignore[misc,unused-ignore] # typed in parts only

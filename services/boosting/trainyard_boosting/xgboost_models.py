@@ -16,7 +16,7 @@ from trainyard.contract import Task
 from trainyard.errors import InvalidParams, OutOfMemory
 from trainyard.trainer import Data, DataKind, Params, Part, Training
 
-from trainyard_boosting._batches import XGBoostBatches
+from trainyard_boosting._batches import ALONE, XGBoostBatches
 from trainyard_boosting._fitting import (
     NOT_FOR_ESTIMATOR,
     check,
@@ -147,6 +147,7 @@ class XGBoost:
     """What a logged model needs."""
     data: tuple[DataKind, ...] = ("table",)
     distributed: bool = True
+    distributed_in_batches: bool = True
     search_space: Mapping[str, Any] = field(default_factory=lambda: SEARCH_SPACE)
 
     def autolog(self) -> None:
@@ -172,6 +173,7 @@ class XGBoost:
         rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".ubj")
         booster, validation = rounds.resume(_load), None
         training.world.agree("the table, or the checkpoint", table, rounds.done)
+        training.world.agree("whether the table fits in memory", bool(data.beyond_memory))
         if not rounds.exhausted:
             with together(training.world):
                 booster, validation = self._fit(params, data, table, rounds, booster)
@@ -212,7 +214,7 @@ class XGBoost:
         if table.classes is not None and len(table.classes) > 2:
             settings |= {"objective": "multi:softprob", "num_class": len(table.classes)}
         if data.beyond_memory:
-            train, validation = _binned_in_batches(data, table, params, rounds.training.threads)
+            train, validation = _binned_in_batches(data, table, params, rounds.training)
         else:
             made = Matrices.of(
                 data,
@@ -256,15 +258,16 @@ def _rows(params: XGBoostParams) -> Rows:
 
 
 def _binned_in_batches(
-    data: Data, table: Table, params: XGBoostParams, threads: int
+    data: Data, table: Table, params: XGBoostParams, training: Training
 ) -> tuple[xgboost.DMatrix, xgboost.DMatrix | None]:
-    """The training rows and the validation rows, binned batch by batch into files."""
+    """The training rows and the validation rows, binned batch by batch into files; shared as in `Matrices`."""
 
     def binned(part: Part, weight: Any, ref: Any = None) -> Any:
+        world = ALONE if ref is not None else training.world
         return xgboost.ExtMemQuantileDMatrix(
-            XGBoostBatches(table, part, weight),
+            XGBoostBatches(table, part, weight, world),
             max_bin=params.max_bin,
-            nthread=threads,
+            nthread=training.threads,
             ref=ref,
             enable_categorical=True,
         )
