@@ -23,10 +23,11 @@ NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 """As programs write them, so that codes such as 007 are none."""
 HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 ZEROS = (
-    "\N{FULLWIDTH DIGIT ZERO}",
-    "\N{ARABIC-INDIC DIGIT ZERO}",
-    "\N{EXTENDED ARABIC-INDIC DIGIT ZERO}",
-    "\N{DEVANAGARI DIGIT ZERO}",
+    *("\N{FULLWIDTH DIGIT ZERO}", "\N{ARABIC-INDIC DIGIT ZERO}", "\N{DEVANAGARI DIGIT ZERO}"),
+    *("\N{EXTENDED ARABIC-INDIC DIGIT ZERO}", "\N{BENGALI DIGIT ZERO}", "\N{TAMIL DIGIT ZERO}"),
+    *("\N{GURMUKHI DIGIT ZERO}", "\N{GUJARATI DIGIT ZERO}", "\N{TELUGU DIGIT ZERO}"),
+    *("\N{KANNADA DIGIT ZERO}", "\N{MALAYALAM DIGIT ZERO}", "\N{THAI DIGIT ZERO}"),
+    *("\N{LAO DIGIT ZERO}", "\N{MYANMAR DIGIT ZERO}", "\N{KHMER DIGIT ZERO}"),
 )
 """The first of the ten digits of each script that is read."""
 DIGITS = tuple(
@@ -36,6 +37,7 @@ DIGITS = tuple(
 MARKS = (
     ("[\N{ARABIC DECIMAL SEPARATOR}\N{FULLWIDTH FULL STOP}]", "."),
     ("[\N{ARABIC THOUSANDS SEPARATOR}\N{FULLWIDTH COMMA}]", ","),
+    ("[\N{FULLWIDTH PERCENT SIGN}\N{ARABIC PERCENT SIGN}]", "%"),
 )
 MINUSES = (
     ("[\N{MINUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}]", "-"),

@@ -13,6 +13,10 @@ class Service:
     name: str
     package: str
     port: int
+    shared_mb: int = 0
+    """What the framework takes in memory once for all runs, in the process that they are forked from."""
+    own_mb: int = 0
+    """What each run takes beside that and its data: the most of a training of a small table."""
 
 
 def installed_service() -> Service:

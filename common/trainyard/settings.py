@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trainyard.datasets.access import DataAccess
@@ -17,7 +24,12 @@ from trainyard.datasets.sources.memory import available_mb
 from trainyard.errors import ServiceError
 from trainyard.hardware import cpus_there, gpus_there
 from trainyard.people.tokens import read_tokens
+from trainyard.service import Service
 
+SERVICE_MB = 150
+"""What a service's own process takes in memory."""
+LEAST_MB = 64
+"""Of memory for data, however little a run may use."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """What a service may listen on without a token."""
 
@@ -166,7 +178,7 @@ class Settings(BaseSettings):
     memory_mb: int = Field(
         0,
         ge=0,
-        description="Memory that a run may use, by which a table is read whole or in batches; by default that of the container or the machine, divided by the slots",
+        description="Memory that a run may use, by which a table is read whole or in batches; by default that of the container or the machine, without what the service takes, divided by the slots",
     )
     gpus: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -247,6 +259,7 @@ class Settings(BaseSettings):
         None, description="MLflow's address for people, in links; MLFLOW_TRACKING_URI by default"
     )
     git_commit: str = Field("unknown", description="Commit the image was built from")
+    _service: Service | None = PrivateAttr(default=None)
 
     @field_validator("data_roots", "output_roots", mode="before")
     @classmethod
@@ -424,10 +437,38 @@ class Settings(BaseSettings):
         """CPU threads a run may use, at least 1: the slot's share of the CPUs."""
         return max(1, self.cpus_there // self.runs_at_once)
 
+    def of(self, service: Service) -> Self:
+        """These, of a service whose libraries take memory beside data."""
+        settings = self.model_copy()
+        settings._service = service  # noqa: SLF001 - of this class
+        return settings
+
+    def left_for_data(self, limit_mb: int) -> int:
+        """What a run's data may take where the run may use so much, of memory that this machine or container has.
+
+        A run is counted with its share of what it has in common with the process that it is forked from and the next
+        run's, which waits there: half, at most.
+        """
+        if self._service is None:
+            return limit_mb
+        own, shared = self._service.own_mb, self._service.shared_mb
+        left = min(limit_mb - shared // 2, self._beside_libraries) - own
+        return min(limit_mb, max(left, LEAST_MB))
+
     @property
-    def memory_a_run_mb(self) -> int:
-        """What a run may use, as far as it can choose."""
-        return self.run_memory_mb or self.memory_mb or available_mb() // self.runs_at_once
+    def memory_for_data_mb(self) -> int:
+        """What the data of a run that asks for no memory may take."""
+        limit_mb = self.run_memory_mb or self.memory_mb
+        if limit_mb or self._service is None:
+            return self.left_for_data(limit_mb or available_mb() // self.runs_at_once)
+        share = self._beside_libraries // self.runs_at_once
+        return max(share - self._service.own_mb, LEAST_MB)
+
+    @property
+    def _beside_libraries(self) -> int:
+        """Of the memory that there is, what neither the service nor the process that runs are forked from takes."""
+        assert self._service is not None
+        return available_mb() - SERVICE_MB - self._service.shared_mb
 
     @property
     def data_access(self) -> DataAccess:
@@ -443,7 +484,7 @@ class Settings(BaseSettings):
             connections_file=self.connections_file and self.connections_file.resolve(),
             rows_dir=self.rows_dir,
             query_seconds=self.query_seconds,
-            memory_mb=self.memory_a_run_mb,
+            memory_mb=self.memory_for_data_mb,
         )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from trainyard import control_groups
 from trainyard.supervisor import attempt as attempts
 
 VERSION_2 = "low 0\nhigh 0\nmax 812\noom 4\noom_kill 3\noom_group_kill 0\n"
@@ -15,7 +16,6 @@ VERSION_1 = "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"
         ({"events": VERSION_2}, 3),
         ({"control": VERSION_1}, 2),
         ({"events": VERSION_2, "control": VERSION_1}, 3),
-        ({"events": "low 0\n", "control": VERSION_1}, 2),
         ({"control": "oom_kill_disable 0\nunder_oom 0\n"}, 0),
         ({}, 0),
     ],
@@ -23,7 +23,17 @@ VERSION_1 = "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"
 def test_kills_for_memory_are_counted_by_either_version_of_control_groups(
     texts: dict[str, str], count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    own, memory = tmp_path / "system/trainer", tmp_path / "memory"
+    for folder in (own, memory):
+        folder.mkdir(parents=True)
+    groups = tmp_path / "groups"
+    groups.write_text("4:cpu,memory:/\n0::/system/trainer\n")
+    monkeypatch.setattr(control_groups, "OWN", groups)
+    monkeypatch.setattr(control_groups, "VERSION_2", tmp_path)
+    monkeypatch.setattr(control_groups, "VERSION_1", memory)
+    (tmp_path / "memory.events").write_text("oom_kill 7\n" if "events" in texts else "")
     for name, text in texts.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(attempts, "CGROUP_EVENTS", (tmp_path / "events", tmp_path / "control"))
+        {"events": own / "memory.events", "control": memory / "memory.oom_control"}[
+            name
+        ].write_text(text)
     assert attempts.oom_kills() == count

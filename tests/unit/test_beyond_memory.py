@@ -14,7 +14,8 @@ from trainyard.datasets.sources import memory
 from trainyard.datasets.tables.csv_columns import typed
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
 from trainyard.errors import InvalidData
-from trainyard.settings import Settings
+from trainyard.service import Service
+from trainyard.settings import LEAST_MB, SERVICE_MB, Settings
 from trainyard.trainer import WHOLE, Params
 from trainyard.worker.scored_model import About
 from trainyard.worker.scoring_look import inspect_scored
@@ -230,11 +231,27 @@ def test_several_workers_need_their_table_whole_unless_their_model_shares_its_ba
 def test_a_run_may_use_its_share_of_the_memory_there_is(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
     limit.write_text(f"{512 << 20}\n")
-    monkeypatch.setattr(memory, "LIMITS", (str(limit), str(tmp_path / "none")))
+    monkeypatch.setattr(memory, "memory_files", lambda *_: [limit, tmp_path / "none"])
     assert Settings(slots=2).data_access.memory_mb == 256
     assert Settings(slots=2, memory_mb=100).data_access.memory_mb == 100
     limit.write_text("max\n")
     assert Settings().data_access.memory_mb > 512
+
+
+def test_what_libraries_take_is_kept_back_from_what_a_run_may_use(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{1000 << 20}\n")
+    monkeypatch.setattr(memory, "memory_files", lambda *_: [limit])
+    service = Service("a", "b", 1, shared_mb=240, own_mb=80)
+    beside = 1000 - SERVICE_MB - 240
+    assert Settings().of(service).data_access.memory_mb == beside - 80
+    assert Settings(slots=3).of(service).data_access.memory_mb == beside // 3 - 80
+    assert Settings(run_memory_mb=500).of(service).data_access.memory_mb == 500 - 80 - 120
+    two = Settings(memory_mb=600, slots=2).of(service)
+    assert two.data_access.memory_mb == 600 - 80 - 120
+    assert two.left_for_data(1000) == beside - 80, "no more than there is"
+    assert two.left_for_data(200) == LEAST_MB
+    assert two.left_for_data(50) == 50
 
 
 def test_a_scoring_of_a_large_table_is_not_refused_as_it_never_has_the_whole_in_memory(folder):

@@ -55,6 +55,7 @@ class Host:
             as_here=lambda job: as_on(
                 job,
                 access=DataAccess((), Path("/of/here"), memory_mb=7),
+                left_for_data=lambda limit_mb: limit_mb - 1,
                 tracking_uri="http://here",
                 locks=home,
             ),

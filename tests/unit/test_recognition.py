@@ -56,6 +56,16 @@ def column(*values: str | None) -> pa.ChunkedArray:
         (["\u06f1\u06f2", "\u06f7"], [12, 7]),
         (["\u0967\u0968.5", "\u096d"], [12.5, 7]),
         (["1.234", "2.345"], [1.234, 2.345]),
+        (["1_234_567", "89"], [1234567, 89]),
+        (["'566", "4882", "\N{RIGHT SINGLE QUOTATION MARK}12"], [566, 4882, 12]),
+        (["566,-", "12.--"], [566, 12]),
+        (["CHF 3\N{ACUTE ACCENT}462.-", "CHF 7.50"], [3462, 7.5]),
+        (["eur 5.25", "EUR 7"], [5.25, 7]),
+        (["5,000円", "7円"], [5000, 7]),
+        (["₫ 5", "₫ 7"], [5, 7]),
+        (["12.5\N{FULLWIDTH PERCENT SIGN}", "7%"], [12.5, 7]),
+        (["346\N{FIGURE SPACE}200", "7"], [346200, 7]),
+        (["๓๔", "๗"], [34, 7]),
         (["1", "2", None, "3"], [1, 2, None, 3]),
     ],
     ids=lambda each: str(each[0]),
@@ -69,7 +79,7 @@ def test_numbers_in_one_notation_are_read_and_said(values, numbers):
     assert logged(asked, about).tolist() == pytest.approx(read.column.to_pandas(), nan_ok=True)
 
 
-@pytest.mark.parametrize("unit", ["kg", " kg", "d", "°C", " m²", "K"])
+@pytest.mark.parametrize("unit", ["kg", " kg", "d", "°C", " m²", "K", " m2", " euros", "kr/m"])
 def test_one_unit_behind_all_numbers_is_left_out_and_said(unit):
     values = [f"{number / 2:.1f}{unit}" for number in range(-10, 10)]
     read = recognised("a", column(*values))
@@ -79,6 +89,15 @@ def test_one_unit_behind_all_numbers_is_left_out_and_said(unit):
     assert stated.column.equals(read.column)
     about = {"name": "a", "notation": read.as_json()}
     assert logged(pd.Series(values), about).tolist() == read.column.to_pylist()
+
+
+def test_a_unit_before_numbers_is_read_where_the_request_says_that_they_are_numbers():
+    values = [f"kg {number / 2:.1f}" for number in range(20)]
+    assert "a number stands behind a word, as in 'kg 0.0'" in recognised("a", column(*values)).doubt
+    stated = as_stated("a", column(*values), NumberColumn(type="number"))
+    assert stated.column.to_pylist() == [number / 2 for number in range(20)]
+    about = {"name": "a", "notation": stated.as_json()}
+    assert logged(pd.Series(values), about).tolist() == stated.column.to_pylist()
 
 
 @pytest.mark.parametrize("mark", ["?", "-", ".", " ", "\\N", "missing", "#DIV/0!", "NA", "k.A."])
@@ -106,6 +125,16 @@ def test_a_mark_among_numbers_is_missing_and_said(mark):
         ([f"{row + 90}/{row + 50}" for row in range(20)], "two numbers, as in '90/50'"),
         (["19:58", "07:30"], "they are times, as in '19:58'"),
         (["07:58 PM", "11:30 AM"], "they are times"),
+        (["'007", "'123"], "begins with a zero"),
+        ([f"{row}h {row + 5}m" for row in range(20)], "within other text, as in '0h 5m'"),
+        ([f"PT{row}H{row + 5}M" for row in range(20)], "within other text"),
+        ([f"{row}'{row % 12}\"" for row in range(20)], "within other text"),
+        ([f"{row} {row % 3 + 1}/8" for row in range(20)], "within other text"),
+        ([f"{row}.5x10^3" for row in range(20)], "within other text"),
+        ([f"{row} e3" for row in range(20)], "within other text"),
+        ([f"{row}½" if row % 2 else f"{row}" for row in range(20)], "in several ways, such as"),
+        ([f"{row} kg" if row % 2 else f"{row}" for row in range(30)], "in several ways, such as"),
+        (["TRUE"] * 20 + [f"{row}.5" for row in range(20)], "in several ways, such as"),
     ],
     ids=lambda each: str(each)[:20],
 )
@@ -123,6 +152,9 @@ def test_what_cannot_be_told_is_left_as_it_is_with_a_word_and_a_cure(values, dou
     [
         ["red", "blue", "green"],
         ["Flat 1", "Flat 2"],
+        [f"SKU-{number}" for number in range(30)],
+        [f"v1.{number}" for number in range(30)],
+        [f"{number}-{number + 9}" for number in range(30)],
         ["-", "?", "-"],
         ["1-5", "6-10"],
         ["4G", "5G"],

@@ -156,7 +156,7 @@ def test_a_kill_for_memory_counts_where_the_process_was_killed(
     """A sibling's kill does not explain another exit code."""
     events = tmp_path / "memory.events"
     events.write_text("oom_kill 0\n")
-    monkeypatch.setattr(attempt, "CGROUP_EVENTS", (events,))
+    monkeypatch.setattr(attempt, "memory_files", lambda *_: [events])
     world.start()
     run_id = world.submit()
     events.write_text("oom_kill 1\n")

@@ -55,6 +55,40 @@ def test_other_values_are_not_worth_a_word(values):
     assert suspicions.of_values(feature(values)) is None
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([-999, 5, None, 7, -999], "is -999 in 2 of 5 rows, and in no other below 0 or above 7,"),
+        ([0.5, 9999.0, 120.0, 9999.0], "is 9999 in 2 of 4 rows"),
+    ],
+)
+def test_a_number_of_nines_that_may_stand_for_a_missing_value_is_named(values, said):
+    assert said in str(suspicions.of_stand_ins(feature(values)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[-999, 5, 7], [-999, -999, -5, 7], [999, 999, 998], [999, 999], [None, None], ["-999"] * 2],
+    ids=str,
+)
+def test_other_nines_are_not_worth_a_word(values):
+    assert suspicions.of_stand_ins(feature(values)) is None
+
+
+@pytest.mark.parametrize(
+    ("categories", "said"),
+    [
+        (["no", "true", "yes"], "'true' and 'yes'"),
+        (["0", "1", "FALSE"], "'0' and 'FALSE'"),
+        (["no", "yes"], None),
+        (["maybe", "true", "yes"], None),
+    ],
+)
+def test_yes_and_no_in_several_ways_are_told_of(categories, said):
+    found = suspicions.of_spelling("a", pd.Categorical(categories))
+    assert found is None if said is None else said in str(found)
+
+
 def said_of(values, y) -> str | None:
     each = {part: values[rows] for part, rows in PARTS.items()}
     return suspicions.Giveaways(y, PARTS).said("a", each)

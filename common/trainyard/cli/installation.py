@@ -16,7 +16,8 @@ def installed() -> tuple[Any, Any]:
 
         settings = Settings()
         settings.secret  # noqa: B018 - reads the token's file, which may be missing
-        return settings, installed_service()
+        service = installed_service()
+        return settings.of(service), service
     except ImportError as error:
         raise ServiceError(f"this needs trainyard[service]: {error}") from error
     except ValidationError as error:

@@ -24,4 +24,4 @@ class DataAccess:
     query_seconds: float = 600.0
     """How long a query may take in a run."""
     memory_mb: int | None = None
-    """What a run may use, so that a table that takes more is not read whole. None: as much as there is."""
+    """What a run's data may take, so that a table that takes more is not read whole. None: as much as there is."""

@@ -23,10 +23,9 @@ class HostActor:
         from trainyard.supervisor.from_settings import fork_launcher, offer_of
 
         self._orders = host_orders
-        settings = Settings().model_copy(update={"instance": instance})
-        self._launcher = fork_launcher(
-            installed_service(), settings, line_grace_seconds=LINE_GRACE_SECONDS
-        )
+        service = installed_service()
+        settings = Settings().model_copy(update={"instance": instance}).of(service)
+        self._launcher = fork_launcher(service, settings, line_grace_seconds=LINE_GRACE_SECONDS)
         place = Placement(host=socket.gethostname(), address=address, node=node)
         self._folders = HostFolders(settings.work_dir.resolve() / "hosted", node)
         self._runs = HostedRuns(
@@ -36,6 +35,7 @@ class HostActor:
             as_here=partial(
                 as_on,
                 access=settings.data_access,
+                left_for_data=settings.left_for_data,
                 tracking_uri=settings.tracking_uri,
                 locks=settings.locks,
             ),

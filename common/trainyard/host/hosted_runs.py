@@ -225,9 +225,17 @@ class HostedRuns:
             await asyncio.to_thread(_removed, run.folder)
 
 
-def as_on(job: Job, *, access: DataAccess, tracking_uri: str, locks: Path) -> Job:
-    """The job with this host's own addresses and folders. How much memory a table may take stays as it was asked for."""
-    own = replace(access, memory_mb=job.memory_limit_mb or access.memory_mb)
+def as_on(
+    job: Job,
+    *,
+    access: DataAccess,
+    left_for_data: Callable[[int], int],
+    tracking_uri: str,
+    locks: Path,
+) -> Job:
+    """The job with this host's own addresses and folders. A limit of the run's own holds, of which so much is left for data."""
+    limit_mb = job.memory_limit_mb
+    own = replace(access, memory_mb=left_for_data(limit_mb)) if limit_mb else access
     return job.model_copy(update={"access": own, "tracking_uri": tracking_uri, "locks": locks})
 
 

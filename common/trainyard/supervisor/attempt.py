@@ -4,7 +4,6 @@ import asyncio
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from tenacity import (
     AsyncRetrying,
@@ -14,6 +13,7 @@ from tenacity import (
 )
 
 from trainyard.contract import Reason
+from trainyard.control_groups import memory_files
 from trainyard.errors import LaunchRefused, TrainyardError, Unavailable
 from trainyard.launcher.messages import Job
 from trainyard.launcher.protocol import Launcher, Process, RankEnd
@@ -23,12 +23,6 @@ from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import StopReason, ended_by
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.ranks import of_all_ranks, outcomes_of
-
-CGROUP_EVENTS = (
-    Path("/sys/fs/cgroup/memory.events"),
-    Path("/sys/fs/cgroup/memory/memory.oom_control"),
-)
-"""Where the kernel counts, in version 2 and in version 1 of its control groups."""
 
 
 class LeftAlone(TrainyardError):
@@ -86,8 +80,8 @@ async def save(live: LiveRun, blocking: Blocking) -> None:
 
 
 def oom_kills() -> int:
-    """Processes of this container that the kernel killed for memory so far; 0 where it does not say."""
-    for events in CGROUP_EVENTS:
+    """Processes of this container or control group that the kernel killed for memory so far; 0 where it does not say."""
+    for events in memory_files("memory.events", "memory.oom_control"):
         with suppress(OSError, KeyError, ValueError):
             counts = dict(line.split() for line in events.read_text().splitlines())
             return int(counts["oom_kill"])

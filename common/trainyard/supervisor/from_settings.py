@@ -157,7 +157,7 @@ def access_of(settings: Settings, request: RunRequest) -> DataAccess:
     """Where the run's data may come from, and how much memory a table may take."""
     asked = request.resources.memory_mb if request.resources else None
     access = settings.data_access
-    return replace(access, memory_mb=asked) if asked else access
+    return replace(access, memory_mb=settings.left_for_data(asked)) if asked else access
 
 
 def job_of(settings: Settings, instance: str, live: LiveRun, has: Allotment) -> Job:

@@ -2,4 +2,6 @@
 
 from trainyard.service import Service
 
-SERVICE = Service(name="boosting", package="trainyard_boosting", port=8001)
+SERVICE = Service(
+    name="boosting", package="trainyard_boosting", port=8001, shared_mb=240, own_mb=80
+)

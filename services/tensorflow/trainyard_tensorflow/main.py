@@ -2,4 +2,6 @@
 
 from trainyard.service import Service
 
-SERVICE = Service(name="tensorflow", package="trainyard_tensorflow", port=8002)
+SERVICE = Service(
+    name="tensorflow", package="trainyard_tensorflow", port=8002, shared_mb=520, own_mb=180
+)

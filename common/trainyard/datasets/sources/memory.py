@@ -2,27 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
+from trainyard.control_groups import memory_files
 from trainyard.datasets.sources.redaction import redacted
 from trainyard.errors import InvalidData
 
 DEFLATE_RATIO = 1032
 """Bytes that one byte of deflate (zip, gzip) unpacks to at most: https://zlib.net/zlib_tech.html."""
-LIMITS = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
-"""Where Linux says a container's limit, in version 2 and in version 1 of control groups: a number, or `max`."""
 
 
 def available_mb() -> int:
-    """The memory of this machine, or of this container where that is less, in 2^20 bytes."""
+    """The memory of this machine, or of this container or control group where that is less, in 2^20 bytes."""
     import psutil
 
     found = [psutil.virtual_memory().total]
-    for limit in map(Path, LIMITS):
-        with suppress(OSError, ValueError):
+    for limit in memory_files("memory.max", "memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # `max` stands for none
             found.append(int(limit.read_text()))
     return min(found) >> 20
 

@@ -80,7 +80,11 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
             notations[name] = notation
         one = _feature(name, read, selection)
         each, sketches[name] = parts_of(one, parts, digest)
-        told = (suspicions.of_values(one), suspicions.of_spelling(name, each["train"]))
+        told = (
+            suspicions.of_values(one),
+            suspicions.of_stand_ins(one),
+            suspicions.of_spelling(name, each["train"]),
+        )
         said += filter(None, (*told, giveaways.said(name, each)))
         doubles.add(each)
         if read.dates is not None:

@@ -45,7 +45,7 @@ class Size:
 
     def said(self, access: DataAccess) -> str:
         """In words."""
-        return f"the table of about {self.rows:,} rows x {self.columns:,} columns takes {self.total / 1e9:,.2f} GB in memory, and {TIMES:g} times that to train on, where a run may use {(access.memory_mb or 0) / 1000:,.2f} GB"
+        return f"the table of about {self.rows:,} rows x {self.columns:,} columns takes {self.total / 1e9:,.2f} GB in memory, and {TIMES:g} times that to train on, where a run has {(access.memory_mb or 0) / 1000:,.2f} GB beside its libraries"
 
 
 def size_of(schema: pa.Schema, rows: int, columns: Sequence[str]) -> Size:

@@ -19,6 +19,14 @@ FEWEST_ROWS = 50
 FEWEST_TESTS = 30
 """Rows of the test part: fewer may be predicted perfectly by chance."""
 FIRST_ROWS = 1_000
+NINES = frozenset({99, 999, 9_999, 99_999, 999_999, 9_999_999})
+FAR = 2
+"""So many times the largest of the others is a number of nines that stands for a missing value."""
+TRUTHS = {
+    **dict.fromkeys(("true", "yes", "y", "t", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "f", "off", "0"), False),
+}
+MOST_TRUTHS = 20
 MOST_SPELT = 1_000
 """Categories: among more, some are alike by chance, as codes of letters are."""
 TRAIN_ROWS, TEST_ROWS = 5_000, 2_000
@@ -49,13 +57,42 @@ def of_values(each: Feature) -> str | None:
     return None
 
 
+def of_stand_ins(each: Feature) -> str | None:
+    """A sentence about numbers among which one of nines, such as -999, stands far from all others, and more than once."""
+    column, name = each.column, each.name
+    if not (pt.is_integer(column.type) or pt.is_floating(column.type)):
+        return None
+    ends = pc.min_max(column).as_py()
+    for end, sign in (("min", -1), ("max", 1)):
+        if ends[end] is None or sign * ends[end] not in NINES:
+            continue
+        others = column.filter(pc.not_equal(column, ends[end]))
+        rows = len(column) - len(others) - column.null_count
+        low, high = pc.min_max(others).as_py().values()
+        is_far = low is not None and low >= 0 and (sign < 0 or FAR * high <= ends[end])
+        if rows > 1 and is_far:
+            return f"the column {name!r} is {ends[end]:g} in {rows} of {len(column)} rows, and in no other below 0 or above {high:g}, so it may stand for a missing value; where it does, leave it empty in the table"
+    return None
+
+
 def of_spelling(name: str, values: Any) -> str | None:
     """A sentence about categories that are the same but for case or white space. `values` are those that train."""
     labels = values.categories if isinstance(values, pd.Categorical) else ()
-    alike = spelt_alike(labels[:MOST_SPELT])
+    alike = _mixed_truths(labels) or spelt_alike(labels[:MOST_SPELT])
     if alike is None:
         return None
     return f"the column {name!r} has {alike[0]!r} and {alike[1]!r}, which are two categories; write them alike where they mean the same"
+
+
+def _mixed_truths(labels: Any) -> tuple[str, str] | None:
+    """Two of them, where all are yes or no, in more than one way to say so."""
+    if not 2 < len(labels) <= MOST_TRUTHS or not all(isinstance(each, str) for each in labels):
+        return None
+    said = [TRUTHS.get(label.strip().casefold()) for label in labels]
+    if None in said or len(set(said)) < 2:
+        return None
+    twice = next(at for at, means in enumerate(said) if means in said[:at])
+    return labels[said.index(said[twice])], labels[twice]
 
 
 def spelt_alike(labels: Iterable[Any]) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from trainyard.datasets.tables.recognition.marks import is_mark
 from trainyard.datasets.tables.recognition.notation import (
+    APOSTROPHES,
     CURRENCIES,
     DECIMAL_COMMA,
     NOTATIONS,
@@ -16,6 +17,7 @@ from trainyard.datasets.tables.recognition.notation import (
     Notation,
 )
 from trainyard.datasets.tables.recognition.periods import periods_of
+from trainyard.raw_columns import with_plain_signs
 
 ENOUGH = 0.95
 """Of the values that are no known mark, the share that must be numbers in one notation."""
@@ -26,8 +28,14 @@ FEWEST_NUMBERS = 10
 MOST_DIGITS = 15
 """Of a whole number that a float64 holds exactly."""
 DIGIT = re.compile(r"\d")
-WITH_UNIT = re.compile(r"[^\w.]{0,2}\d[\d.,' ]*?\s?([^\W\d_][^\s\d]{0,9}|[°µ][^\s\d]{0,5})")
-"""A number and what stands behind it, as in 12 kg, 36.6°C or 10d."""
+UNIT = r"([^\W\d_][^\s\d]{0,9}|[^\W\d_]{1,2}[23]|[°µ][^\s\d]{0,5})"
+AMOUNT = r"[^\w.]{0,2}\d[\d.,' ]*?"
+WITH_UNIT = re.compile(rf"{AMOUNT}\s?{UNIT}")
+"""A number and what stands behind it, as in 12 kg, 36.6°C, 5 m2 or 10d."""
+BEHIND_UNIT = re.compile(rf"{UNIT}\s?{AMOUNT}")
+"""A number and what stands before it, as in kg 12."""
+POWERS = frozenset({"e", "e2", "e3"})
+"""Of ten, and no units."""
 MOST_UNITS = 5
 """More of them are no units: postcodes have letters too."""
 SIGNS_AROUND = re.compile(r"^\W+|\W+$")
@@ -100,13 +108,17 @@ def _chosen(words: Mapping[str, int], fits: Mapping[Notation, int], decimal: str
     return Choice(fitting[0]) if decimal == "," else _unless_ambiguous(fitting, numbers)
 
 
-def units_of(words: Mapping[str, int]) -> list[str]:
-    """What stands behind nearly all numbers among values that occur so often, the most frequent first; none where few numbers differ."""
-    found = {word: match[1] for word in words if (match := WITH_UNIT.fullmatch(word))}
+def units_of(words: Mapping[str, int], where: re.Pattern[str] = WITH_UNIT) -> list[str]:
+    """What stands behind nearly all numbers among values that occur so often, the most frequent first; none where few numbers differ.
+
+    With `BEHIND_UNIT` as `where`, what stands before them.
+    """
+    found = {word: match[1] for word in words if (match := where.fullmatch(word))}
     rows: Counter[str] = Counter()
     for word, unit in found.items():
         rows[unit] += words[word]
-    if len(found) < FEWEST_NUMBERS or rows.total() < ENOUGH * sum(words.values()) or "e" in rows:
+    is_power = any(unit.lower() in POWERS for unit in rows)
+    if len(found) < FEWEST_NUMBERS or rows.total() < ENOUGH * sum(words.values()) or is_power:
         return []
     return [unit for unit, _ in rows.most_common()]
 
@@ -164,7 +176,7 @@ def _adorned(words: Mapping[str, int]) -> str:
 
 def _codes(numbers: Collection[str]) -> str:
     """Why they are codes rather than numbers; empty where they are not."""
-    for word in sorted(numbers):
+    for word in sorted(each.lstrip(APOSTROPHES) for each in numbers):
         if CODE.fullmatch(word):
             return f"{word!r} begins with a zero, as codes do"
         if LONG.fullmatch(word):
@@ -174,7 +186,9 @@ def _codes(numbers: Collection[str]) -> str:
 
 def _mixed(numbers: Collection[str]) -> str:
     """Why they are not of one kind; empty where they are."""
-    currencies = {found[0] for word in numbers if (found := re.search(CURRENCIES, word))}
+    numbers = {with_plain_signs(word) for word in numbers}
+    found_in = (found[0] for word in numbers if (found := re.search(CURRENCIES, word)))
+    currencies = {each.upper() if each.isalpha() else each for each in found_in}
     if len(currencies) > 1:
         return f"they are in several currencies ({', '.join(sorted(currencies))})"
     if 0 < sum(PER_CENT in word for word in numbers) < len(numbers):

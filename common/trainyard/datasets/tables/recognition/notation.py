@@ -10,16 +10,23 @@ from trainyard.raw_columns import with_plain_signs
 CODES = (
     *("USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "AUD", "CAD", "NZD", "SGD", "HKD", "BRL"),
     *("MXN", "ZAR", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "TRY", "RUB", "KRW", "ILS"),
-    *("THB", "IDR", "AED", "SAR"),
+    *("THB", "IDR", "AED", "SAR", "VND", "PHP", "MYR", "TWD", "PKR", "BDT", "EGP", "NGN", "KES"),
+    *("ARS", "CLP", "COP", "PEN", "UAH", "KZT", "BGN", "ISK", "QAR", "KWD", "MAD", "BTC"),
 )
-"""Of currencies, by ISO 4217."""
-CURRENCIES = r"(?:US|A|C|NZ|HK|S|R)\$|[$€£¥₹₽₩₺₪]|Rs\.?|kr|zł|Kč|" + "|".join(CODES)
+"""Of currencies, by ISO 4217; in small letters too."""
+SYMBOLS = "$¢£¤¥\u058f\u09f3\u0e3f\u20a0-\u20c0元円원\uff04\uffe1\uffe5\uffe6"
+CURRENCIES = rf"(?:US|A|C|NZ|HK|S|R)\$|[{SYMBOLS}]|Rs\.?|kr|zł|Kč|(?i:{'|'.join(CODES)})"
 PER_CENT = "%"
 AFFIX = rf"(?:{CURRENCIES}|{PER_CENT})"
-SPACES = " \u00a0\u2009\u202f"
-"""The plain one and those that cannot break a line, thin and thinner."""
+SPACES = " \u00a0\u2007\u2009\u202f"
+"""The plain one and those that cannot break a line, as wide as a digit, thin and thinner."""
+APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}\N{ACUTE ACCENT}`"
+TEXT_MARK = f"[{APOSTROPHES[:2]}]"
+"""What makes a text of a cell in a spreadsheet, where it stands before a number."""
+NO_CENTS = r"[.,]-{1,2}"
+"""In place of decimals, as in 5,- for five of a currency."""
 
-SEPARATORS = {" ": f"[{SPACES}]", "'": "['\N{RIGHT SINGLE QUOTATION MARK}]"}
+SEPARATORS = {" ": f"[{SPACES}]", "'": f"[{APOSTROPHES}]"}
 """Of thousands, where one sign is written in several ways; the others are as they are."""
 LAKHS = r"[1-9]\d?(?:,\d{2})+,\d{3}|"
 """12,34,567, as in India."""
@@ -32,7 +39,7 @@ class Notation:
     decimal: str = "."
     thousands: str = ""
     unit: str = ""
-    """What stands behind each number and is left out, such as kg."""
+    """What stands behind each number, or before it, and is left out, such as kg."""
     in_seconds: bool = False
     """Whether durations and times of day are read too, as so many seconds."""
 
@@ -42,17 +49,20 @@ class Notation:
         point, whole = re.escape(self.decimal), r"\d+"
         if self.thousands:
             whole = rf"(?:[1-9]\d{{0,2}}(?:{self._separator}\d{{3}})+|{LAKHS if self.thousands == ',' else ''}\d+)"
-        number = rf"(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+        decimals = rf"(?:{NO_CENTS}|{point}\d*)?"
+        number = rf"(?:{whole}{decimals}|{point}\d+)(?:[eE][+-]?\d+)?"
         space = f"[{SPACES}]?"
-        behind = rf"(?:{AFFIX}|{re.escape(self.unit)})" if self.unit else AFFIX
-        before = rf"(?:[+-]?{space}(?:{AFFIX}{space})?|{AFFIX}{space}[+-])"
-        return rf"^{before}{number}(?:{space}{behind})?$"
+        around = rf"(?:{AFFIX}|{re.escape(self.unit)})" if self.unit else AFFIX
+        before = rf"(?:[+-]?{space}(?:{AFFIX}{space})?|{around}{space}[+-]?)"
+        return rf"^{TEXT_MARK}?{before}{number}(?:{space}{around})?$"
 
     @property
     def ignored(self) -> str:
         """A regular expression of what is taken out of a number before it is read."""
-        unit = f"|{re.escape(self.unit)}$" if self.unit else ""
-        return rf"{AFFIX}|[+{SPACES}]{unit}" + (f"|{self._separator}" if self.thousands else "")
+        unit = re.escape(self.unit)
+        units = f"^{unit}|{unit}$|" if unit else ""  # first: euros begins as a currency does
+        apart = f"|{self._separator}" if self.thousands else ""
+        return rf"{units}{AFFIX}|{NO_CENTS}|^{TEXT_MARK}|[{SPACES}]{apart}|\+"
 
     @property
     def words(self) -> str:
@@ -94,5 +104,6 @@ NOTATIONS = (
     Notation(",", " "),
     Notation(".", "'"),
     Notation(",", "'"),
+    Notation(".", "_"),
 )
 """In the order of preference where a column can be read by several with the same numbers."""

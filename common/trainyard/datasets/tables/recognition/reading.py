@@ -14,10 +14,11 @@ import pyarrow.types as pt
 
 from trainyard.contract import DateColumn, NumberColumn
 from trainyard.datasets.tables.columns import is_date, is_text, plain
-from trainyard.datasets.tables.recognition.choosing import ENOUGH, choose, units_of
+from trainyard.datasets.tables.recognition.choosing import BEHIND_UNIT, ENOUGH, choose, units_of
 from trainyard.datasets.tables.recognition.converting import Converted, converted
 from trainyard.datasets.tables.recognition.dates import STATE, Written, order_of
 from trainyard.datasets.tables.recognition.lookalikes import of_numbers
+from trainyard.datasets.tables.recognition.marks import is_mark
 from trainyard.datasets.tables.recognition.notation import Notation
 from trainyard.datasets.tables.recognition.reading_dates import (
     MOST_MISSING,
@@ -26,6 +27,7 @@ from trainyard.datasets.tables.recognition.reading_dates import (
     dates_in_text,
     digits_of,
 )
+from trainyard.datasets.tables.recognition.within import numbers_within
 from trainyard.datasets.tables.selection import stated_at
 from trainyard.errors import InvalidData
 
@@ -70,8 +72,7 @@ def recognised(name: str, column: pa.ChunkedArray, decimal: str = ".") -> Readin
     counts = sample(column)
     choice = choose(counts, decimal)
     if choice is None:
-        written = order_of(counts)
-        return Reading(column) if written is None else _dates(name, column, counts, written)
+        return _dates_or_text(name, column, counts)
     if choice.notation is None:
         return _doubted(name, column, choice.doubt)
     made = converted(column, choice.notation)
@@ -82,6 +83,15 @@ def recognised(name: str, column: pa.ChunkedArray, decimal: str = ".") -> Readin
     example = next((word for word in counts if choice.notation.matches(word)), "")
     said = (_read(name, example, choice.notation, made), *_lookalike(name, made.column))
     return Reading(made.column, choice.notation, said, missing=(*made.marks, *made.others))
+
+
+def _dates_or_text(name: str, column: pa.ChunkedArray, counts: Mapping[str, int]) -> Reading:
+    """Text of no known notation, whose values occur so often: dates, or categories, with a word where they hold numbers."""
+    written = order_of(counts)
+    if written is not None:
+        return _dates(name, column, counts, written)
+    doubt = numbers_within({word: rows for word, rows in counts.items() if not is_mark(word)})
+    return _doubted(name, column, doubt) if doubt else Reading(column)
 
 
 def _lookalike(name: str, column: pa.ChunkedArray) -> tuple[str, ...]:
@@ -111,8 +121,9 @@ def as_stated(name: str, column: pa.ChunkedArray, stated: NumberColumn) -> Readi
 
 
 def _unit(column: pa.ChunkedArray) -> str:
-    """What stands behind all numbers, where it is one thing."""
-    units = units_of(sample(column))
+    """What stands behind all numbers, or before them, where it is one thing."""
+    counts = sample(column)
+    units = units_of(counts) or units_of(counts, BEHIND_UNIT)
     return units[0] if len(units) == 1 else ""
 
 
