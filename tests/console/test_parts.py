@@ -1,6 +1,7 @@
 """The console's parts that need no browser: watching, paging, the fields of a form."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from trainyard.contract import (
     Amount,
     Capacity,
     Links,
+    Placement,
     Run,
     RunPage,
     RunStatus,
@@ -21,6 +23,7 @@ from trainyard.contract import (
 )
 from trainyard.errors import TrainyardError, Unauthorized, Unavailable
 from trainyard_console import watch as watching
+from trainyard_console.facts import hosts
 from trainyard_console.history import RUNS_A_PAGE, History
 from trainyard_console.logs import LOG_LINES, Logs
 from trainyard_console.sessions import COOKIE, Session
@@ -63,7 +66,7 @@ class Service:
         self.runs = [run(name, n) for n in reversed(range(runs))]
         self.version = 1
         self.running: list[Run] = []
-        self.capacities = 0
+        self.capacities = self.listed = 0
         self.asking = self.most_at_once = self.asked = 0
         self.error: Exception | None = None
         self.changed = asyncio.Event()
@@ -97,8 +100,9 @@ class Service:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def list(self, *, status: RunStatus | None, limit: int, cursor: str | None) -> RunPage:
-        assert status is None
+    async def list(self, *, limit: int, cursor: str | None, **wanted: object) -> RunPage:
+        assert not any(wanted.values())
+        self.listed += 1
         if self.error:
             raise self.error
         start = int(cursor or 0)
@@ -146,8 +150,10 @@ async def test_twenty_pages_cost_a_service_one_long_poll_and_all_hear_of_each_ch
     await settled(lambda: service.asking == 1)
     asked = service.asked
     assert heard == [2] * 20  # the yard, and who has what
+    before = time.monotonic()
     service.change()
     await settled(lambda: heard == [3] * 20)
+    assert time.monotonic() - before <= 0.5
     await settled(lambda: service.asking == 1)
     assert service.most_at_once == 1
     assert service.asked == asked + 1
@@ -174,6 +180,18 @@ async def test_who_has_what_is_asked_again_where_a_run_began_or_ended_and_not_wh
     service.running = [run("s", 1)]
     service.change()
     await settled(lambda: service.capacities == 2 and service.asking == 1)
+
+
+def test_where_a_run_is_on_other_hosts_is_told_of_each_worker():
+    places = [
+        Placement(rank=n, host=f"h{n}", address=f"10.0.0.{n}", node="ab" * 16) for n in (0, 1)
+    ]
+    placed = run("s", 1).model_copy(update={"placement": places})
+    assert hosts(placed) == {
+        "worker 0": "h0 (10.0.0.0, node abababababab)",
+        "worker 1": "h1 (10.0.0.1, node abababababab)",
+    }
+    assert hosts(run("s", 1)) == {}
 
 
 def used(service: str, month: str, team: str | None, runs: int) -> UsageReport:
@@ -308,6 +326,22 @@ async def test_ten_thousand_runs_of_two_services_come_in_pages_newest_first():
     assert history.page == last
 
 
+async def test_the_next_page_is_fetched_while_somebody_reads_and_two_clicks_at_once_go_two_pages():
+    service = Service("s", 120)
+    history = History({"s": service})
+    await history.older()
+    history.look_ahead()
+    await settled(lambda: service.listed == 2)
+    await asyncio.gather(history.older(), history.older())
+    assert [each.run_id for _, each in history.page] == [f"s-{n}" for n in reversed(range(20))]
+    assert not history.has_older
+    history.look_ahead()
+    await history.older()
+    assert service.listed == 3
+    history.newer()
+    assert len(history.page) == RUNS_A_PAGE
+
+
 async def test_the_first_page_costs_a_call_a_service_and_one_that_is_away_is_named():
     services = {"here": Service("here", 60), "away": Service("away", 60)}
     services["away"].error = Unavailable()
@@ -315,6 +349,7 @@ async def test_the_first_page_costs_a_call_a_service_and_one_that_is_away_is_nam
     await history.older()
     assert [name for name, _ in history.page] == ["here"] * RUNS_A_PAGE
     assert history.silent == ["away"]
+    assert services["here"].listed == 1
     await history.older()
     assert len(history.page) == 10
     assert not history.has_older

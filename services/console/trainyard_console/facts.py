@@ -18,13 +18,14 @@ class Facts:
     def __init__(self, heading: str, of: Callable[[Run], Found]) -> None:
         self._of = of
         self._shown: Found = {}
-        self._heading = words("h2", heading)
-        self._table = ui.element("table").classes("facts")
+        with ui.element("div") as self._box:
+            words("h2", heading)
+            self._table = ui.element("table").classes("facts")
 
     def show(self, run: Run) -> None:
         """Those of the run."""
         found = self._of(run)
-        self._heading.set_visibility(bool(found))
+        self._box.set_visibility(bool(found))
         if found == self._shown:
             return
         self._shown = found
@@ -57,8 +58,13 @@ def metrics(run: Run) -> Found:
 
 
 def searched(run: Run) -> Found:
-    """What its search found."""
-    return run.searched.model_dump(exclude_none=True) if run.searched else {}
+    """What its search found: how its trials ended, and the best one with its params."""
+    found = run.searched
+    if found is None:
+        return {}
+    about = found.model_dump(exclude_none=True, exclude={"best_params"})
+    best = {f"best {name}": value for name, value in found.best_params.items()}
+    return {name.replace("_", " "): str(value) for name, value in about.items()} | best
 
 
 def warnings(run: Run) -> Found:
@@ -98,6 +104,11 @@ def placed(share: Share | None) -> Found:
             "waits for": share.waits_for,
         }
     )
+
+
+def hosts(run: Run) -> Found:
+    """Where each of its workers is, or was at last; nothing of a run on the service's own host."""
+    return {f"worker {each.rank}": str(each) for each in run.placement}
 
 
 def _there(facts: Found) -> Found:

@@ -24,8 +24,9 @@ a { color: inherit; }
 .push { margin-left: auto; }
 .quiet { color: #5a5a5a; } .body--dark .quiet { color: #b4b4b4; }
 .bad { color: #b00020; } .body--dark .bad { color: #ff8a80; }
+.columns { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); column-gap: 24px; align-items: start; }
 .wide { overflow-x: auto; }
-table.facts { border-collapse: collapse; } .facts td, .facts th { text-align: left; padding: 2px 16px 2px 0; vertical-align: top; overflow-wrap: anywhere; }
+table.facts { border-collapse: collapse; } .facts td, .facts th { text-align: left; padding: 2px 16px 2px 0; vertical-align: top; overflow-wrap: anywhere; } .facts th { overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; line-height: 2rem; margin: 8px 0; } h2 { font-size: 1.15rem; line-height: 1.5rem; margin: 20px 0 4px; }
 .nicegui-content { padding: 0; display: block; }
 .body--dark .q-field { --q-primary: #8ab4f8; --q-negative: #ff8a80; }

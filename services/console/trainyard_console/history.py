@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from trainyard.client import AsyncTrainyardClient
 from trainyard.contract import Run, RunStatus
@@ -10,24 +11,43 @@ RUNS_A_PAGE = 50
 Listed = tuple[str, Run]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs are listed: those of all that is said here."""
+
+    status: RunStatus | None = None
+    model: str | None = None
+    experiment: str | None = None
+
+
+ALL = Wanted()
+
+
 class Source:
     """The runs of one service that were fetched and not shown yet."""
 
-    def __init__(
-        self, service: str, client: AsyncTrainyardClient, status: RunStatus | None
-    ) -> None:
+    def __init__(self, service: str, client: AsyncTrainyardClient, wanted: Wanted) -> None:
         self.service = service
         self.runs: list[Run] = []
         self._client = client
-        self._status = status
+        self._wanted = wanted
         self._cursor: str | None = None
         self._is_over = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is a run that was not shown yet."""
+        return bool(self.runs) or not self._is_over
 
     async def fill(self) -> None:
         """Have a run at hand, if there is one. Raises `TrainyardError`."""
         while not (self.runs or self._is_over):
             page = await self._client.list(
-                status=self._status, limit=RUNS_A_PAGE, cursor=self._cursor
+                status=self._wanted.status,
+                model=self._wanted.model,
+                experiment=self._wanted.experiment,
+                limit=RUNS_A_PAGE,
+                cursor=self._cursor,
             )
             self.runs, self._cursor = list(page.runs), page.cursor
             self._is_over = page.cursor is None
@@ -36,11 +56,11 @@ class Source:
 class History:
     """Pages of runs, in order of their submits. A service that does not answer is left out from there on."""
 
-    def __init__(
-        self, clients: Mapping[str, AsyncTrainyardClient], status: RunStatus | None = None
-    ) -> None:
-        self._sources = [Source(name, client, status) for name, client in clients.items()]
+    def __init__(self, clients: Mapping[str, AsyncTrainyardClient], wanted: Wanted = ALL) -> None:
+        self._sources = [Source(name, client, wanted) for name, client in clients.items()]
         self._pages: list[list[Listed]] = []
+        self._ahead: asyncio.Task[list[Listed]] | None = None
+        self._turn = asyncio.Lock()
         self.silent: list[str] = []
         """Services that did not answer."""
         self.place = -1
@@ -53,27 +73,41 @@ class History:
     @property
     def has_older(self) -> bool:
         """Whether there is a page after this one."""
-        more = any(source.runs for source in self._sources)
-        return self.place + 1 < len(self._pages) or more
+        return self.place + 1 < len(self._pages) or self._has_more
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether there is a page that was not shown yet."""
+        return self._ahead is not None or any(source.has_more for source in self._sources)
 
     async def older(self) -> None:
-        """Go to the next page."""
-        if self.place + 1 == len(self._pages):
-            self._pages.append([])
-            await self._fetch(self._pages[-1])
-        self.place += 1
+        """Go to the next page, if there is one; two calls at once go two pages."""
+        async with self._turn:
+            if self._pages and not self.has_older:
+                return
+            if self.place + 1 == len(self._pages):
+                ahead, self._ahead = self._ahead, None
+                self._pages.append(await (ahead or self._fetched()))
+            self.place += 1
+
+    def look_ahead(self) -> None:
+        """Fetch the page that was not shown yet while somebody reads: MLflow takes a while to find one among many runs."""
+        if self._ahead is None and self._has_more:
+            self._ahead = asyncio.create_task(self._fetched())
 
     def newer(self) -> None:
         """Go back a page."""
         self.place = max(0, self.place - 1)
 
-    async def _fetch(self, page: list[Listed]) -> None:
+    async def _fetched(self) -> list[Listed]:
+        page: list[Listed] = []
         await self._fill()
         while len(page) < RUNS_A_PAGE and (heads := [each for each in self._sources if each.runs]):
             newest = max(heads, key=lambda each: each.runs[0].submitted_at)
             page.append((newest.service, newest.runs.pop(0)))
-            if not newest.runs:
+            if not newest.runs and len(page) < RUNS_A_PAGE:
                 await self._fill()
+        return page
 
     async def _fill(self) -> None:
         filled = await asyncio.gather(

@@ -17,8 +17,7 @@ class Row:
                 ui.link(run.run_name, f"/runs/{service}/{run.run_id}").classes("text-weight-bold")
                 ui.label(f"{run.model} on {service}")
                 self._standing = ui.label().classes("push")
-            self._bar = ui.linear_progress(show_value=False)
-            self._bar.props["aria-label"] = f"progress of {run.run_name}"
+            self._bar = None if run.status.ended else _bar(run)
             with ui.element("div").classes("line quiet"):
                 self._progress, self._metric, self._told = ui.label(), ui.label(), ui.label()
                 ui.label(run.experiment)
@@ -37,8 +36,9 @@ class Row:
             toggle="" if (run.status is RunStatus.FAILED) == self._is_bad() else "bad"
         )
         progress = None if run.status.ended else run.progress
-        self._bar.set_visibility(progress is not None)
-        self._bar.value = progress.done / max(1, progress.total) if progress else 0
+        if self._bar is not None:
+            self._bar.set_visibility(progress is not None)
+            self._bar.value = progress.done / max(1, progress.total) if progress else 0
         self._progress.text = progress_in_words(run)
         self._metric.text = newest_metric(run)
         self._told.text = (run.message or _waits(run))[:200]
@@ -46,6 +46,12 @@ class Row:
 
     def _is_bad(self) -> bool:
         return "bad" in self._standing.classes
+
+
+def _bar(run: Run) -> ui.linear_progress:
+    bar = ui.linear_progress(show_value=False)
+    bar.props["aria-label"] = f"progress of {run.run_name}"
+    return bar
 
 
 def _waits(run: Run) -> str:

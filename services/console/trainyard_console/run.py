@@ -75,15 +75,8 @@ class RunView:
         self._make_buttons()
         self._charts = Charts()
         self._time_line = TimeLine()
-        self._facts = [
-            Facts("Metrics", facts.metrics),
-            Facts("Search", facts.searched),
-            Facts("Warnings", facts.warnings),
-            Facts("Params", lambda _: self._asked.get("params", {})),
-            Facts("Room", lambda run: facts.placed(watch.share(run.run_id))),
-            Facts("Used", facts.used),
-            Facts("Run", facts.of_run),
-        ]
+        with ui.element("div").classes("columns"):
+            self._facts = self._made_facts()
         self._verdict = Verdict(page, watch.client)
         words("h2", "Request")
         self._request = ui.element("div")
@@ -91,6 +84,18 @@ class RunView:
         self._log = ui.log(max_lines=LOG_LINES).props('tabindex=0 role=log aria-label="log"')
         page.show(self.show)
         ui.timer(1.0, self._time_line.tick)
+
+    def _made_facts(self) -> list[Facts]:
+        return [
+            Facts("Metrics", facts.metrics),
+            Facts("Search", facts.searched),
+            Facts("Warnings", facts.warnings),
+            Facts("Params", lambda _: self._asked.get("params", {})),
+            Facts("Room", lambda run: facts.placed(self._watch.share(run.run_id))),
+            Facts("Hosts", facts.hosts),
+            Facts("Used", facts.used),
+            Facts("Run", facts.of_run),
+        ]
 
     async def fill(self) -> None:
         """What is asked for once: curves, the request, the log."""

@@ -4,7 +4,7 @@ from nicegui import ui
 from trainyard.contract import RunStatus
 
 from trainyard_console.frame import Page, frame, words
-from trainyard_console.history import RUNS_A_PAGE, History, Listed
+from trainyard_console.history import RUNS_A_PAGE, History, Listed, Wanted
 from trainyard_console.room import Room
 from trainyard_console.rows import Rows
 from trainyard_console.words import WORDS
@@ -61,6 +61,10 @@ class Older:
         words("h2", "All runs")
         with ui.element("div").classes("line"):
             self._status = ui.select(CHOICES, value="", label="Status").style("min-width: 10rem")
+            self._model = ui.input("Model").props("maxlength=200")
+            self._experiment = ui.input("Experiment").props("maxlength=200")
+            for field in (self._model, self._experiment):
+                field.on("keydown.enter", self._list)
             ui.button("List", on_click=self._list)
             self._newer = ui.button("Newer", on_click=self._go_back)
             self._older = ui.button("Older", on_click=self._go_on)
@@ -69,14 +73,19 @@ class Older:
         self._show()
 
     async def _list(self) -> None:
-        status = RunStatus(self._status.value) if self._status.value else None
+        wanted = Wanted(
+            status=RunStatus(self._status.value) if self._status.value else None,
+            model=self._model.value.strip() or None,
+            experiment=self._experiment.value.strip() or None,
+        )
         watches = self._page.session.watches.values()
-        self._history = History({each.name: each.client for each in watches}, status)
+        self._history = History({each.name: each.client for each in watches}, wanted)
         await self._go_on()
 
     async def _go_on(self) -> None:
         if self._history:
             await self._history.older()
+            self._history.look_ahead()
             self._show()
 
     def _go_back(self) -> None:
