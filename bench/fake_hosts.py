@@ -111,6 +111,7 @@ def host(number: int, home: Path) -> HostedRuns:
     here = partial(
         as_on,
         access=DataAccess((home,), home / "data"),
+        left_for_data=int,
         tracking_uri="http://127.0.0.1:9",
         locks=home,
     )

@@ -42,6 +42,7 @@ async def serve(home: Path, service: socket.socket) -> None:
     here = partial(
         as_on,
         access=DataAccess((home,), home / "data"),
+        left_for_data=int,
         tracking_uri="http://127.0.0.1:9",
         locks=home,
     )
