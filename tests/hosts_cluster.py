@@ -166,7 +166,7 @@ class Lab:
     def in_front(self, named: str) -> list[int]:
         """The processes of the service's host that are called so."""
         found = []
-        for pid in self.front.pids():
+        for pid in self.ground.front.pids():
             with suppress(psutil.Error):
                 found += [pid] if named in " ".join(psutil.Process(pid).cmdline()) else []
         return found

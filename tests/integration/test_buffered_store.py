@@ -127,14 +127,14 @@ def test_what_is_on_its_way_to_a_busy_mlflow_is_waited_for_before_a_fork(
     group = mlflow_server.process.pid
     os.killpg(group, signal.SIGSTOP)
     goes_on = threading.Timer(0.5, os.killpg, (group, signal.SIGCONT))
-    goes_on.start()
     try:
         store.log_metric(run.info.run_id, metric(0))
         until(lambda: store._sending, "the metric to be on its way")
-        with store.still(STILL_SECONDS) as still:
-            assert still
     finally:
-        goes_on.join()
+        goes_on.start()
+    with store.still(STILL_SECONDS) as still:
+        assert still
+    goes_on.join()
 
 
 def test_after_an_outage_all_is_sent_in_order_also_what_waited_in_the_file(

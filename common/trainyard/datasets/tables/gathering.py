@@ -80,12 +80,7 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
             notations[name] = notation
         one = _feature(name, read, selection)
         each, sketches[name] = parts_of(one, parts, digest)
-        told = (
-            suspicions.of_values(one),
-            suspicions.of_stand_ins(one),
-            suspicions.of_spelling(name, each["train"]),
-        )
-        said += filter(None, (*told, giveaways.said(name, each)))
+        said += filter(None, (*_suspected(one, each), giveaways.said(name, each)))
         doubles.add(each)
         if read.dates is not None:
             dates[name] = read.dates.as_json() | features_of(each["train"], read.dates.formats)
@@ -95,6 +90,15 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
     made = {part: kept.frame(part, len(rows)) for part, rows in parts.items()}
     twice = doubles.said({part: y[rows] for part, rows in parts.items()})
     return Features(made, sketches, notations, [*said, *filter(None, [twice])], dates)
+
+
+def _suspected(one: Feature, parts: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Sentences about what a feature's values look like, None for each that does not hold."""
+    return (
+        suspicions.of_values(one),
+        suspicions.of_stand_ins(one),
+        suspicions.of_spelling(one.name, parts["train"]),
+    )
 
 
 def _left_out(name: str, read: Reading, selection: Selection) -> str | None:
