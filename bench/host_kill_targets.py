@@ -72,7 +72,7 @@ class HostTargets:
             if time.monotonic() > due:
                 mend()
                 self._mend.remove((due, mend))
-        if self._lab.ground.head is None or self._lab.ground.head.poll() is not None:
+        if not self._has_a_head:
             self._again("head")
             self._lab.ground.lead()
         for name, joining in list(self._lab.joining.items()):
@@ -93,17 +93,18 @@ class HostTargets:
             return self._lab.slots == 2 * len(self._lab.hosts)
         return False
 
+    @property
+    def _has_a_head(self) -> bool:
+        head = self._lab.ground.head
+        return head is not None and head.poll() is None
+
     def _again(self, what: str) -> None:
         self.ended_by_themselves[what] += what not in self._expected
         self._expected.discard(what)
 
     def _kill_a_rank(self) -> bool:
         """Any process of a run, with what it has written so far."""
-        found = []
-        for file in self._lab.home.glob("[abc]/hosted/*/*/process_id"):
-            with suppress(OSError, ValueError):
-                found.append(int(file.read_text().split(":")[1]))
-        there = [pid for pid in found if psutil.pid_exists(pid)]
+        there = self._lab.pids()
         if there:
             _kill(self._chance.choice(there))
         return bool(there)
@@ -116,14 +117,15 @@ class HostTargets:
 
     def _kill_the_head(self) -> bool:
         """The head's whole session, as its container would end."""
-        if self._lab.ground.head is None or self._lab.ground.head.poll() is not None:
+        head = self._lab.ground.head
+        if head is None or not self._has_a_head:
             return False
         self._expected.add("head")
         with suppress(ProcessLookupError):
-            for pid in [*self._lab.in_front("gcs_server"), *_below(self._lab.ground.head.pid)]:
+            for pid in [*self._lab.in_front("gcs_server"), *_below(head.pid)]:
                 _kill(pid)
-            self._lab.ground.head.kill()
-        self._lab.ground.head.wait()
+            head.kill()
+        head.wait()
         return True
 
     def _kill_the_service(self) -> bool:

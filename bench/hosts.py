@@ -24,6 +24,7 @@ from host_places import (
 
 from caller import BETWEEN_RUNS_SECONDS, Caller  # isort: skip - host_places puts scripts/ on the path
 from report import ms, phase_at, write
+from servers import until
 from tables import normal_table
 
 PAIRS = int(os.environ.get("HOSTS_PAIRS", "3"))
@@ -34,6 +35,8 @@ MODELS = {"XGBoost": "xgboost_classifier", "LightGBM": "lightgbm_classifier"}
 NETWORKS = {"PyTorch": "pytorch", "TensorFlow": "tensorflow"}
 IRIS = {"source": "builtin", "name": "iris"}
 TINY: dict[str, Any] = {"model": MODELS["XGBoost"], "params": {"n_estimators": 5}, "data": IRIS}
+IDLE_SECONDS = 10.0
+"""What a host sends when it has nothing to do is counted for so long."""
 FEW, MANY = 100, 500
 """Rounds of two runs whose difference is what a round costs."""
 FEW_EPOCHS, MANY_EPOCHS = 2, 6
@@ -57,8 +60,7 @@ def start() -> dict[str, Any]:
         for name in list(lab.hosts)[:COLD_STARTS]:
             for place in lab.hosts.values():
                 place.kill()
-            while lab.slots:
-                time.sleep(0.2)
+            until(lambda: not lab.slots, "the service to know of no host", explain=lab.said)
             submitted = caller.submit(TINY)
             before = time.time()
             lab.join(name)
@@ -97,7 +99,7 @@ def bytes_a_round() -> dict[str, Any]:
             return {place.address: sent_by(place) for place in lab.hosts.values()}
 
         before, began = sent(), time.monotonic()
-        time.sleep(10)
+        time.sleep(IDLE_SECONDS)
         seconds = time.monotonic() - began
         idle = statistics.mean(after - before[at] for at, after in sent().items()) / seconds
         for framework, model in MODELS.items():

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import httpx
@@ -37,9 +37,13 @@ RUNS, LIVE = int(os.environ.get("MANY_RUNS", "2000")), int(os.environ.get("MANY_
 HOSTS, SLOTS = 20, 5
 POLLS = 200
 SECONDS = 20.0
+SETTLING_SECONDS = 5.0
+"""After the last of them began: a start costs what many seconds of a live run do, and is not to be counted with them."""
+PAUSE_SECONDS = 0.5
 ROUNDS = 3
 WRITES = 200
 ENDS_WITHIN_SECONDS = 1200.0
+T = TypeVar("T")
 REQUEST: dict[str, Any] = {"model": "brief", "data": {"source": "builtin", "name": "iris"}}
 
 
@@ -79,20 +83,20 @@ class Front:
         time.sleep(seconds)
         return (self.seconds - before) / (time.monotonic() - began)
 
-    def until(self, count: Callable[[], int], wanted: int) -> None:
-        """Wait until there are so many; not for ever."""
-        deadline = time.monotonic() + ENDS_WITHIN_SECONDS
-        while count() != wanted and time.monotonic() < deadline:
-            time.sleep(0.5)
+    def until(self, slots: int, *states: str) -> None:
+        """Wait until so many slots are in these states, such as `used`; not for ever."""
+        until(
+            lambda: self.http.get("/capacity").json()["slots"],
+            lambda told: sum(told[state] for state in states) == slots,
+        )
 
-    def running(self) -> int:
-        """How many runs the hosts have."""
-        return int(self.http.get("/capacity").json()["slots"]["used"])
 
-    def under_way(self) -> int:
-        """How many are running or waiting."""
-        slots = self.http.get("/capacity").json()["slots"]
-        return int(slots["used"] + slots["waited_for"])
+def until(look: Callable[[], T], holds: Callable[[T], bool]) -> T:
+    """What is seen once that holds of it, or time is up: then it shows what is wrong."""
+    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+    while not holds(seen := look()) and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+    return seen
 
 
 def through(front: Front, instance: str) -> dict[str, Any]:
@@ -103,15 +107,10 @@ def through(front: Front, instance: str) -> dict[str, Any]:
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(lambda _: front.submit(ROUNDS), range(RUNS)))
     submitted = time.monotonic() - began
-    front.until(front.under_way, 0)
+    front.until(0, "used", "waited_for")
     seconds = time.monotonic() - began
     used, mlflow_used = front.seconds - before, front.mlflow_seconds - theirs
-    told = in_service(front.api, ids)
-    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
-    ends = Ends(told, in_mlflow(front.tracking_uri, instance))
-    while ends.unended and time.monotonic() < deadline:
-        time.sleep(1)
-        ends = Ends(in_service(front.api, ids), in_mlflow(front.tracking_uri, instance))
+    ends = until(lambda: ends_of(front, ids, instance), lambda ends: not ends.unended)
     wrong = {name: len(each) for name, each in ends.wrong.items()}
     if any(wrong.values()) or ends.statuses != {"FINISHED": RUNS} or len(ends.kept) != RUNS + LIVE:
         sys.exit(
@@ -130,18 +129,23 @@ def through(front: Front, instance: str) -> dict[str, Any]:
     }
 
 
+def ends_of(front: Front, ids: list[str], instance: str) -> Ends:
+    """How the service and MLflow say that these runs ended."""
+    return Ends(in_service(front.api, ids), in_mlflow(front.tracking_uri, instance))
+
+
 def lines(front: Front) -> dict[str, Any]:
     """Live runs that report each second: what each costs the front, and then each poll that is held for one."""
     idle, memory = front.used_in(SECONDS), front.megabytes
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(lambda _: front.submit(10_000), range(LIVE)))
-    front.until(front.running, LIVE)
-    time.sleep(5)
+    front.until(LIVE, "used")
+    time.sleep(SETTLING_SECONDS)
     live, held = front.used_in(SECONDS), front.megabytes
     answered, polled, with_polls = asyncio.run(polls(front, ids))
     for run_id in ids:
         front.http.delete(f"/train/{run_id}")
-    front.until(front.under_way, 0)
+    front.until(0, "used", "waited_for")
     return {
         "live_runs": LIVE,
         "front_cpu_ms_a_second_of_a_live_run": ms((live - idle) / LIVE),
@@ -225,8 +229,7 @@ def main() -> None:
         python = ROOT / ".venvs/boosting/bin/python"
         with up(replace(service, command=[python, HERE / "front.py"])) as started:
             front = Front(f"http://127.0.0.1:{port}", started, tracking_uri, mlflow_started)
-            while front.http.get("/capacity").json()["slots"]["total"] != HOSTS * SLOTS:
-                time.sleep(0.2)
+            front.until(HOSTS * SLOTS, "total")
             found: dict[str, Any] = {"load_before": round(os.getloadavg()[0], 1)}
             for part in (
                 lambda: lines(front),

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -50,12 +50,16 @@ class Lab:
 
     yard: Yard
     ground: "Ground"
-    hosts: dict[str, Place]
     home: Path
     environment: dict[str, str]
     program: Path
     joining: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     """What each host has joined with."""
+
+    @property
+    def hosts(self) -> dict[str, Place]:
+        """Those that may join, by name."""
+        return self.ground.hosts
 
     def join(self, name: str) -> None:
         """Have the host join."""
@@ -117,11 +121,15 @@ class Lab:
 
     def pids_of(self, run_id: str) -> list[int]:
         """The run's processes, on whichever host."""
+        return self.pids(lambda folder: _is_of(folder, run_id))
+
+    def pids(self, of: Callable[[Path], bool] = lambda _: True) -> list[int]:
+        """The processes of all runs whose folder on their host is one of these."""
         found = []
         for file in self.home.glob("[abc]/hosted/*/*/process_id"):
-            request = file.parent / "request.json"
-            if request.exists() and json.loads(request.read_text())["run_id"] == run_id:
-                found.append(int(file.read_text().split(":")[1]))
+            with suppress(FileNotFoundError, IndexError):  # just being written, or removed
+                if of(file.parent):
+                    found.append(_pid_in(file))
         return [pid for pid in found if psutil.pid_exists(pid)]
 
     def kill_ray(self, name: str) -> bool:
@@ -157,7 +165,7 @@ class Lab:
         (files,) = zip(
             *(self.home.glob(f"[abc]/hosted/*/{each}/process_id") for each in nonces), strict=True
         )
-        return [int(file.read_text().split(":")[1]) for file in files]
+        return [_pid_in(file) for file in files]
 
     def kept(self, run_id: str) -> list[Path]:
         """The run's checkpoints that are whole where all hosts find them."""
@@ -193,6 +201,15 @@ class Lab:
 
     def _of(self, name: str) -> dict[str, str]:
         return self.environment | {"TRAINYARD_WORK_DIR": str(self.home / name)}
+
+
+def _is_of(folder: Path, run_id: str) -> bool:
+    request = folder / "request.json"
+    return request.exists() and json.loads(request.read_text())["run_id"] == run_id
+
+
+def _pid_in(file: Path) -> int:
+    return int(file.read_text().split(":")[1])
 
 
 @dataclass
@@ -231,7 +248,7 @@ class Ground:
         )
         yard = Yard(service, self.mlflow, home / "front")
         yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
-        made = Lab(yard, self, self.hosts, home, environment, program)
+        made = Lab(yard, self, home, environment, program)
         with ThreadPoolExecutor(1) as meanwhile:
             joined = meanwhile.submit(made.join_one_by_one)
             if not self.mlflow.running:

@@ -4,8 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-ENOUGH, SOME = 0.95, 0.5
-"""Shares of the values: so many must be written in few ways, and so many of them with a number."""
+from trainyard.datasets.tables.recognition.choosing import ENOUGH
+
+SOME = 0.5
+"""Of the values, so many must hold a number, where `ENOUGH` of them are written in few ways."""
 FEWEST = 10
 """Values that differ: fewer categories are learnt well as they are."""
 MOST_WAYS = 5
