@@ -40,13 +40,14 @@ class FreeSelect(ui.select):
         """Take over what was written last."""
         if self._written is not None and self._written != (self.value or ""):
             choose(self, self._written or None)
+            # Not after a choice of the page's own, which has closed it: that would take back what is written meanwhile.
+            self.run_method("hidePopup")
 
     def _write(self, event: GenericEventArguments) -> None:
         self._written = event.args or ""
 
     def _chosen(self) -> None:
         self._written = None
-        self.run_method("hidePopup")
 
 
 def offer(select: ui.select, names: Iterable[str]) -> None:
