@@ -35,6 +35,11 @@ class Walk:
         self.page.get_by_label(label, exact=True).click()
         self.page.get_by_role("option", name=option, exact=True).click()
 
+    def pick_named(self, label: str, name: str) -> None:
+        """One of the names beside a text field."""
+        self.press(f"choose {label}")
+        self.page.get_by_role("menuitem", name=name, exact=True).click()
+
     def press(self, name: str) -> None:
         """A button."""
         self.page.get_by_role("button", name=name, exact=True).click()
@@ -54,8 +59,8 @@ def go(walk: Walk) -> None:
     walk.pick("Name", DATA)
     walk.press("Look at the data")
     walk.see(page.get_by_text("rows were looked at"))
-    walk.pick("Register as", REGISTERED)
-    walk.pick("Promote to champion by", METRIC)
+    walk.pick_named("Register as", REGISTERED)
+    walk.pick_named("Promote to champion by", METRIC)
     page.get_by_role("button", name="Train", exact=True).scroll_into_view_if_needed()
     walk.see(page.get_by_role("button", name="Train", exact=True))
     walk.press("Train")

@@ -1,11 +1,11 @@
 """Fields of a form side by side, as many as the page is wide enough for."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from nicegui import ui
 from nicegui.elements.mixins.validation_element import ValidationElement
-from nicegui.events import GenericEventArguments
 
 CELL = "col-12 col-sm-6 col-md-3"
 E = TypeVar("E", bound=ValidationElement[Any])
@@ -24,36 +24,45 @@ def cell(element: E) -> E:
     return element.classes("full-width")
 
 
-class FreeSelect(ui.select):
-    """A choice in which anything else can be written too; what is written counts as the field is left, or `commit` called."""
+class ComboBox(ui.input):
+    """A text field with a list of names to choose from; anything else can be written too.
 
-    def __init__(self, label: str) -> None:
-        super().__init__(
-            [], label=label, with_input=True, new_value_mode="add-unique", clearable=True
-        )
-        self._written: str | None = None
-        self.on("input-value", self._write)
-        self.on("blur", self.commit)
-        self.on_value_change(self._chosen)
+    `settled` is called once what was written is left or entered, as the field is cleared, and as a name is chosen.
+    """
 
-    def commit(self) -> None:
-        """Take over what was written last."""
-        if self._written is not None and self._written != (self.value or ""):
-            choose(self, self._written or None)
-            # Not after a choice of the page's own, which has closed it: that would take back what is written meanwhile.
-            self.run_method("hidePopup")
+    def __init__(self, label: str, settled: Callable[[], Awaitable[None]] | None = None) -> None:
+        super().__init__(label)
+        self._names: list[str] = []
+        self._last: str | None = self.value
+        self._settled = settled
+        self.props("clearable")
+        with self.add_slot("append"):
+            button = ui.button(icon="arrow_drop_down", color=None).props("flat dense round size=sm")
+            button.props["aria-label"] = f"choose {label}"
+            with button:
+                self._menu = ui.menu().props("auto-close")
+        self.on("change", self._settle).on("clear", self._settle)
 
-    def _write(self, event: GenericEventArguments) -> None:
-        self._written = event.args or ""
+    def offer(self, names: Iterable[str]) -> None:
+        """These to choose from; what the field holds stays, whether it is one of them or not."""
+        offered = list(names)
+        if offered == self._names:
+            return
+        self._names = offered
+        self._menu.clear()
+        with self._menu:
+            for name in offered:
+                ui.menu_item(name, partial(self._choose, name)).props("role=menuitem")
 
-    def _chosen(self) -> None:
-        self._written = None
+    async def _choose(self, name: str) -> None:
+        self.set_value(name)
+        await self._settle()
 
-
-def offer(select: ui.select, names: Iterable[str]) -> None:
-    """These to choose from; what is chosen stays, whether it is one of them or not."""
-    chosen = [select.value] if select.value else []
-    select.set_options(list(dict.fromkeys([*names, *chosen])), value=select.value)
+    async def _settle(self) -> None:
+        if self.value != self._last:
+            self._last = self.value
+            if self._settled is not None:
+                await self._settled()
 
 
 def choose(select: ui.select, value: str | None) -> None:

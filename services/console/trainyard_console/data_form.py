@@ -11,7 +11,7 @@ from trainyard.client import AsyncTrainyardClient
 from trainyard.contract import DataPreview, DatasetInfo
 from trainyard.errors import RequestError, TrainyardError, Unauthorized
 
-from trainyard_console.cells import FreeSelect, cell, choose, offer, row_of_cells
+from trainyard_console.cells import ComboBox, cell, choose, row_of_cells
 from trainyard_console.frame import Page, quiet_button
 from trainyard_console.preview import PreviewTable
 from trainyard_console.words import said
@@ -47,17 +47,17 @@ class DataForm:
         client: Callable[[], AsyncTrainyardClient],
         changed: Callable[[], None],
     ) -> None:
-        self._page, self._client = page, client
+        self._page, self._client, self._changed = page, client, changed
         self._datasets: list[DatasetInfo] = []
         self._asked = 0
         with row_of_cells():
             self.source = cell(ui.select({}, label="Source"))
             self._name = cell(ui.select([], label="Name"))
-            self._uri = cell(FreeSelect("Path below a data root, or address"))
+            self._uri = cell(ComboBox("Path below a data root, or address", self._other_path))
             catalog = cell(ui.input("Catalog", placeholder="lake"))
             table = cell(ui.input("Table", placeholder="shop.sales"))
             connection = cell(ui.input("Connection", placeholder="warehouse, or files"))
-            self._target = cell(FreeSelect("Target column"))
+            self._target = cell(ComboBox("Target column"))
         query = ui.textarea("Query", placeholder="SELECT …").props("autogrow")
         self.fields: dict[str, ValidationElement[Any]] = {
             "name": self._name,
@@ -71,9 +71,9 @@ class DataForm:
         self._look = quiet_button("Look at the data", on_click=self.look)
         self._seen = PreviewTable(self._predict)
         self.source.on_value_change(self._changed_source)
-        self._uri.on_value_change(self._look_at_once)
-        for each in self.fields.values():
-            each.on_value_change(changed)
+        self._name.on_value_change(changed)
+        for each in (catalog, table, connection):
+            each.on("blur", changed)
 
     def offer(self, kinds: Iterable[str], datasets: list[DatasetInfo]) -> None:
         """The sources of these kinds of data, and what the service lists of each."""
@@ -98,12 +98,8 @@ class DataForm:
                 choose(field, value)
             else:
                 field.set_value(value)
+        self._changed()
         return rest
-
-    @property
-    def free(self) -> tuple[FreeSelect, FreeSelect]:
-        """The fields in which something may be written that has not been taken over yet."""
-        return self._uri, self._target
 
     @property
     def value(self) -> dict[str, Any]:
@@ -161,8 +157,7 @@ class DataForm:
             field.error = None
         if isinstance(found, DataPreview):
             self._seen.show(found, has_target="/data/target" in places)
-            names = [each.name for each in found.columns]
-            offer(self._target, names)
+            self._target.offer(each.name for each in found.columns)
             return
         if isinstance(found, Unauthorized):
             self._page.sign_in_again()
@@ -172,7 +167,8 @@ class DataForm:
                 places[each.pointer].error = each.detail
         self._seen.fail("" if errors and all(e.pointer in places for e in errors) else said(found))
 
-    async def _look_at_once(self) -> None:
+    async def _other_path(self) -> None:
+        self._changed()
         if self._uri.value:
             await self.look()
 
@@ -182,6 +178,7 @@ class DataForm:
 
     def _changed_source(self) -> None:
         self._show_source()
+        self._changed()
         self._seen.clear()
 
     def _show_source(self, kept: str | None = None) -> None:
@@ -192,4 +189,5 @@ class DataForm:
             field.error = None
         names = [each.name for each in self._datasets if each.source == self.source.value]
         self._name.set_options(names, value=self._name.value if self._name.value in names else None)
-        self._uri.set_options([*names, *({kept} - {None, *names})], value=kept)
+        self._uri.offer(names)
+        self._uri.set_value(kept)

@@ -12,7 +12,7 @@ from trainyard.contract import DatasetInfo, FieldError, ModelInfo, Run, TrainReq
 from trainyard.errors import RequestError, TrainyardError, Unauthorized
 from trainyard.field_errors import complaints
 
-from trainyard_console.cells import CELL, FreeSelect, cell, choose, offer, row_of_cells
+from trainyard_console.cells import CELL, ComboBox, cell, row_of_cells
 from trainyard_console.data_form import DataForm
 from trainyard_console.fields import ParamField
 from trainyard_console.frame import Page, frame, words
@@ -60,7 +60,8 @@ class TrainForm:
         self._service.on_value_change(self._changed_service)
         self._model.on_value_change(lambda: self._show_model({}))
         for element in {*self._places().values(), *self._data.fields.values()}:
-            element.on("blur", partial(self._look_again, element))
+            left = partial(self._look_again, element)
+            element.on("blur", left).on("change", left)
 
     async def fill(self, request: Mapping[str, Any]) -> None:
         """Ask the service what it trains, on what, and take over the request."""
@@ -85,8 +86,8 @@ class TrainForm:
         with row_of_cells():
             self._experiment = cell(ui.input("Experiment", value="Default"))
             self._run_name = cell(ui.input("Run name"))
-            self._register = cell(FreeSelect("Register as"))
-            self._metric = cell(FreeSelect("Promote to champion by"))
+            self._register = cell(ComboBox("Register as"))
+            self._metric = cell(ComboBox("Promote to champion by"))
             self._when = cell(ui.select(WHEN, value="now", label="Decided"))
             self._seed = cell(ui.number("Seed", value=42, min=0, precision=0))
             self._timeout = cell(
@@ -104,7 +105,7 @@ class TrainForm:
             f"{info.description} ({info.framework} {info.framework_version}, {info.task})"
         )
         self._data.offer(info.data, self._datasets)
-        offer(self._metric, info.metrics)
+        self._metric.offer(info.metrics)
         self._offer_names()
         with self._params_box:
             for name, schema in info.params_schema.get("properties", {}).items():
@@ -115,7 +116,7 @@ class TrainForm:
     def _offer_names(self) -> None:
         """The registered models there are, and a name for one more."""
         made_up = f"{self._data.about}-{self._model.value}".replace("_", "-")
-        offer(self._register, dict.fromkeys([made_up, *self._registered]))
+        self._register.offer(dict.fromkeys([made_up, *self._registered]))
 
     def _take(self, request: Mapping[str, Any]) -> None:
         """Put what a request says into the fields, and the rest of it below them."""
@@ -128,8 +129,8 @@ class TrainForm:
         for key, element in self._plain().items():
             if key in rest:
                 element.value = rest.pop(key)
-        choose(self._register, register.pop("name", None))
-        choose(self._metric, promote.pop("metric", None))
+        self._register.set_value(register.pop("name", None))
+        self._metric.set_value(promote.pop("metric", None))
         self._when.value = promote.pop("when", "now")
         if not promote:
             register.pop("promote", None)
@@ -168,8 +169,6 @@ class TrainForm:
 
     async def _send(self) -> None:
         self._wrong.clear()
-        for select in (self._register, self._metric, *self._data.free):
-            select.commit()
         wrong = [name for name, each in self._params.items() if not each.is_right]
         if wrong:
             self._say([f"Look again at {', '.join(wrong)}: the fields say what would be right."])
@@ -202,13 +201,14 @@ class TrainForm:
         return found
 
     def _look_again(self, element: ValidationElement[Any]) -> None:
-        """Somebody has left the field."""
+        """Somebody has left the field, or gone from its text to a button in it; what was said of it stays for as long as it holds the same."""
         request = self._request_or_why_not()
         if request is None or any(not each.is_right for each in self._params.values()):
             return
         places = self._places()
         found = [each for each in self._found_wrong(request) if places.get(each.pointer) is element]
-        element.error = found[0].detail if found else None
+        if found:
+            element.error = found[0].detail
 
     async def _submit(self, request: Mapping[str, Any]) -> None:
         try:
