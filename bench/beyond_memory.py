@@ -9,13 +9,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
@@ -64,8 +65,16 @@ def held_to(memory_mb: int | None) -> Iterator[Path | None]:
     try:
         yield group
     finally:
-        (own / "cgroup.procs").write_text(str(os.getpid()))
-        group.rmdir()
+        _leave(group, own)
+
+
+@retry(retry=retry_if_exception_type(OSError), wait=wait_fixed(0.1), stop=stop_after_delay(30))
+def _leave(group: Path, own: Path) -> None:
+    """Go back, with all who are still in the group; it can be removed once they have left their memory."""
+    for process in (group / "cgroup.procs").read_text().split():
+        with suppress(ProcessLookupError):
+            (own / "cgroup.procs").write_text(process)
+    group.rmdir()
 
 
 def _own_group() -> Path | None:
