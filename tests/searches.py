@@ -35,17 +35,22 @@ def slow(trials: int = 8, **search: Any) -> dict[str, Any]:
 
 def nested(yard: Yard, run: dict[str, Any]) -> list[dict[str, Any]]:
     """The trials of a run in MLflow, by number."""
+    found = of_mlflow(yard, run["experiment_id"], run["run_id"])
+    return sorted(found, key=lambda each: int(each["tags"]["trainyard.trial"]))
+
+
+def of_mlflow(yard: Yard, experiment_id: str, run_id: str) -> list[dict[str, Any]]:
+    """What is below a run there."""
     answer = httpx.post(
         f"{yard.mlflow.url}/api/2.0/mlflow/runs/search",
         json={
-            "experiment_ids": [run["experiment_id"]],
-            "filter": f"tags.`mlflow.parentRunId` = '{run['run_id']}'",
+            "experiment_ids": [experiment_id],
+            "filter": f"tags.`mlflow.parentRunId` = '{run_id}'",
             "max_results": 1000,
         },
         timeout=30,
     )
-    found = [_flat(each) for each in answer.raise_for_status().json().get("runs", [])]
-    return sorted(found, key=lambda each: int(each["tags"]["trainyard.trial"]))
+    return [_flat(each) for each in answer.raise_for_status().json().get("runs", [])]
 
 
 def _flat(run: dict[str, Any]) -> dict[str, Any]:

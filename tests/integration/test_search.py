@@ -9,8 +9,21 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from searches import REQUEST, SPACE, after_trials, nested, searching, slow, trial_end
+from fakes import asked_for, submission_of
+from mlflow import MlflowClient
+from searches import (
+    REQUEST,
+    SPACE,
+    after_trials,
+    nested,
+    of_mlflow,
+    searching,
+    slow,
+    trial_end,
+)
 from servers import Yard, until
+from trainyard.worker.search.mirror import Mirror
+from trainyard.worker.search.record import TrialRecord
 
 
 def finished(yard: Yard, request: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +89,37 @@ def test_a_killed_process_is_followed_by_one_that_goes_on_with_the_trials_there_
     lost = [each["params"] for each in trials if trial_end(each).startswith("lost")]
     assert len(lost) <= 1
     assert all(params in [each["params"] for each in counted] for params in lost), trials
+
+
+def test_trials_of_a_study_that_was_lost_are_marked_so_and_their_numbers_are_free(
+    shared_yard: Yard, tmp_path: Path
+) -> None:
+    client = MlflowClient(shared_yard.mlflow.url)
+    experiment = client.create_experiment(tmp_path.name)
+    run_id = client.create_run(experiment).info.run_id
+    submission = submission_of(asked_for()).model_copy(
+        update={"run_id": run_id, "experiment_id": experiment}
+    )
+
+    def told(depth: int, trials: int, *, anew: bool) -> list[dict[str, Any]]:
+        for number in range(trials):
+            record = TrialRecord(number=number, params={"max_depth": depth}, end="completed")
+            record.write(tmp_path)
+        mirror = Mirror(submission, client, tmp_path)
+        if anew:
+            mirror.begin_anew()
+        for number in range(trials):
+            mirror.add(number)
+        mirror.finish(60)
+        return of_mlflow(shared_yard, experiment, run_id)
+
+    assert [each["params"]["max_depth"] for each in told(1, 2, anew=True)] == ["1", "1"]
+    assert len(told(1, 2, anew=False)) == 2
+    after = told(2, 1, anew=True)
+    lost = [each for each in after if trial_end(each).startswith("lost")]
+    assert [(each["status"], each["params"]["max_depth"]) for each in lost] == [("KILLED", "1")] * 2
+    (counts,) = [each for each in after if each not in lost]
+    assert (counts["tags"]["trainyard.trial"], counts["params"]["max_depth"]) == ("0", "2")
 
 
 def test_a_killed_forker_is_followed_by_another_in_the_same_attempt(shared_yard: Yard) -> None:

@@ -157,6 +157,7 @@ class _Searching:
     def _take_up(self) -> None:
         """What an earlier process left: trials that MLflow may not have, and the best so far."""
         if not self._study.all_ended:
+            self._mirror.begin_anew()
             self._say_what_is_first()
         for each in self._study.all_ended:
             record = TrialRecord.read(self._folder.search, each.number)
