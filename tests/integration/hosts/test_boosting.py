@@ -7,25 +7,21 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Lab, cluster, program_of
-from hosts_lab import why_not
+from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Ground, Lab, program_of
 from searches import after_trials, nested, slow, trial_end
 from servers import ticking, until
 from several import ALIKE, alike, asked, log_of, none_is_left
 
 ENDLESS = {"n_estimators": 100_000}
 
-pytestmark = [
-    pytest.mark.skipif(
-        not program_of("boosting").exists(), reason="no Ray: make .venvs/boosting-ray/.ready"
-    ),
-    pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces here: {why_not()}"),
-]
+pytestmark = pytest.mark.skipif(
+    not program_of("boosting").exists(), reason="no Ray: make .venvs/boosting-ray/.ready"
+)
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with cluster(tmp_path_factory.mktemp("hosts")) as made:
+def lab(three_hosts: Ground) -> Iterator[Lab]:
+    with three_hosts.serving("boosting", three_hosts.home / "boosting") as made:
         yield made
 
 
@@ -147,7 +143,7 @@ def test_ranks_on_several_hosts_train_one_model_which_is_as_good_as_that_of_one(
         assert alike(lab.yard, run) == set(range(workers))
     three = runs["xgboost_classifier", 3]
     assert len({place["address"] for place in three["placement"]}) == 3
-    (uploaded,) = lab.home.glob(f"artifacts/*/{three['run_id']}/artifacts/training.log")
+    (uploaded,) = lab.ground.home.glob(f"artifacts/*/{three['run_id']}/artifacts/training.log")
     assert len(ALIKE.findall(uploaded.read_text())) == 3, "MLflow has what all ranks wrote"
 
 
