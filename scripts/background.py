@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,13 +24,15 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and the address at which it answers 200 when it is ready."""
+    """What to run, and how it is known that it is ready: an address at which it answers 200, or words that it says."""
 
     name: str
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     port: int
-    ready_url: str
+    ready_url: str = ""
+    ready_words: str = ""
+    """In its log; they go before an address."""
 
 
 def port_is_free(port: int) -> bool:
@@ -64,7 +66,8 @@ def start(program: Program, home: Path) -> Started:
         message = f"port {program.port}, which {program.name} needs, is taken by another program; stop that one first"
         raise StartError(message)
     home.mkdir(parents=True, exist_ok=True)
-    with (home / f"{program.name}.log").open("ab") as log:
+    with log_file(program, home).open("ab") as log:
+        log_from = log.tell()
         process = subprocess.Popen(
             program.command,
             env=dict(program.environment),
@@ -73,19 +76,17 @@ def start(program: Program, home: Path) -> Started:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    started = Started(process.pid, psutil.Process(process.pid).create_time())
-    pid_file(program.name, home).write_text(
-        json.dumps({"pid": started.pid, "created": started.created})
-    )
+    started = Started(process.pid, psutil.Process(process.pid).create_time(), log_from)
+    pid_file(program.name, home).write_text(json.dumps(asdict(started)))
     return started
 
 
 def wait_until_ready(
     program: Program, started: Started, home: Path, *, seconds: float = 90.0
 ) -> None:
-    """Return when the program answers; raises `StartError` with the end of its log when it does not."""
+    """Return when the program is ready; raises `StartError` with the end of its log when it does not get so far."""
     deadline = time.monotonic() + seconds
-    while not answers(program.ready_url):
+    while not is_ready(program, started, home):
         if not started.alive:
             raise StartError(f"{program.name} ended while it started:\n{log_tail(program, home)}")
         if time.monotonic() > deadline:
@@ -93,6 +94,15 @@ def wait_until_ready(
                 f"{program.name} was not ready after {seconds:.0f} s:\n{log_tail(program, home)}"
             )
         time.sleep(0.1)
+
+
+def is_ready(program: Program, started: Started, home: Path) -> bool:
+    """Whether it has said its words since it was started, or answers."""
+    if not program.ready_words:
+        return answers(program.ready_url)
+    with log_file(program, home).open("rb") as log:
+        log.seek(started.log_from)
+        return program.ready_words.encode() in log.read()
 
 
 def answers(url: str) -> bool:
@@ -133,9 +143,14 @@ def stop(name: str, home: Path) -> bool:
 
 def log_tail(program: Program, home: Path, lines: int = 20) -> str:
     """The last lines that a program wrote."""
-    log = home / f"{program.name}.log"
+    log = log_file(program, home)
     text = log.read_text(errors="replace").splitlines()
     return "\n".join([*text[-lines:], f"(the whole log: {log})"])
+
+
+def log_file(program: Program, home: Path) -> Path:
+    """What the program, and those of its name before it, wrote."""
+    return home / f"{program.name}.log"
 
 
 def pid_file(name: str, home: Path) -> Path:

@@ -100,7 +100,10 @@ def ray_head(service: str) -> Program:
 
 
 def worker(service: str, number: int, *, tracking_uri: str, **variables: str) -> Program:
-    """What a host has that joined the service; here one of several on this machine. It is ready when it is at all."""
+    """What a host has that joined the service; here one of several on this machine, ready when its node of Ray's is.
+
+    The next one is started then: of nodes that start at once on a busy machine, Ray gives some up after 30 s.
+    """
     name = f"{service}-{number}"
     served = trainer(
         service, port=TRAINER_PORTS[service], tracking_uri=tracking_uri, name=name, **variables
@@ -109,6 +112,7 @@ def worker(service: str, number: int, *, tracking_uri: str, **variables: str) ->
         served,
         command=[ROOT / f".venvs/{service}-ray/bin/trainyard", "join", f"--service={service}"],
         port=0,
+        ready_words="runtime started",
     )
 
 

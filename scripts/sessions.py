@@ -18,6 +18,8 @@ class Started:
 
     pid: int
     created: float
+    log_from: int = 0
+    """Where what it says begins in the log, which others of its name have written to before it."""
 
     @property
     def alive(self) -> bool:

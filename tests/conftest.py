@@ -12,13 +12,13 @@ from trainyard.people.tokens import Tokens, write_tokens
 
 properties.register()
 
-ONE_GROUP = {"dags", "console"}
-"""Folders whose tests share one server, and so one worker."""
+ONE_GROUP = {"dags", "console", "integration/hosts"}
+"""Folders whose tests share one server, or one cluster, and so one worker."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several workers share the tests, those of one service, one Airflow or one file stay in one worker.
+    """Where several workers share the tests, those of one service, one Airflow, one cluster or one file stay in one worker.
 
     The DAGs' group takes longest and comes first, so that no worker is left alone with it in the end.
     """
@@ -38,8 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def folder_of(item: pytest.Item) -> str:
-    """The folder of `tests/` that the item's file is in."""
-    return item.path.relative_to(ROOT / "tests").parts[0]
+    """The folder of the item's file, below `tests/`."""
+    return item.path.parent.relative_to(ROOT / "tests").as_posix()
 
 
 @pytest.fixture(scope="session")

@@ -53,13 +53,15 @@ class Lab:
     home: Path
     environment: dict[str, str]
     program: Path
+    names: str
+    """Of those that may join, a letter each."""
     joining: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     """What each host has joined with."""
 
     @property
     def hosts(self) -> dict[str, Place]:
         """Those that may join, by name."""
-        return self.ground.hosts
+        return {name: self.ground.hosts[name] for name in self.names}
 
     def join(self, name: str) -> None:
         """Have the host join."""
@@ -107,7 +109,8 @@ class Lab:
 
     def said(self) -> str:
         """What the service, and Ray, said last."""
-        return "\n".join(each.read_text()[-1500:] for each in self.home.glob("*.log"))
+        logs = {*self.home.glob("*.log"), *self.ground.home.glob("*.log")}
+        return "\n".join(each.read_text()[-1500:] for each in logs)
 
     def host_of(self, run_id: str) -> str:
         """The host that the run is on."""
@@ -231,11 +234,17 @@ class Ground:
         self.head = self.front.start(command, _of_ray(self), self.home / "head.log")
 
     @contextmanager
-    def serving(self, service_name: str, home: Path, **variables: str) -> Iterator[Lab]:
-        """A service that keeps what it has in `home`, and all hosts as its own; none of it is left.
+    def serving(
+        self, service_name: str, home: Path, names: str = "abc", **variables: str
+    ) -> Iterator[Lab]:
+        """A service that keeps what it has in `home`, and these hosts as its own; none of it is left.
 
         It and the hosts have these variables besides.
         """
+        for folder in ("models", "checkpoints"):
+            (home / folder).mkdir(parents=True, exist_ok=True)
+        (home / "models/ticking.py").write_text(MODELS)
+        shutil.copy(ROOT / "tests/models/ranked.py", home / "models")
         program = program_of(service_name)
         environment = _variables(self, home) | variables
         service = ServerAt(
@@ -248,7 +257,7 @@ class Ground:
         )
         yard = Yard(service, self.mlflow, home / "front")
         yard.http.headers["Authorization"] = f"Bearer {TOKEN}"
-        made = Lab(yard, self, home, environment, program)
+        made = Lab(yard, self, home, environment, program, names)
         with ThreadPoolExecutor(1) as meanwhile:
             joined = meanwhile.submit(made.join_one_by_one)
             if not self.mlflow.running:
@@ -259,7 +268,7 @@ class Ground:
         yield made
         yard.http.close()
         service.kill(signal.SIGTERM)
-        for host in self.hosts.values():
+        for host in made.hosts.values():
             host.kill()
 
 
@@ -286,10 +295,6 @@ def cluster(home: Path, **variables: str) -> Iterator[Lab]:
 
     The service and its hosts have these variables besides.
     """
-    for folder in ("models", "checkpoints"):
-        (home / folder).mkdir(exist_ok=True)
-    (home / "models/ticking.py").write_text(MODELS)
-    shutil.copy(ROOT / "tests/models/ranked.py", home / "models")
     with (
         ground(home, "boosting", "abc") as found,
         found.serving("boosting", home, **variables) as made,

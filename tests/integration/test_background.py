@@ -98,6 +98,25 @@ def test_what_does_not_end_when_asked_to_is_killed(
     assert not runs(worker)
 
 
+def test_a_program_without_an_address_is_ready_once_it_has_said_so_since_it_was_started(
+    tmp_path: Path,
+) -> None:
+    (told := tmp_path / "told").touch()
+    says = 'while [ ! -e "$0" ]; do sleep 0.05; done; echo it started; exec sleep 1000'
+    host = Program("host", ["sh", "-c", says, told], dict(os.environ), 0, ready_words="started")
+    wait_until_ready(host, start(host, tmp_path), tmp_path)
+    assert stop("host", tmp_path)
+    told.unlink()
+    second = start(host, tmp_path)
+    try:
+        with pytest.raises(StartError, match="host was not ready after 0 s"):
+            wait_until_ready(host, second, tmp_path, seconds=0)
+        told.touch()
+        wait_until_ready(host, running("host", tmp_path) or second, tmp_path)
+    finally:
+        stop("host", tmp_path)
+
+
 def test_a_port_that_another_program_holds_is_named_and_the_program_left_alone(
     program: Program, tmp_path: Path
 ) -> None:

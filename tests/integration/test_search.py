@@ -9,81 +9,27 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from fakes import asked_for, submission_of
+from mlflow import MlflowClient
+from searches import (
+    REQUEST,
+    SPACE,
+    after_trials,
+    nested,
+    of_mlflow,
+    searching,
+    slow,
+    trial_end,
+)
 from servers import Yard, until
-
-SPACE = {
-    "max_depth": {"low": 1, "high": 6},
-    "learning_rate": {"low": 0.01, "high": 0.5, "log": True},
-}
-REQUEST: dict[str, Any] = {
-    "model": "xgboost_classifier",
-    "params": {"n_estimators": 30},
-    "data": {"source": "builtin", "name": "breast_cancer"},
-    "split": {"validation_size": 0.2},
-    "search": {"space": SPACE, "trials": 12},
-}
-
-
-def searching(**search: Any) -> dict[str, Any]:
-    """The request, with this changed in its search."""
-    return {**REQUEST, "search": {**REQUEST["search"], **search}}
-
-
-def slow(trials: int = 8, **search: Any) -> dict[str, Any]:
-    """A search whose trials take a while."""
-    asked = searching(trials=trials, pruner="none", **search)
-    return {
-        **asked,
-        "params": {"n_estimators": 150, "max_bin": 512},
-        "data": {"source": "builtin", "name": "digits"},
-    }
-
-
-def nested(yard: Yard, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """The trials of a run in MLflow, by number."""
-    answer = httpx.post(
-        f"{yard.mlflow.url}/api/2.0/mlflow/runs/search",
-        json={
-            "experiment_ids": [run["experiment_id"]],
-            "filter": f"tags.`mlflow.parentRunId` = '{run['run_id']}'",
-            "max_results": 1000,
-        },
-        timeout=30,
-    )
-    found = [_flat(each) for each in answer.raise_for_status().json().get("runs", [])]
-    return sorted(found, key=lambda each: int(each["tags"]["trainyard.trial"]))
-
-
-def _flat(run: dict[str, Any]) -> dict[str, Any]:
-    data = run["data"]
-    return {
-        "status": run["info"]["status"],
-        **{
-            kind: {each["key"]: each["value"] for each in data.get(kind, [])}
-            for kind in ("tags", "params", "metrics")
-        },
-    }
-
-
-def trial_end(trial: dict[str, Any]) -> str:
-    return str(trial["tags"]["trainyard.trial_end"])
+from trainyard.worker.search.mirror import Mirror
+from trainyard.worker.search.record import TrialRecord
 
 
 def finished(yard: Yard, request: dict[str, Any]) -> dict[str, Any]:
     run = yard.ended(yard.submit(request)["run_id"])
     assert run["status"] == "FINISHED", run
     return run
-
-
-def after_trials(yard: Yard, run_id: str, count: int) -> None:
-    """Wait until so many trials have ended, and the next one is under way."""
-
-    def there() -> bool:
-        run = yard.get(run_id)
-        assert not run["ended_at"], run
-        return run["phase"] == "searching" and (run["progress"] or {}).get("done", 0) >= count
-
-    until(there, f"{count} trials")
 
 
 def test_the_winner_is_trained_with_the_params_of_the_best_trial(shared_yard: Yard) -> None:
@@ -143,6 +89,37 @@ def test_a_killed_process_is_followed_by_one_that_goes_on_with_the_trials_there_
     lost = [each["params"] for each in trials if trial_end(each).startswith("lost")]
     assert len(lost) <= 1
     assert all(params in [each["params"] for each in counted] for params in lost), trials
+
+
+def test_trials_of_a_study_that_was_lost_are_marked_so_and_their_numbers_are_free(
+    shared_yard: Yard, tmp_path: Path
+) -> None:
+    client = MlflowClient(shared_yard.mlflow.url)
+    experiment = client.create_experiment(tmp_path.name)
+    run_id = client.create_run(experiment).info.run_id
+    submission = submission_of(asked_for()).model_copy(
+        update={"run_id": run_id, "experiment_id": experiment}
+    )
+
+    def told(depth: int, trials: int, *, anew: bool) -> list[dict[str, Any]]:
+        for number in range(trials):
+            record = TrialRecord(number=number, params={"max_depth": depth}, end="completed")
+            record.write(tmp_path)
+        mirror = Mirror(submission, client, tmp_path)
+        if anew:
+            mirror.begin_anew()
+        for number in range(trials):
+            mirror.add(number)
+        mirror.finish(60)
+        return of_mlflow(shared_yard, experiment, run_id)
+
+    assert [each["params"]["max_depth"] for each in told(1, 2, anew=True)] == ["1", "1"]
+    assert len(told(1, 2, anew=False)) == 2
+    after = told(2, 1, anew=True)
+    lost = [each for each in after if trial_end(each).startswith("lost")]
+    assert [(each["status"], each["params"]["max_depth"]) for each in lost] == [("KILLED", "1")] * 2
+    (counts,) = [each for each in after if each not in lost]
+    assert (counts["tags"]["trainyard.trial"], counts["params"]["max_depth"]) == ("0", "2")
 
 
 def test_a_killed_forker_is_followed_by_another_in_the_same_attempt(shared_yard: Yard) -> None:

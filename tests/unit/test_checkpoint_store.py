@@ -58,7 +58,8 @@ def test_another_host_goes_on_from_the_newest(
     place: tuple[str, DataAccess], tmp_path: Path
 ) -> None:
     first, second = (CheckpointStore(place[0], "run", place[1]) for _ in range(2))
-    there = folder(tmp_path / "a", round_1="one", state="1", parts__x="deep")
+    as_it_is = {"model.gz": "neither packed nor unpacked"}
+    there = folder(tmp_path / "a", round_1="one", state="1", parts__x="deep", **as_it_is)
     assert not first.take(folder(tmp_path / "empty"))
     first.give(there)
     (there / "round_1").unlink()
@@ -66,7 +67,7 @@ def test_another_host_goes_on_from_the_newest(
     first.give(there)
     here = folder(tmp_path / "b")
     assert second.take(here)
-    assert held(here) == {"round_2": "two", "state": "1", "parts/x": "deep"}
+    assert held(here) == {"round_2": "two", "state": "1", "parts/x": "deep", **as_it_is}
     (here / "state").write_text("3")
     second.give(here)
     third = folder(tmp_path / "c")

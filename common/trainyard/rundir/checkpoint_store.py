@@ -56,7 +56,7 @@ class CheckpointStore:
             name = file.relative_to(folder).as_posix()
             sizes[name] = file.stat().st_size
             self._copy_in(file, f"{base}/{name}")
-        with self._files.open_output_stream(base + WHOLE) as out:
+        with self._out(base + WHOLE) as out:
             out.write(json.dumps(sizes).encode())
         for number in self._numbers():
             if number < self._newest:
@@ -82,7 +82,7 @@ class CheckpointStore:
     def _taken(self, number: int, folder: Path) -> bool:
         """Whether all its files are there, and are in the folder now."""
         base = self._base(number)
-        with self._files.open_input_stream(base + WHOLE) as file:
+        with self._in(base + WHOLE) as file:
             sizes = json.loads(file.read() or b"{}")
         there = self._files.get_file_info([f"{base}/{name}" for name in sizes])
         if not sizes or [each.size for each in there] != list(sizes.values()):
@@ -90,14 +90,21 @@ class CheckpointStore:
         for name in sizes:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._files.open_input_stream(f"{base}/{name}") as source, path.open("wb") as out:
+            with self._in(f"{base}/{name}") as source, path.open("wb") as out:
                 shutil.copyfileobj(source, out, COPIED_BYTES)
         return True
 
     def _copy_in(self, file: Path, path: str) -> None:
         self._files.create_dir(posixpath.dirname(path), recursive=True)
-        with file.open("rb") as source, self._files.open_output_stream(path) as out:
+        with file.open("rb") as source, self._out(path) as out:
             shutil.copyfileobj(source, out, COPIED_BYTES)
+
+    def _in(self, path: str) -> Any:
+        return self._files.open_input_stream(path, compression=None)
+
+    def _out(self, path: str) -> Any:
+        """As it is: by itself Arrow would compress what is called `.gz`."""
+        return self._files.open_output_stream(path, compression=None)
 
     def _drop(self, number: int) -> None:
         """What says that it is whole goes first."""

@@ -180,7 +180,7 @@ def job_of(settings: Settings, instance: str, live: LiveRun, has: Allotment) -> 
         locks=settings.locks,
         peers=peers_of_run(settings, instance, has),
         placement=has.placement,
-        checkpoints=settings.checkpoints if keeps_checkpoints(live, has) else "",
+        checkpoints=settings.checkpoints if has.placement else "",
         process_id=id_of_all(new_id_on(place.node) for place in has.placement),
         patience_seconds=settings.tracking_patience_seconds,
         git_commit=settings.git_commit,
@@ -196,11 +196,6 @@ def forget_checkpoints(settings: Settings, live: LiveRun) -> None:
         from trainyard.rundir.checkpoint_store import CheckpointStore
 
         CheckpointStore(settings.checkpoints, live.run_id, settings.data_access).remove()
-
-
-def keeps_checkpoints(live: LiveRun, has: Allotment) -> bool:
-    """Whether the run's checkpoints go where all hosts find them: not a search's, as the study is on its host alone."""
-    return bool(has.placement) and not live.searches
 
 
 def _share(has: Allotment) -> Share:

@@ -1,5 +1,6 @@
 """A run's checkpoints where another host finds them, where the service names such a place."""
 
+import posixpath
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -11,12 +12,17 @@ from trainyard.launcher.messages import Job
 from trainyard.rundir.checkpoint_store import CheckpointStore
 
 
-def taken(job: Job, folder: Path) -> CheckpointStore | None:
-    """The run's store, whose newest checkpoint is in the folder now; None where there is none. Raises `CheckpointsAway`."""
+def taken(job: Job, folder: Path, name: str = "") -> CheckpointStore | None:
+    """The run's store, whose newest checkpoint is in the folder now; None where there is none. Raises `CheckpointsAway`.
+
+    `name` is for another store of the run, beside that of its checkpoints.
+    """
     folder.mkdir(exist_ok=True)
     if not job.checkpoints:
         return None
-    store = CheckpointStore(job.checkpoints, job.submission.run_id, job.access)
+    store = CheckpointStore(
+        job.checkpoints, posixpath.join(job.submission.run_id, name), job.access
+    )
     try:
         store.take(folder)
     except OSError as error:

@@ -48,7 +48,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
-        given = training(job, folder, request.seed, progress, world)
+        given = training(_without_study(job), folder, request.seed, progress, world)
         fitted = trainer.train(chosen.params, data, given)
         progress.trained()
 
@@ -141,6 +141,11 @@ def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
     params = params_of(trainer, {**request.params, **found.best_params})
     log.params(params.model_dump())
     return Chosen(params, Search(found, drawing, mirror))
+
+
+def _without_study(job: Job) -> Job:
+    """The job; of a search that of its winner, whose checkpoints stay here: those kept elsewhere may be another winner's."""
+    return job.model_copy(update={"checkpoints": ""}) if asked(job).search else job
 
 
 def asked(job: Job) -> TrainRequest:

@@ -10,7 +10,7 @@ from collections import deque
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, Run
 
 from trainyard.contract import RunStatus
 from trainyard.errors import TrackingUnavailable
@@ -19,6 +19,7 @@ from trainyard.tracking.availability import is_away
 from trainyard.worker.search.record import TrialRecord
 
 PARENT, NUMBER, END = "mlflow.parentRunId", "trainyard.trial", "trainyard.trial_end"
+LOST = "lost: its study was, with its host; the search began anew"
 METRICS_A_CALL = 900
 MOST_PARAMS = 100
 """Together what MLflow takes in one call."""
@@ -36,11 +37,16 @@ class Mirror:
         self._folder = folder
         self._waiting: deque[int] = deque()
         self._there: dict[int, str] | None = None
+        self._anew = False
         self._changed = threading.Condition()
         self._writing = False
         self._leaving = False
         self._thread = threading.Thread(target=self._write_for_ever, name="trials", daemon=True)
         self._thread.start()
+
+    def begin_anew(self) -> None:
+        """The study has no trials: those that MLflow may have were lost with their host, and are none of its own. Before any other call."""
+        self._anew = True
 
     def add(self, number: int) -> None:
         """The trial has ended, and its record is kept."""
@@ -134,6 +140,9 @@ class Mirror:
                     page_token=token,
                 )
                 for each in page:
+                    if self._anew:
+                        self._disown(each)
+                        continue
                     ended = RunStatus(each.info.status).ended
                     number = int(each.data.tags.get(NUMBER, -1))
                     there[number] = "" if ended else each.info.run_id
@@ -142,6 +151,15 @@ class Mirror:
                     break
             self._there = there
         return self._there
+
+    def _disown(self, trial: Run) -> None:
+        """Say that the trial does not count, and leave its number to another."""
+        if NUMBER not in trial.data.tags:
+            return
+        run_id = trial.info.run_id
+        self._client.set_tag(run_id, END, LOST)
+        self._client.set_terminated(run_id, str(RunStatus.KILLED), trial.info.end_time)
+        self._client.delete_tag(run_id, NUMBER)
 
 
 def _metrics(record: TrialRecord) -> list[Metric]:

@@ -23,6 +23,7 @@ from trainyard.worker.search import findings
 from trainyard.worker.search.first import first_of
 from trainyard.worker.search.folds import folds_of
 from trainyard.worker.search.forker import Forker, ForkerGone
+from trainyard.worker.search.kept import KeptStudy
 from trainyard.worker.search.metric import direction_of
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.record import TrialRecord, now
@@ -46,7 +47,8 @@ def search(  # noqa: PLR0913, PLR0917 - the run's parts
     if not isinstance(request, TrainRequest) or request.search is None:
         raise TypeError("the run does not search")
     folder.search.mkdir(exist_ok=True)
-    under_way = _Searching(job, folder, trainer, request, request.search, progress, mirror)
+    kept = KeptStudy.taken(job, folder.search, tell=mirror.add)
+    under_way = _Searching(job, folder, trainer, request, request.search, progress, mirror, kept)
     return under_way.run(data), under_way.drawing()
 
 
@@ -60,10 +62,11 @@ class _Searching:
         asked: Search,
         progress: Progress,
         mirror: Mirror,
+        kept: KeptStudy,
     ) -> None:
         self._job, self._folder, self._trainer = job, folder, trainer
         self._request, self._search = request, asked
-        self._progress, self._mirror = progress, mirror
+        self._progress, self._mirror, self._kept = progress, mirror, kept
         self._metric = asked.metric_of(trainer.task)
         self._direction = direction_of(asked, trainer.task)
         self._space = space = space_of(request, trainer)
@@ -86,7 +89,10 @@ class _Searching:
         self._take_up()
         try:
             if not self._over() and len(self._study.ended) < self._study.wanted:
-                self._run_trials(data)
+                try:
+                    self._run_trials(data)
+                finally:
+                    self._kept.finish()
             self._judge()
         except Interrupted:
             self._give_up(LEAVING_SECONDS)
@@ -144,13 +150,14 @@ class _Searching:
                 changed=self._tell,
                 ended=self._one_ended,
             )
-            self._under_way.run(is_over=self._over, is_stopping=lambda: self._progress.stopping)
+            self._under_way.run(is_over=self._looked, is_stopping=lambda: self._progress.stopping)
         finally:
             forker.close()
 
     def _take_up(self) -> None:
         """What an earlier process left: trials that MLflow may not have, and the best so far."""
         if not self._study.all_ended:
+            self._mirror.begin_anew()
             self._say_what_is_first()
         for each in self._study.all_ended:
             record = TrialRecord.read(self._folder.search, each.number)
@@ -186,6 +193,11 @@ class _Searching:
             return True
         return self._folder.end_of_search.exists() or self._hopeless()
 
+    def _looked(self) -> bool:
+        """Keep what is due, and say whether the search is over."""
+        self._kept.look()
+        return self._over()
+
     def _hopeless(self) -> bool:
         ended = self._study.ended
         return len(ended) >= FIRST_FAILURES and _all_failed(
@@ -193,8 +205,8 @@ class _Searching:
         )
 
     def _one_ended(self, record: TrialRecord) -> None:
-        self._mirror.add(record.number)
         self._study.searched_for(self._seconds_before + time.monotonic() - self._began)
+        self._kept.ended(record.number)
         self._tell(record.ended)
 
     def _tell(self, at: int | None = None) -> None:

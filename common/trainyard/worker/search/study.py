@@ -28,6 +28,7 @@ from trainyard.worker.search.journal import SoleJournal
 from trainyard.worker.search.space import Dimensions, Params, as_category, drawn, grid_of
 
 NAME = "search"
+JOURNAL = "study.log"
 LOST = "lost"
 STOPPED = "stopped"
 END = "end"
@@ -60,7 +61,7 @@ class Study:
         self._ended: list[FrozenTrial] | None = None
         self._study = optuna.create_study(
             study_name=NAME,
-            storage=JournalStorage(SoleJournal(folder / "study.log")),
+            storage=JournalStorage(SoleJournal(folder / JOURNAL)),
             load_if_exists=True,
             direction=direction.value,
             pruner=_pruner(search.pruner),

@@ -7,24 +7,21 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Lab, cluster, program_of
-from hosts_lab import why_not
+from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Ground, Lab, program_of
+from searches import after_trials, nested, slow, trial_end
 from servers import ticking, until
 from several import ALIKE, alike, asked, log_of, none_is_left
 
 ENDLESS = {"n_estimators": 100_000}
 
-pytestmark = [
-    pytest.mark.skipif(
-        not program_of("boosting").exists(), reason="no Ray: make .venvs/boosting-ray/.ready"
-    ),
-    pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces here: {why_not()}"),
-]
+pytestmark = pytest.mark.skipif(
+    not program_of("boosting").exists(), reason="no Ray: make .venvs/boosting-ray/.ready"
+)
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with cluster(tmp_path_factory.mktemp("hosts")) as made:
+def lab(three_hosts: Ground) -> Iterator[Lab]:
+    with three_hosts.serving("boosting", three_hosts.home / "boosting") as made:
         yield made
 
 
@@ -146,7 +143,7 @@ def test_ranks_on_several_hosts_train_one_model_which_is_as_good_as_that_of_one(
         assert alike(lab.yard, run) == set(range(workers))
     three = runs["xgboost_classifier", 3]
     assert len({place["address"] for place in three["placement"]}) == 3
-    (uploaded,) = lab.home.glob(f"artifacts/*/{three['run_id']}/artifacts/training.log")
+    (uploaded,) = lab.ground.home.glob(f"artifacts/*/{three['run_id']}/artifacts/training.log")
     assert len(ALIKE.findall(uploaded.read_text())) == 3, "MLflow has what all ranks wrote"
 
 
@@ -237,23 +234,30 @@ def test_a_cut_of_the_line_for_longer_than_the_lease_moves_the_run(lab: Lab):
     lab.back(name)
 
 
-def test_a_host_whose_node_is_killed_loses_its_runs_which_are_tried_elsewhere(lab: Lab):
+def test_a_host_whose_node_is_killed_loses_its_runs_and_a_search_goes_on_elsewhere(lab: Lab):
     lab.with_lease(SHORT_SECONDS)
-    on = {lab.host_of(run_id): run_id for run_id in (lab.counting(max_attempts=2) for _ in "abc")}
-    ends = lab.counting()  # beside one of them
-    name = lab.host_of(ends)
-    moves = on.pop(name)
+    on = {lab.host_of(run_id): run_id for run_id in (lab.counting() for _ in "abc")}
+    moves = lab.yard.submit(slow(trials=5) | {"max_attempts": 2})["run_id"]  # beside one of them
+    after_trials(lab.yard, moves, 1)
+    until(lambda: lab.kept(f"{moves}/search"), "its study to be kept", explain=lab.said)
+    name = lab.host_of(moves)
+    ends = on.pop(name)
     pids = [*lab.pids_of(moves), *lab.pids_of(ends)]
     lab.kill_ray(name)
     run = lab.yard.ended(ends)
     assert (run["status"], run["reason"]) == ("FAILED", "crashed")
     assert "was lost" in run["message"]
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
-    until(lambda: lab.yard.get(moves)["attempt"] == 2, "another attempt", explain=lab.said)
-    lab.counts_on(moves, 0)
+    run = lab.yard.ended(moves)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 2), (run, lab.said())
+    said = [step["message"] for step in run["transitions"] if step["message"]]
+    assert any("goes on from the newest" in each for each in said), said
+    counted = [each for each in nested(lab.yard, run) if not trial_end(each).startswith("lost")]
+    assert len(counted) == run["searched"]["trials"] == 5
+    assert len({each["tags"]["trainyard.trial"] for each in counted}) == 5
     assert lab.host_of(moves) != name
     assert [lab.yard.get(stays)["attempt"] for stays in on.values()] == [1, 1]
-    for run_id in (moves, *on.values()):
+    for run_id in on.values():
         lab.yard.cancel(run_id)
 
 

@@ -7,39 +7,25 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hosts_cluster import Ground, Lab, ground, program_of
-from hosts_lab import why_not
+from hosts_cluster import Ground, Lab, program_of
 from servers import until
 from several import alike, asked, log_of, none_is_left
 
-THERE = [name for name in ("pytorch", "tensorflow") if program_of(name).exists()]
-"""The services that have an environment with Ray."""
 FRAMEWORKS = [
     pytest.param(
         name,
         marks=pytest.mark.skipif(
-            name not in THERE, reason=f"no Ray: make .venvs/{name}-ray/.ready"
+            not program_of(name).exists(), reason=f"no Ray: make .venvs/{name}-ray/.ready"
         ),
     )
     for name in ("pytorch", "tensorflow")
 ]
 ENDLESS = {"epochs": 10_000, "hidden_units": [32]}
 
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces here: {why_not()}")
-
-
-@pytest.fixture(scope="module")
-def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ground(tmp_path_factory.mktemp("networks"), THERE[0], "ab") as made:
-        yield made
-
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
-def lab(request: pytest.FixtureRequest, two_hosts: Ground) -> Iterator[Lab]:
-    home = two_hosts.home / request.param
-    for folder in ("models", "checkpoints"):
-        (home / folder).mkdir(parents=True)
-    with two_hosts.serving(request.param, home) as made:
+def lab(request: pytest.FixtureRequest, three_hosts: Ground) -> Iterator[Lab]:
+    with three_hosts.serving(request.param, three_hosts.home / request.param, "ab") as made:
         yield made
 
 
