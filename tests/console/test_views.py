@@ -165,9 +165,29 @@ def test_what_people_write_is_shown_as_text(opened, shared_yard: Yard):
     assert page.locator("img").count() == 0
 
 
-def test_a_run_that_is_not_there_is_said_so(opened):
-    page = opened(f"/runs/boosting/{'0' * 32}")
-    expect(page.get_by_text(f"no run '{'0' * 32}'")).to_be_visible()
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/no-such-page", "There is nothing at /no-such-page"),
+        (f"/runs/boosting/{'0' * 32}", f"no run '{'0' * 32}'"),
+        (f"/runs/{'0' * 32}", "None of the services that answer"),
+        ("/runs/no-such-service/1", "none of this console's services"),
+        ("/champions/no-such-model", "no registered model 'no-such-model'"),
+    ],
+)
+def test_what_is_not_there_is_said_so_with_the_status_that_means_it(opened, path, why):
+    page = opened("/sign-in")
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text(why)).to_be_visible()
+    assert Axe().run(page).violations_count == 0
+
+
+def test_a_run_of_a_service_that_is_away_is_not_said_to_be_missing(opened):
+    page = opened(f"/runs/absent/{'0' * 32}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("A run that cannot be shown now")
 
 
 def test_a_request_can_be_sent_again_from_a_shell_from_python_and_from_airflow(opened, trained):
