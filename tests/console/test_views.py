@@ -155,6 +155,31 @@ def test_a_run_that_failed_says_why_and_what_to_do(opened, shared_yard: Yard):
     expect(page.get_by_role("log")).to_contain_text("counted to the end")
 
 
+def test_the_trials_of_a_search_are_listed_as_they_end_the_best_first(opened, shared_yard: Yard):
+    before = shared_yard.submit(ticking())
+    run = shared_yard.submit(
+        {
+            "model": "xgboost_classifier",
+            "params": {"n_estimators": 2},
+            "data": BREAST_CANCER,
+            "search": {"space": {"max_depth": [1, 2, 3]}, "sampler": "grid"},
+        }
+    )
+    page = opened(f"/runs/boosting/{run['run_id']}", person="rae")
+    expect(row(page, run)).to_contain_text("waiting")
+    trials = page.get_by_role("region", name="trials")
+    expect(trials).to_be_hidden()
+    shared_yard.http.delete(f"/train/{before['run_id']}").raise_for_status()
+    expect(trials.get_by_role("row")).to_have_count(1 + 3)
+    found = shared_yard.ended(run["run_id"])["searched"]
+    best = trials.get_by_role("row", name=f"{found['best_trial']}, the best completed")
+    expect(best).to_contain_text(f"max_depth={found['best_params']['max_depth']}")
+    values = trials.locator("td:nth-of-type(2)").all_inner_texts()
+    assert [float(each) for each in values] == sorted(map(float, values))
+    assert float(values[0]) == pytest.approx(found["best_value"], rel=1e-5)
+    assert Axe().run(page).violations_count == 0
+
+
 def test_what_people_write_is_shown_as_text(opened, shared_yard: Yard):
     name = "<img src=x onerror=alert(1)> \"' style=x"
     run = shared_yard.submit(ticking(run_name=name, params={"rounds": 2}), Prefer="wait=60")

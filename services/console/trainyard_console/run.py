@@ -16,6 +16,7 @@ from trainyard_console.frame import PATIENCE_SECONDS, Page, frame, quiet_button,
 from trainyard_console.logs import LOG_LINES
 from trainyard_console.rows import Row
 from trainyard_console.snippets import snippets
+from trainyard_console.trials import Trials
 from trainyard_console.verdict import Verdict
 from trainyard_console.watch import Watch
 from trainyard_console.words import ADVICE, duration, moment, phase_in_words, said
@@ -88,6 +89,7 @@ class RunView:
         self._time_line = TimeLine()
         with ui.element("div").classes("columns"):
             self._facts = self._made_facts()
+        self._trials = Trials(watch.client, run.run_id)
         self._verdict = Verdict(page, watch.client)
         words("h2", "Request")
         self._request = ui.element("div")
@@ -124,6 +126,7 @@ class RunView:
         self._cancel.set_visibility(not run.status.ended)
         self._time_line.show(run)
         self._verdict.show(run)
+        self._trials.show(run)
         for each in self._facts:
             each.show(run)
         self._charts.grow(run)
