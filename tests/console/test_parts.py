@@ -66,7 +66,7 @@ class Service:
         self.runs = [run(name, n) for n in reversed(range(runs))]
         self.version = 1
         self.running: list[Run] = []
-        self.capacities = self.listed = 0
+        self.capacities = self.listed = self.given = 0
         self.asking = self.most_at_once = self.asked = 0
         self.error: Exception | None = None
         self.changed = asyncio.Event()
@@ -107,6 +107,7 @@ class Service:
             raise self.error
         start = int(cursor or 0)
         more = start + limit < len(self.runs)
+        self.given += min(limit, len(self.runs) - start)
         return RunPage(
             runs=self.runs[start : start + limit], cursor=str(start + limit) if more else None
         )
@@ -342,14 +343,14 @@ async def test_the_next_page_is_fetched_while_somebody_reads_and_two_clicks_at_o
     assert len(history.page) == RUNS_A_PAGE
 
 
-async def test_the_first_page_costs_a_call_a_service_and_one_that_is_away_is_named():
+async def test_a_page_asks_for_the_runs_that_it_shows_and_a_service_that_is_away_is_named():
     services = {"here": Service("here", 60), "away": Service("away", 60)}
     services["away"].error = Unavailable()
     history = History(services)
     await history.older()
     assert [name for name, _ in history.page] == ["here"] * RUNS_A_PAGE
     assert history.silent == ["away"]
-    assert services["here"].listed == 1
+    assert services["here"].given == RUNS_A_PAGE
     await history.older()
     assert len(history.page) == 10
     assert not history.has_older

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus as MlflowStatus
@@ -49,6 +48,7 @@ from trainyard.registry.model_uris import resolved
 from trainyard.tracking.availability import is_away
 from trainyard.tracking.earlier_searches import with_the_best
 from trainyard.tracking.kept import OUTCOME, Kept
+from trainyard.tracking.searching import QuickClient
 from trainyard.tracking.trials import END, NUMBER, PARENT, best_so_far, find_trials, value_of
 
 INSTANCE = "trainyard.instance"
@@ -88,7 +88,7 @@ class Tracking:
         self._instance = instance
         self.uid = ""
         """That of the instance's work directory, which is known once the directory is taken."""
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._client = QuickClient(tracking_uri=uri, registry_uri=uri)
         self._store = RestStore(partial(get_default_host_creds, uri))
         self._experiments: dict[str, str] = {}
 
