@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from nicegui import Client, core, ui
 from starlette.responses import Response
 from trainyard.api.slowing import Slowing
 from trainyard.contract import (
@@ -23,6 +24,7 @@ from trainyard.contract import (
 )
 from trainyard.errors import TrainyardError, Unauthorized, Unavailable
 from trainyard_console import watch as watching
+from trainyard_console.cells import ComboBox
 from trainyard_console.facts import hosts
 from trainyard_console.history import RUNS_A_PAGE, History
 from trainyard_console.logs import LOG_LINES, Logs
@@ -354,6 +356,24 @@ async def test_a_page_asks_for_the_runs_that_it_shows_and_a_service_that_is_away
     await history.older()
     assert len(history.page) == 10
     assert not history.has_older
+
+
+async def test_a_field_that_a_form_has_filled_tells_of_being_emptied_and_of_a_choice():
+    told: list[str | None] = []
+
+    async def settled() -> None:
+        told.append(field.value)
+
+    core.loop = asyncio.get_running_loop()
+    with Client(ui.page("/parts")):
+        field = ComboBox("Path", settled)
+    field.set_value("a.csv")
+    await field._settle()
+    assert told == []
+    field.value = None
+    await field._settle()
+    await field._choose("b.csv")
+    assert told == [None, "b.csv"]
 
 
 class Sessions:
