@@ -152,6 +152,10 @@ bench-host-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting-ray/.re
 bench-many-hosts: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## 2,000 runs through 20 hosts that are no hosts, and what each costs the service; 5 minutes (MANY_RUNS=200)
 	@.venvs/dev/bin/python bench/many_hosts.py
 
+.PHONY: bench-console
+bench-console: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready .venvs/console/.ready ## how soon a run is on an open page of the console, in headless Chromium; a minute
+	@.venvs/dev/bin/python bench/console.py
+
 .PHONY: bench-load
 bench-load: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## how quickly a service answers while 220 ask and four runs train; 2 minutes
 	@.venvs/dev/bin/python bench/load.py

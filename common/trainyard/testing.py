@@ -34,6 +34,7 @@ from trainyard.contract import (
     ScoreRequest,
     Task,
     Transition,
+    TrialPage,
     UsageReport,
     YardState,
 )
@@ -208,6 +209,12 @@ class InMemoryRuns:
         run = await self.get(run_id)
         step = run.progress.done if run.progress else 0
         return Curves(metrics={name: [(step, value)] for name, value in run.metrics.items()})
+
+    async def trials(self, run_id: str, *, limit: int, cursor: str | None) -> TrialPage:
+        """None: nothing searches here."""
+        del limit, cursor
+        await self.get(run_id)
+        return TrialPage(metric=None, trials=[])
 
     async def request(self, run_id: str) -> RunRequest:
         """What was asked for."""

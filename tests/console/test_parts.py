@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from nicegui import Client, core, ui
 from starlette.responses import Response
 from trainyard.api.slowing import Slowing
 from trainyard.contract import (
@@ -23,6 +24,7 @@ from trainyard.contract import (
 )
 from trainyard.errors import TrainyardError, Unauthorized, Unavailable
 from trainyard_console import watch as watching
+from trainyard_console.cells import ComboBox
 from trainyard_console.facts import hosts
 from trainyard_console.history import RUNS_A_PAGE, History
 from trainyard_console.logs import LOG_LINES, Logs
@@ -66,7 +68,7 @@ class Service:
         self.runs = [run(name, n) for n in reversed(range(runs))]
         self.version = 1
         self.running: list[Run] = []
-        self.capacities = self.listed = 0
+        self.capacities = self.listed = self.given = 0
         self.asking = self.most_at_once = self.asked = 0
         self.error: Exception | None = None
         self.changed = asyncio.Event()
@@ -107,6 +109,7 @@ class Service:
             raise self.error
         start = int(cursor or 0)
         more = start + limit < len(self.runs)
+        self.given += min(limit, len(self.runs) - start)
         return RunPage(
             runs=self.runs[start : start + limit], cursor=str(start + limit) if more else None
         )
@@ -342,17 +345,35 @@ async def test_the_next_page_is_fetched_while_somebody_reads_and_two_clicks_at_o
     assert len(history.page) == RUNS_A_PAGE
 
 
-async def test_the_first_page_costs_a_call_a_service_and_one_that_is_away_is_named():
+async def test_a_page_asks_for_the_runs_that_it_shows_and_a_service_that_is_away_is_named():
     services = {"here": Service("here", 60), "away": Service("away", 60)}
     services["away"].error = Unavailable()
     history = History(services)
     await history.older()
     assert [name for name, _ in history.page] == ["here"] * RUNS_A_PAGE
     assert history.silent == ["away"]
-    assert services["here"].listed == 1
+    assert services["here"].given == RUNS_A_PAGE
     await history.older()
     assert len(history.page) == 10
     assert not history.has_older
+
+
+async def test_a_field_that_a_form_has_filled_tells_of_being_emptied_and_of_a_choice():
+    told: list[str | None] = []
+
+    async def settled() -> None:
+        told.append(field.value)
+
+    core.loop = asyncio.get_running_loop()
+    with Client(ui.page("/parts")):
+        field = ComboBox("Path", settled)
+    field.set_value("a.csv")
+    await field._settle()
+    assert told == []
+    field.value = None
+    await field._settle()
+    await field._choose("b.csv")
+    assert told == [None, "b.csv"]
 
 
 class Sessions:

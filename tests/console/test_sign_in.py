@@ -4,7 +4,8 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 from servers import Server, Yard
 from trainyard.contract import Role
 from trainyard.people.tokens import read_tokens, write_tokens
@@ -16,7 +17,8 @@ ELSEWHERE = "http://pages.example.com"
 
 
 def test_a_token_opens_the_yard_by_keyboard_alone_and_a_wrong_one_does_not(opened, tokens):
-    page = opened("/train", person=None)
+    narrow = {"width": 400, "height": 900}
+    page = opened("/train", person=None, viewport=narrow, color_scheme="dark")
     expect(page).to_have_url(re.compile("/sign-in"))
     expect(page.get_by_label("Token")).to_be_focused()
     page.keyboard.type("no-such-token")
@@ -30,6 +32,7 @@ def test_a_token_opens_the_yard_by_keyboard_alone_and_a_wrong_one_does_not(opene
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
+    choose_by_keyboard(page)
     (cookie,) = page.context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
     other = page.context.new_page()
@@ -40,6 +43,39 @@ def test_a_token_opens_the_yard_by_keyboard_alone_and_a_wrong_one_does_not(opene
     expect(other.get_by_label("Token")).to_be_visible()
     page.goto("/")
     assert "/sign-in" in page.url
+
+
+def choose_by_keyboard(page: Page) -> None:
+    """A name from the list beside a field; then the list is opened once more, and left."""
+    expect(page.get_by_label("max_depth", exact=True)).to_be_visible()
+    field = page.get_by_role("textbox", name="Register as")
+    button = page.get_by_role("button", name="choose Register as")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        if page.evaluate(focused) == "choose Register as":
+            break
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    items = page.get_by_role("menuitem")
+    expect(items.first).to_be_visible()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    # A menu lies over the page and not in it, as every popup does.
+    found = Axe().run(page, options={"rules": {"region": {"enabled": False}}})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    first = items.first.inner_text()
+    page.keyboard.press("ArrowDown")
+    expect(items.first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(field).to_have_value(first)
+    expect(items).to_have_count(0)
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(items.first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(items).to_have_count(0)
+    expect(button).to_be_focused()
 
 
 def test_a_revoked_token_closes_the_pages_that_are_open(opened, lasting_yard: Yard, tokens_file):

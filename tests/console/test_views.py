@@ -155,6 +155,31 @@ def test_a_run_that_failed_says_why_and_what_to_do(opened, shared_yard: Yard):
     expect(page.get_by_role("log")).to_contain_text("counted to the end")
 
 
+def test_the_trials_of_a_search_are_listed_as_they_end_the_best_first(opened, shared_yard: Yard):
+    before = shared_yard.submit(ticking())
+    run = shared_yard.submit(
+        {
+            "model": "xgboost_classifier",
+            "params": {"n_estimators": 2},
+            "data": BREAST_CANCER,
+            "search": {"space": {"max_depth": [1, 2, 3]}, "sampler": "grid"},
+        }
+    )
+    page = opened(f"/runs/boosting/{run['run_id']}", person="rae")
+    expect(row(page, run)).to_contain_text("waiting")
+    trials = page.get_by_role("region", name="trials")
+    expect(trials).to_be_hidden()
+    shared_yard.http.delete(f"/train/{before['run_id']}").raise_for_status()
+    expect(trials.get_by_role("row")).to_have_count(1 + 3)
+    found = shared_yard.ended(run["run_id"])["searched"]
+    best = trials.get_by_role("row", name=f"{found['best_trial']}, the best completed")
+    expect(best).to_contain_text(f"max_depth={found['best_params']['max_depth']}")
+    values = trials.locator("td:nth-of-type(2)").all_inner_texts()
+    assert [float(each) for each in values] == sorted(map(float, values))
+    assert float(values[0]) == pytest.approx(found["best_value"], rel=1e-5)
+    assert Axe().run(page).violations_count == 0
+
+
 def test_what_people_write_is_shown_as_text(opened, shared_yard: Yard):
     name = "<img src=x onerror=alert(1)> \"' style=x"
     run = shared_yard.submit(ticking(run_name=name, params={"rounds": 2}), Prefer="wait=60")
@@ -165,9 +190,29 @@ def test_what_people_write_is_shown_as_text(opened, shared_yard: Yard):
     assert page.locator("img").count() == 0
 
 
-def test_a_run_that_is_not_there_is_said_so(opened):
-    page = opened(f"/runs/boosting/{'0' * 32}")
-    expect(page.get_by_text(f"no run '{'0' * 32}'")).to_be_visible()
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/no-such-page", "There is nothing at /no-such-page"),
+        (f"/runs/boosting/{'0' * 32}", f"no run '{'0' * 32}'"),
+        (f"/runs/{'0' * 32}", "None of the services that answer"),
+        ("/runs/no-such-service/1", "none of this console's services"),
+        ("/champions/no-such-model", "no registered model 'no-such-model'"),
+    ],
+)
+def test_what_is_not_there_is_said_so_with_the_status_that_means_it(opened, path, why):
+    page = opened("/sign-in")
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text(why)).to_be_visible()
+    assert Axe().run(page).violations_count == 0
+
+
+def test_a_run_of_a_service_that_is_away_is_not_said_to_be_missing(opened):
+    page = opened(f"/runs/absent/{'0' * 32}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("A run that cannot be shown now")
 
 
 def test_a_request_can_be_sent_again_from_a_shell_from_python_and_from_airflow(opened, trained):

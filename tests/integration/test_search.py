@@ -26,6 +26,29 @@ from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.record import TrialRecord
 
 
+def by_value(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Completed ones by what is minimized, then the others by how they ended."""
+
+    def place(trial: dict[str, Any]) -> tuple[str, float]:
+        return trial_end(trial), trial["metrics"]["validation_log_loss"]
+
+    return sorted(trials, key=place)
+
+
+def listed(yard: Yard, run: dict[str, Any]) -> list[str]:
+    """The numbers of the run's trials as the service lists them, page by page; values are those of completed ones."""
+    numbers: list[str] = []
+    cursor = None
+    while cursor or not numbers:
+        params = {"limit": 5} | ({"cursor": cursor} if cursor else {})
+        page = yard.http.get(f"/train/{run['run_id']}/trials", params=params).json()
+        assert page["metric"] == "validation_log_loss"
+        assert all((each["end"] == "completed") == bool(each["value"]) for each in page["trials"])
+        numbers += [str(each["number"]) for each in page["trials"]]
+        cursor = page["cursor"]
+    return numbers
+
+
 def finished(yard: Yard, request: dict[str, Any]) -> dict[str, Any]:
     run = yard.ended(yard.submit(request)["run_id"])
     assert run["status"] == "FINISHED", run
@@ -46,6 +69,9 @@ def test_the_winner_is_trained_with_the_params_of_the_best_trial(shared_yard: Ya
     # The same params, seed and rows: the winner is what its trial was.
     assert run["metrics"]["validation_log_loss"] == pytest.approx(found["best_value"], rel=1e-6)
     assert run["metrics"]["test_roc_auc"] > 0.9
+    assert listed(shared_yard, run) == [
+        each["tags"]["trainyard.trial"] for each in by_value(trials)
+    ]
     phases = [step["phase"] for step in run["transitions"] if step["phase"]]
     assert phases.index("loading_data") < phases.index("searching") < phases.index("training")
 

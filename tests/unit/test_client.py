@@ -510,7 +510,7 @@ async def test_following_an_unknown_run_or_an_absent_service_says_so(runs, opene
 def test_each_endpoint_says_what_it_does():
     endpoints = {name: getattr(TrainyardClient, name) for name in vars(TrainyardClient.__base__)}
     found = {name: each for name, each in endpoints.items() if isinstance(each, Endpoint)}
-    assert len(found) == 22
+    assert len(found) == 23
     assert all(each.__doc__ for each in found.values())
 
 

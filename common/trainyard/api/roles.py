@@ -27,6 +27,7 @@ RULES: Mapping[str, Role | None] = {
     "get_outcome": Role.READ,
     "get_logs": Role.READ,
     "get_curves": Role.READ,
+    "get_trials": Role.READ,
     "get_request": Role.READ,
     "get_yard": Role.READ,
     "list_registered_models": Role.READ,

@@ -24,6 +24,7 @@ from trainyard.contract import (
     RunStatus,
     ScoreRequest,
     TrainRequest,
+    TrialPage,
 )
 from trainyard.errors import NotEnded
 
@@ -56,16 +57,21 @@ Since = Annotated[
 Tail = Annotated[int | None, Query(ge=1, le=100_000, description="Only so many last lines")]
 
 
-class Wanted(BaseModel):
-    """Which runs a page holds, and how many."""
+class Paged(BaseModel):
+    """How much a page holds, and which it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=2000)
+
+
+class Wanted(Paged):
+    """Which runs a page holds."""
 
     status: RunStatus | None = None
     model: ModelAsked | None = None
     experiment: Name | None = None
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, max_length=2000)
 
 
 REQUEST: Responses = {
@@ -201,6 +207,14 @@ async def get_logs(
 async def get_curves(run_id: RunId, supervisor: TheSupervisor) -> Curves:
     """What a run measured, round by round."""
     return await supervisor.curves(run_id)
+
+
+@router.get("/train/{run_id}/trials", responses=documented(401, 404, 422, 503))
+async def get_trials(
+    run_id: RunId, supervisor: TheSupervisor, page: Annotated[Paged, Query()]
+) -> TrialPage:
+    """A page of the trials that a run's search has ended, the best first."""
+    return await supervisor.trials(run_id, limit=page.limit, cursor=page.cursor)
 
 
 @router.get(

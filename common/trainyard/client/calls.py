@@ -31,6 +31,7 @@ from trainyard.contract import (
     RunStatus,
     ScoreRequest,
     TrainRequest,
+    TrialPage,
     UsageReport,
     YardState,
 )
@@ -187,6 +188,7 @@ DATASETS = TypeAdapter(list[DatasetInfo])
 PREVIEW = TypeAdapter(DataPreview)
 YARD = TypeAdapter(YardState)
 CURVES = TypeAdapter(Curves)
+TRIALS = TypeAdapter(TrialPage)
 REGISTERED_MODELS = TypeAdapter(RegisteredModelPage)
 VERSIONS = TypeAdapter(list[ModelVersionInfo])
 CAPACITY = TypeAdapter(Capacity)
@@ -361,6 +363,13 @@ def yard(*, wait_seconds: float | None = None, since: int | None = None) -> Call
 def curves(run_id: str) -> Call[Curves]:
     """What the run measured, round by round."""
     return Call("GET", f"{_run_path(run_id)}/curves", CURVES)
+
+
+def trials(run_id: str, *, limit: int | None = None, cursor: str | None = None) -> Call[TrialPage]:
+    """A page of the trials that the run's search has ended, the best first; `cursor` is the page before's."""
+    return Call(
+        "GET", f"{_run_path(run_id)}/trials", TRIALS, params=_given(limit=limit, cursor=cursor)
+    )
 
 
 def request(run_id: str) -> Call[dict[str, Any]]:

@@ -80,6 +80,7 @@ class Calls:
     usage = Endpoint(calls.usage)
     yard = Endpoint(calls.yard)
     curves = Endpoint(calls.curves)
+    trials = Endpoint(calls.trials)
     request = Endpoint(calls.request)
     registered_models = Endpoint(calls.registered_models)
     versions = Endpoint(calls.versions)

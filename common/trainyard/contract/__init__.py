@@ -52,6 +52,8 @@ from trainyard.contract.search import (
     Search,
     Searched,
     Space,
+    Trial,
+    TrialPage,
 )
 from trainyard.contract.split import Split
 from trainyard.contract.steps import Step, steps, without_notes
@@ -180,6 +182,8 @@ __all__ = [
     "TeamUsage",
     "TrainRequest",
     "Transition",
+    "Trial",
+    "TrialPage",
     "Usage",
     "UsageReport",
     "When",

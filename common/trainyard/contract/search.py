@@ -193,6 +193,29 @@ class Search(Wire):
         return self.direction or by_name
 
 
+class Trial(Wire):
+    """A trial of a search that has ended."""
+
+    number: int
+    end: str = Field(
+        description="completed, or in words how else it ended, such as 'pruned after 12 of 100 rounds'"
+    )
+    value: float | None = Field(None, description="Of the search's metric, where it was completed")
+    params: dict[str, str] = Field(description="Those of the space alone, as MLflow has them")
+    seconds: float
+    mlflow: str = Field(description="Its page in MLflow")
+
+
+class TrialPage(Wire):
+    """Trials, completed ones first and of these the best; `cursor` asks for the next page and is null on the last."""
+
+    metric: str | None = Field(
+        description="What is best; null where no trial was completed yet, or the run does not search"
+    )
+    trials: list[Trial]
+    cursor: str | None = None
+
+
 class Searched(Wire):
     """What a search found."""
 

@@ -22,6 +22,7 @@ from trainyard.contract import (
     RunPage,
     RunRequest,
     RunStatus,
+    TrialPage,
     UsageReport,
 )
 from trainyard.peers.predictions import Question
@@ -121,6 +122,10 @@ class Runs(Protocol):
 
     async def curves(self, run_id: str) -> Curves:
         """What the run measured so far, round by round; of a run whose folder is gone, as MLflow has it."""
+        ...
+
+    async def trials(self, run_id: str, *, limit: int, cursor: str | None) -> TrialPage:
+        """Trials of the run's search that have ended, the best first; none of a run that does not search."""
         ...
 
     async def request(self, run_id: str) -> RunRequest:

@@ -7,12 +7,16 @@ from pydantic import ValidationError
 
 from trainyard.contract import (
     Curves,
+    Direction,
     ModelVersionInfo,
     RegisteredModelPage,
     Run,
     RunPage,
     RunRequest,
     RunStatus,
+    Search,
+    TrainRequest,
+    TrialPage,
 )
 from trainyard.errors import Invalid, UnknownModel, UnknownRun
 from trainyard.rundir.curves import curves, of_journal
@@ -21,6 +25,7 @@ from trainyard.rundir.records import Submission
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.known_runs import KnownRuns
 from trainyard.tracking.runs import Tracking
+from trainyard.tracking.trials import best_so_far
 
 
 class Queries:
@@ -105,6 +110,28 @@ class Queries:
         return curves(
             await self._blocking.mlflow(lambda: self._tracking.history(run.run_id, names))
         )
+
+    async def trials(self, run: Run, *, limit: int, cursor: str | None) -> TrialPage:
+        """A page of the trials of the run's search, the best first. Raises `Invalid` for a cursor that was never given out."""
+        direction = await self._direction(run)
+        try:
+            return await self._blocking.mlflow(
+                lambda: self._tracking.trials(run, direction, limit=limit, cursor=cursor)
+            )
+        except MlflowException as error:
+            raise _no_cursor(cursor) from error
+
+    async def _direction(self, run: Run) -> Direction:
+        """Where the run's search goes: as it found, or as it was asked for."""
+        if run.searched is not None:
+            return run.searched.direction
+        metric = best_so_far(run) or ""
+        try:
+            request = await self.published_request(run.run_id) if metric else None
+        except UnknownRun:
+            request = None
+        asked = request.search if isinstance(request, TrainRequest) else None
+        return (asked or Search()).direction_of(metric)
 
     async def registered_models(self, cursor: str | None) -> RegisteredModelPage:
         """A page of MLflow's registered models."""

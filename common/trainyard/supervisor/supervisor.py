@@ -26,6 +26,7 @@ from trainyard.contract import (
     RunPage,
     RunRequest,
     RunStatus,
+    TrialPage,
     UsageReport,
 )
 from trainyard.errors import Unavailable
@@ -331,6 +332,10 @@ class Supervisor:
     async def curves(self, run_id: str) -> Curves:
         """What the run measured so far, round by round. Raises `UnknownRun` or `Unavailable`."""
         return await self._queries.curves(await self.get(run_id))
+
+    async def trials(self, run_id: str, *, limit: int, cursor: str | None) -> TrialPage:
+        """A page of the trials of the run's search, the best first. Raises `UnknownRun`, `Invalid` or `Unavailable`."""
+        return await self._queries.trials(await self.get(run_id), limit=limit, cursor=cursor)
 
     async def request(self, run_id: str) -> RunRequest:
         """What was asked for, without what gives access to its data. Raises `UnknownRun` where it is gone."""

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus as MlflowStatus
@@ -27,6 +26,7 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.credentials import get_default_host_creds
 
 from trainyard.contract import (
+    Direction,
     Links,
     ModelVersionInfo,
     Phase,
@@ -38,6 +38,8 @@ from trainyard.contract import (
     RunStatus,
     ScoreRequest,
     Task,
+    Trial,
+    TrialPage,
     version_from,
 )
 from trainyard.errors import Invalid
@@ -46,6 +48,8 @@ from trainyard.registry.model_uris import resolved
 from trainyard.tracking.availability import is_away
 from trainyard.tracking.earlier_searches import with_the_best
 from trainyard.tracking.kept import OUTCOME, Kept
+from trainyard.tracking.searching import QuickClient
+from trainyard.tracking.trials import END, NUMBER, PARENT, best_so_far, find_trials, value_of
 
 INSTANCE = "trainyard.instance"
 UID = "trainyard.instance_uid"
@@ -84,7 +88,7 @@ class Tracking:
         self._instance = instance
         self.uid = ""
         """That of the instance's work directory, which is known once the directory is taken."""
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._client = QuickClient(tracking_uri=uri, registry_uri=uri)
         self._store = RestStore(partial(get_default_host_creds, uri))
         self._experiments: dict[str, str] = {}
 
@@ -145,9 +149,9 @@ class Tracking:
 
     def _end_trials(self, run: Run) -> None:
         """A trial whose process was killed while MLflow was told of it."""
-        condition = f"tags.`mlflow.parentRunId` = '{run.run_id}' and attributes.status = 'RUNNING'"
+        condition = f"tags.`{PARENT}` = '{run.run_id}' and attributes.status = 'RUNNING'"
         for each in self._client.search_runs([run.experiment_id], condition, max_results=1000):
-            self._client.set_tag(each.info.run_id, "trainyard.trial_end", "ended with its run")
+            self._client.set_tag(each.info.run_id, END, "ended with its run")
             self._client.set_terminated(each.info.run_id, str(RunStatus.KILLED))
 
     def upload(self, run_id: str, file: Path) -> None:
@@ -251,6 +255,24 @@ class Tracking:
             for name in names
         }
 
+    def trials(
+        self, run: Run, direction: Direction, *, limit: int, cursor: str | None
+    ) -> TrialPage:
+        """A page of the run's trials, the best first. Raises `Invalid` for a strange cursor."""
+        metric = best_so_far(run)
+        found = find_trials(
+            self._client,
+            run,
+            best_first=(metric, direction) if metric else None,
+            limit=limit,
+            token=_token(cursor) if cursor else None,
+        )
+        return TrialPage(
+            metric=metric,
+            trials=[self._as_trial(each, metric) for each in found],
+            cursor=_cursor(found.token) if found.token else None,
+        )
+
     def registered_models(self, cursor: str | None) -> RegisteredModelPage:
         """A page of the registered models, by name. Raises `Invalid` for a strange cursor."""
         found = models_page(self._client, _token(cursor) if cursor else None)
@@ -283,6 +305,17 @@ class Tracking:
     def link(self, experiment_id: str, run_id: str) -> str:
         """The run's page in MLflow."""
         return f"{self._ui_url}/#/experiments/{experiment_id}/runs/{run_id}"
+
+    def _as_trial(self, found: MlflowRun, metric: str | None) -> Trial:
+        tags, info = found.data.tags, found.info
+        return Trial(
+            number=int(tags.get(NUMBER, -1)),
+            end=tags.get(END, ""),
+            value=value_of(found, metric),
+            params=found.data.params,
+            seconds=((info.end_time or info.start_time) - info.start_time) / 1000,
+            mlflow=self.link(info.experiment_id, info.run_id),
+        )
 
     def _as_run(self, found: MlflowRun) -> Run:
         tags, info = found.data.tags, found.info

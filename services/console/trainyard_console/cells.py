@@ -2,12 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from nicegui import ui
 from nicegui.elements.mixins.validation_element import ValidationElement
 
 CELL = "col-12 col-sm-6 col-md-3"
+BY_ARROWS = """(event) => {
+  const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+  const items = [...event.currentTarget.querySelectorAll("[role=menuitem]")];
+  if (!step || !items.length) return;
+  event.preventDefault();
+  const at = items.indexOf(document.activeElement);
+  items[at < 0 && step < 0 ? items.length - 1 : (at + step + items.length) % items.length].focus();
+}"""
+"""Goes through a menu's items as arrows do in any menu; Tab does too."""
 E = TypeVar("E", bound=ValidationElement[Any])
 
 
@@ -37,10 +46,13 @@ class ComboBox(ui.input):
         self._settled = settled
         self.props("clearable")
         with self.add_slot("append"):
-            button = ui.button(icon="arrow_drop_down", color=None).props("flat dense round size=sm")
-            button.props["aria-label"] = f"choose {label}"
-            with button:
-                self._menu = ui.menu().props("auto-close")
+            self._button = ui.button(icon="arrow_drop_down", color=None)
+            self._button.props("flat dense round size=sm aria-haspopup=menu aria-expanded=false")
+            self._button.props["aria-label"] = f"choose {label}"
+            self._button.disable()
+            with self._button:
+                self._menu = ui.menu().props("auto-close").on("keydown", js_handler=BY_ARROWS)
+        self._menu.on_value_change(self._tell_whether_open)
         self.on("change", self._settle).on("clear", self._settle)
 
     def offer(self, names: Iterable[str]) -> None:
@@ -49,13 +61,22 @@ class ComboBox(ui.input):
         if offered == self._names:
             return
         self._names = offered
+        self._button.set_enabled(bool(offered))
         self._menu.clear()
         with self._menu:
             for name in offered:
                 ui.menu_item(name, partial(self._choose, name)).props("role=menuitem")
 
+    def set_value(self, value: str | None) -> Self:
+        """As a form is filled: nobody has to be told."""
+        self._last = value
+        return super().set_value(value)
+
+    def _tell_whether_open(self) -> None:
+        self._button.props["aria-expanded"] = "true" if self._menu.value else "false"
+
     async def _choose(self, name: str) -> None:
-        self.set_value(name)
+        super().set_value(name)
         await self._settle()
 
     async def _settle(self) -> None:

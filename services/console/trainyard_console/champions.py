@@ -1,16 +1,18 @@
 """Registered models: who holds their aliases, what was decided about each version, and deciding."""
 
 from functools import partial
+from http import HTTPStatus
 from urllib.parse import quote
 
 from nicegui import ui
 from trainyard.client import AsyncTrainyardClient
 from trainyard.contract import ModelVersionInfo, RegisteredModel
+from trainyard.errors import UnknownModel
 
 from trainyard_console.frame import Page, frame, quiet_button, words
 from trainyard_console.run import watch_of
 from trainyard_console.verdict import in_words
-from trainyard_console.words import moment
+from trainyard_console.words import moment, said
 
 
 async def champions_page(page: Page) -> None:
@@ -73,13 +75,21 @@ class Champion:
 
     async def show(self) -> None:
         """The versions as they stand now."""
-        versions = await self._page.attempt(self._client.versions(self._name))
+        versions = await self._page.attempt(self._versions())
         if versions is None:
             return
         self._list.clear()
         with self._list:
             for version in versions:
                 self._show_version(version)
+
+    async def _versions(self) -> list[ModelVersionInfo]:
+        try:
+            return await self._client.versions(self._name)
+        except UnknownModel as error:
+            self._page.client.status_code = HTTPStatus.NOT_FOUND
+            self._said.text = said(error)
+            return []
 
     def _show_version(self, version: ModelVersionInfo) -> None:
         with ui.element("li").classes("run"):

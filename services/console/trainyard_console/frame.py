@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from nicegui import Client, ui
@@ -71,6 +72,12 @@ class Page:
         if watch is None:
             words("p", "No service answers; this page can be used once one does.")
         return watch
+
+    def missing(self, title: str, why: str) -> None:
+        """Be a page of nothing, with the status that says so."""
+        self.client.status_code = HTTPStatus.NOT_FOUND
+        with frame(self, title):
+            words("p", why).classes("bad")
 
     async def attempt(self, call: Awaitable[T]) -> T | None:
         """What the call gives; None where it fails, which is said."""

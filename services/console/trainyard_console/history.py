@@ -8,6 +8,8 @@ from trainyard.client import AsyncTrainyardClient
 from trainyard.contract import Run, RunStatus
 
 RUNS_A_PAGE = 50
+LEAST_ASKED = 10
+"""At once: a search costs MLflow as much as some ten runs in its answer."""
 Listed = tuple[str, Run]
 
 
@@ -39,14 +41,14 @@ class Source:
         """Whether there is a run that was not shown yet."""
         return bool(self.runs) or not self._is_over
 
-    async def fill(self) -> None:
-        """Have a run at hand, if there is one. Raises `TrainyardError`."""
+    async def fill(self, count: int) -> None:
+        """Have a run at hand, if there is one; so many are asked for. Raises `TrainyardError`."""
         while not (self.runs or self._is_over):
             page = await self._client.list(
                 status=self._wanted.status,
                 model=self._wanted.model,
                 experiment=self._wanted.experiment,
-                limit=RUNS_A_PAGE,
+                limit=count,
                 cursor=self._cursor,
             )
             self.runs, self._cursor = list(page.runs), page.cursor
@@ -101,17 +103,17 @@ class History:
 
     async def _fetched(self) -> list[Listed]:
         page: list[Listed] = []
-        await self._fill()
+        await self._fill(-(-RUNS_A_PAGE // max(1, len(self._sources))))
         while len(page) < RUNS_A_PAGE and (heads := [each for each in self._sources if each.runs]):
             newest = max(heads, key=lambda each: each.runs[0].submitted_at)
             page.append((newest.service, newest.runs.pop(0)))
             if not newest.runs and len(page) < RUNS_A_PAGE:
-                await self._fill()
+                await self._fill(max(LEAST_ASKED, RUNS_A_PAGE - len(page)))
         return page
 
-    async def _fill(self) -> None:
+    async def _fill(self, count: int) -> None:
         filled = await asyncio.gather(
-            *(each.fill() for each in self._sources), return_exceptions=True
+            *(each.fill(count) for each in self._sources), return_exceptions=True
         )
         for source, error in zip(tuple(self._sources), filled, strict=True):
             if isinstance(error, BaseException):

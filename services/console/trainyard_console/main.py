@@ -13,6 +13,7 @@ from trainyard.api.hosts import KnownHosts
 from trainyard_console.champions import champion_page, champions_page
 from trainyard_console.entry import TheSession, install
 from trainyard_console.frame import Page
+from trainyard_console.missing import install as install_missing
 from trainyard_console.run import run_of_some_service, run_page
 from trainyard_console.sessions import Sessions
 from trainyard_console.settings import Settings
@@ -62,7 +63,7 @@ def build(settings: Settings) -> None:
 
     SignIn(sessions).install(app)
     install(app, sessions)
-
+    install_missing(app)
     _add_pages()
 
 

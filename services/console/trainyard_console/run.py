@@ -7,39 +7,52 @@ from typing import Any
 
 from nicegui import background_tasks, ui
 from trainyard.contract import AIRFLOW_TASK, Run, RunKind, steps
-from trainyard.errors import TrainyardError, Unauthorized
+from trainyard.errors import TrainyardError, Unauthorized, UnknownRun
 
 from trainyard_console import facts
 from trainyard_console.charts import Charts
 from trainyard_console.facts import Facts
-from trainyard_console.frame import Page, frame, quiet_button, words
+from trainyard_console.frame import PATIENCE_SECONDS, Page, frame, quiet_button, words
 from trainyard_console.logs import LOG_LINES
 from trainyard_console.rows import Row
 from trainyard_console.snippets import snippets
+from trainyard_console.trials import Trials
 from trainyard_console.verdict import Verdict
 from trainyard_console.watch import Watch
 from trainyard_console.words import ADVICE, duration, moment, phase_in_words, said
 
 
 async def run_page(page: Page, service: str, run_id: str) -> None:
-    """The page; of a run that is not there, a sentence."""
+    """The page; of a run that is not there, or cannot be asked for, a sentence."""
     watch = page.session.watches.get(service)
     if watch is None:
-        with frame(page, "No such service"):
-            words("p", f"{service!r} is none of this console's services.")
+        page.missing("No such service", f"{service!r} is none of this console's services.")
         return
     try:
-        run = watch.find(run_id) or await watch.client.get(run_id)
+        run = watch.find(run_id) or await _fetched(watch, run_id)
     except Unauthorized:
         page.sign_in_again()
         return
+    except UnknownRun as error:
+        page.missing("No such run", said(error))
+        return
     except TrainyardError as error:
-        with frame(page, "No such run"):
+        with frame(page, "A run that cannot be shown now"):
             words("p", said(error)).classes("bad")
         return
     with frame(page, run.run_name):
         view = RunView(page, watch, run)
     await view.fill()
+
+
+async def _fetched(watch: Watch, run_id: str) -> Run:
+    """The run as its service has it. Raises `TrainyardError`, also where the service takes longer than a page can wait."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await watch.client.get(run_id)
+    except TimeoutError as error:
+        late = f"{watch.name} has not answered in {PATIENCE_SECONDS:.0f} s"
+        raise TrainyardError(late) from error
 
 
 async def run_of_some_service(page: Page, run_id: str) -> None:
@@ -48,8 +61,7 @@ async def run_of_some_service(page: Page, run_id: str) -> None:
     if watch is not None:
         await run_page(page, watch.name, run_id)
         return
-    with frame(page, "No such run"):
-        words("p", f"None of the services that answer has the run {run_id!r}.")
+    page.missing("No such run", f"None of the services that answer has the run {run_id!r}.")
 
 
 async def watch_of(page: Page, run_id: str) -> Watch | None:
@@ -77,6 +89,7 @@ class RunView:
         self._time_line = TimeLine()
         with ui.element("div").classes("columns"):
             self._facts = self._made_facts()
+        self._trials = Trials(watch.client, run.run_id)
         self._verdict = Verdict(page, watch.client)
         words("h2", "Request")
         self._request = ui.element("div")
@@ -113,6 +126,7 @@ class RunView:
         self._cancel.set_visibility(not run.status.ended)
         self._time_line.show(run)
         self._verdict.show(run)
+        self._trials.show(run)
         for each in self._facts:
             each.show(run)
         self._charts.grow(run)

@@ -16,9 +16,9 @@ from trainyard.contract import RunStatus
 from trainyard.errors import TrackingUnavailable
 from trainyard.rundir.records import Submission
 from trainyard.tracking.availability import is_away
+from trainyard.tracking.trials import END, NUMBER, PARENT
 from trainyard.worker.search.record import TrialRecord
 
-PARENT, NUMBER, END = "mlflow.parentRunId", "trainyard.trial", "trainyard.trial_end"
 LOST = "lost: its study was, with its host; the search began anew"
 METRICS_A_CALL = 900
 MOST_PARAMS = 100
