@@ -102,6 +102,26 @@ def test_sqlite_and_duckdb_answer_with_the_columns_and_rows_of_the_query(access)
         assert (data.name, data.source) == (connection, connection)
 
 
+def test_a_query_that_no_row_meets_is_refused_at_the_submit(access):
+    for connection, table in (("app", "sales"), ("files", "'shop/sales.parquet'")):
+        spec = asked(connection, f"SELECT a, y FROM {table} WHERE a < 0")
+        with pytest.raises(InvalidData, match="no row meets it"):
+            looked_at(spec, access)
+
+
+def test_duckdb_keeps_names_that_differ_in_case_and_refuses_those_that_are_alike(access):
+    query = "SELECT a AS X, a * 2.5 AS x, y FROM 'shop/sales.parquet'"
+    frame = load(looked_at(asked("files", query), access), access).train.x
+    assert list(frame) == ["X", "x"]
+    alike = asked("files", "SELECT a AS x, b AS x, y FROM 'shop/sales.parquet'")
+    assert "the column 'x' occurs 2 times" in refusal(alike, access)
+
+
+def test_a_column_of_several_types_is_refused_with_what_to_write(access):
+    query = "SELECT union_value(num := a) AS u, a, y FROM 'shop/sales.parquet'"
+    assert "CAST(u AS TEXT)" in refusal(asked("files", query), access)
+
+
 def test_postgres_answers_in_types_that_train(with_postgres, server):
     server.run(
         "DROP TABLE IF EXISTS kinds",

@@ -1,6 +1,7 @@
 """Values that a model cannot take are refused with column, value and cure; nothing crashes on them."""
 
 import contextlib
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,15 @@ def test_a_time_beyond_the_calendar_is_refused_however_far(tmp_path, microsecond
 
 
 @pytest.mark.parametrize(
-    "value", [pa.scalar(2**53 + 1), pa.scalar(-(2**63)), pa.scalar(2**64 - 1, pa.uint64())], ids=str
+    "value",
+    [
+        pa.scalar(2**53 + 1),
+        pa.scalar(-(2**63)),
+        pa.scalar(2**64 - 1, pa.uint64()),
+        pa.scalar(Decimal(2**60 + 1), pa.decimal128(38)),
+        pa.scalar(Decimal(10**60), pa.decimal256(76)),
+    ],
+    ids=str,
 )
 def test_integers_beyond_2_to_the_53_are_refused_with_column_value_and_cure(tmp_path, value):
     numbers = pa.array([value.as_py(), *range(39)], value.type)
@@ -132,6 +141,29 @@ def test_integers_beyond_2_to_the_53_are_refused_with_column_value_and_cure(tmp_
     assert f"the target 'y' holds {value}, and" in complaint
     table(tmp_path, a=[2**53, -(2**53), *range(38)], y=LABELS)
     assert load(tmp_path, spec()).profile["rows"] == 40
+
+
+def test_what_json_and_bytes_of_booleans_are_marked_as_is_what_they_hold(tmp_path):
+    doc = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a":1}', "{}"] * 20))
+    flag = pa.ExtensionArray.from_storage(pa.bool8(), pa.array(LABELS, pa.int8()))
+    table(tmp_path, doc=doc, flag=flag, y=flag)
+    inspect(tmp_path, spec())
+    data = load(tmp_path, spec())
+    assert list(data.train.x["doc"].cat.categories) == ['{"a":1}', "{}"]
+    assert (str(data.train.x["flag"].dtype), data.classes) == ("bool", (False, True))
+
+
+def test_a_target_of_no_use_is_to_be_another_and_is_not_to_be_dropped(tmp_path):
+    table(tmp_path, a=range(40), y=[[each] for each in LABELS])
+    complaint = refused(tmp_path, "/data/target")
+    assert "name another target" in complaint
+    assert "drop it" not in complaint
+
+
+def test_a_target_of_durations_is_said_to_be_read_as_seconds(tmp_path):
+    table(tmp_path, a=range(40), y=pa.array(range(40), pa.duration("s")))
+    said = load(tmp_path, spec(), Task.REGRESSION).warnings
+    assert "the column 'y' holds durations, and is read as seconds" in said
 
 
 def test_the_largest_number_of_float32_is_taken(tmp_path):

@@ -14,7 +14,7 @@ from trainyard.contract import Split, Task
 from trainyard.datasets import splitting
 from trainyard.datasets.profile import profile
 from trainyard.datasets.splitting import Key, Partition, Rows
-from trainyard.datasets.tables import warned
+from trainyard.datasets.tables import stored, strays, warned
 from trainyard.datasets.tables.columns import numbers
 from trainyard.datasets.tables.gathering import Columns, Features, gathered
 from trainyard.datasets.tables.on_disk import place_for
@@ -60,15 +60,19 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     named categorical as categoricals whose sorted categories are the training part's. Where the table
     is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
     """
-    target = target_read(columns.pop(selection.target), selection.target, task)
-    y, classes = target_of(target.column, selection.target, task)
-    partition = partition_of(y, classes, split, origin, key)
+    column = columns.pop(selection.target)
+    with strays.told(columns, selection.target, column):
+        target = target_read(column, selection.target, task)
+        y, classes = target_of(target.column, selection.target, task)
+        partition = partition_of(y, classes, split, origin, key)
     parts = partition.parts
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)
     features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
-    said = _said(origin, warned.of_columns(selection, target.notation, y, classes), features)
+    of_columns = warned.of_columns(selection, target.notation, y, classes)
+    as_seconds = stored.said(selection.target, column.type)
+    said = _said(origin, [*filter(None, [as_seconds]), *of_columns], features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
     told = _divided(key, split, partition) | dict(origin.written) | _dates(features)

@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from trainyard.datasets.tables.stored import (
+    bare,
+    bare_type,
     is_bytes,
     is_named_by_bytes,
     is_span,
@@ -28,6 +30,7 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     String views become large strings, as Arrow can do little with the former. Bytes become text, and spans of
     time seconds, as `stored` says.
     """
+    column = bare(column)
     kind = column.type
     if pt.is_dictionary(kind):
         return plain(column.cast(kind.value_type))
@@ -59,23 +62,24 @@ def is_date(kind: pa.DataType) -> bool:
 
 def check_usable(name: str, kind: pa.DataType, pointer: str) -> None:
     """Raise `InvalidData` for a type no model here can train on."""
-    kind = kind.value_type if pt.is_dictionary(kind) else kind
+    kind = kind.value_type if pt.is_dictionary(kind) else bare_type(kind)
     if is_text(kind) or is_numeric(kind) or pt.is_boolean(kind) or pt.is_null(kind):
         return
     if is_date(kind) or is_span(kind) or is_named_by_bytes(kind):
         return
+    cure = "name another target" if pointer == "/data/target" else "drop it"
     if pt.is_interval(kind):
         raise InvalidData(
-            f"the column {name!r} holds intervals of months, days and more ({kind}); drop it, or write it as a number in the table, such as days",
+            f"the column {name!r} holds intervals of months, days and more ({kind}); {cure}, or write it as a number in the table, such as days",
             pointer,
         )
     if is_bytes(kind):
         raise InvalidData(
-            f"the column {name!r} holds bytes that are not UTF-8 text; save the table in UTF-8, say the encoding of a CSV in data.csv, or drop the column",
+            f"the column {name!r} holds bytes that are not UTF-8 text; save the table in UTF-8, say the encoding of a CSV in data.csv, or {cure}",
             pointer,
         )
     raise InvalidData(
-        f"the column {name!r} is of type {kind}; drop it{_instead(name, kind)}: numbers, strings, booleans, dates and times can be trained on",
+        f"the column {name!r} is of type {kind}; {cure}{_instead(name, kind)}: numbers, strings, booleans, dates and times can be trained on",
         pointer,
     )
 
@@ -103,9 +107,11 @@ def check_magnitude(values: npt.NDArray[Any], what: str, pointer: str) -> None:
 
 def check_whole_numbers(column: pa.ChunkedArray, what: str, pointer: str) -> None:
     """Raise `InvalidData` for integers that a float64, in which they become features and targets, does not hold."""
-    if not (pt.is_int64(column.type) or pt.is_uint64(column.type)):
+    kind = column.type.value_type if pt.is_dictionary(column.type) else column.type
+    is_whole = pt.is_int64(kind) or pt.is_uint64(kind) or (pt.is_decimal(kind) and kind.scale <= 0)
+    if not is_whole:
         return
-    bounds = pc.min_max(column).as_py()
+    bounds = pc.min_max(column.cast(kind)).as_py()
     huge = max(bounds.values(), key=lambda each: abs(each or 0))
     if abs(huge or 0) > LARGEST_WHOLE_FLOAT:
         raise InvalidData(

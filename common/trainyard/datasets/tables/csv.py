@@ -3,10 +3,11 @@
 import codecs
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Any
 
 import pyarrow as pa
@@ -35,11 +36,17 @@ OTHERS = {
     b"<!doctype html": "a web page, perhaps one to log in at; download the table itself",
     b'{"': "JSON; save the table as CSV or Parquet",
     b'[{"': "JSON; save the table as CSV or Parquet",
+    b"<?xml": "XML; save the table as CSV or Parquet",
+    b"\x1f\x8b": "packed twice; unpack it once",
+    b"bzh": "packed twice; unpack it once",
+    b"\x28\xb5\x2f\xfd": "packed twice; unpack it once",
+    b"pk\x03\x04": "packed twice; unpack it once",
     b"<html": "a web page, perhaps one to log in at; download the table itself",
 }
 """What a file of another kind begins with, without regard to case."""
-ZERO_FIRST = re.compile(rb"(?<![^\s,;|\"'])0\d")
-CODE = r"^\s*0\d+\s*$"
+ZERO_FIRST = re.compile(rb"(?<![^\s,;|\"'])-?0[xX\d]")
+CODE = r"^\s*(0\d+|-?0[xX][0-9a-fA-F]+)\s*$"
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -111,13 +118,14 @@ def _check_text(data: bytes, location: Location | WebFile) -> None:
 
 
 def _codes(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[str, str]:
-    """The columns of whole numbers in which text such as 00501 was found, with that."""
+    """The columns of whole numbers in which text such as 00501 or 0x1F was found, with that; none of a name that is there twice."""
     from pyarrow import csv
 
+    counts = Counter(table.column_names)
     names = [
         name
         for name, kind in zip(table.column_names, table.schema.types, strict=True)
-        if pa.types.is_integer(kind)
+        if pa.types.is_integer(kind) and counts[name] == 1
     ]
     if not names or ZERO_FIRST.search(data) is None:
         return {}
@@ -214,6 +222,10 @@ def _header(layout: Layout) -> dict[str, Any]:
     """Which lines are none of the table, and its names."""
     dialect = layout.dialect
     skipped = {"skip_rows": dialect.skip_rows, "column_names": list(layout.names)}
+    if dialect.header and any("\0" in name for name in layout.names):
+        # After such a header pyarrow leaves out a row too many, unless it is told of lines.
+        lines = 1 + sum(len(LINE_END.findall(name)) for name in layout.names)
+        return skipped | {"skip_rows": dialect.skip_rows + lines}
     if dialect.extra:  # whose header has another number of values than pyarrow looks for
         return skipped | {"skip_rows": dialect.skip_rows + 1}
     return skipped | {"skip_rows_after_names": int(dialect.header)}
@@ -267,12 +279,14 @@ def _without_name(header: list[str], dialect: Dialect) -> list[bool]:
 
 
 def _named(header: list[str]) -> list[str]:
-    """The names in a header; one without is called `Unnamed: 0` after its position, or `Unnamed: 0.1` where that is taken."""
+    """The names in a header; one without is called `Unnamed: 0` after its position, or `Unnamed: 0.1` and so on where that is taken."""
     taken = set(header)
     names = []
     for position, name in enumerate(header):
         unnamed = f"Unnamed: {position}"
-        names.append(name or (f"{unnamed}.1" if unnamed in taken else unnamed))
+        more = (f"{unnamed}.{number}" for number in count(1))
+        own = name or next(each for each in chain([unnamed], more) if each not in taken)
+        names.append(own)
     return names
 
 

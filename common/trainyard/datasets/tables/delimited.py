@@ -60,10 +60,16 @@ def codes(layout: Laid, selection: Selection) -> list[str]:
     parts = layout.parts if isinstance(layout, csv_folder.FolderLayout) else (layout,)
     found = {name: word for part in parts for name, word in _layout(part).codes.items()}
     return [
-        f"the column {name!r} holds numbers that begin with a zero, such as {word!r}, as codes do, and is read as numbers, in which the zero is lost; {_as_categories(name, selection)}"
+        _hexadecimal(name, word)
+        if "x" in word.lower()
+        else f"the column {name!r} holds numbers that begin with a zero, such as {word!r}, as codes do, and is read as numbers, in which the zero is lost; {_as_categories(name, selection)}"
         for name, word in found.items()
         if name in selection.columns and name not in selection.categorical
     ]
+
+
+def _hexadecimal(name: str, word: str) -> str:
+    return f"the column {name!r} holds hexadecimal numbers, such as {word!r}, and is read as numbers; give a model that was trained so the numbers too, as it refuses such text, or write them in the table as decimals"
 
 
 def _layout(part: Layout | csv_folder.Part) -> Layout:

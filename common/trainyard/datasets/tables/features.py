@@ -38,11 +38,11 @@ class Feature:
 
 def feature(name: str, column: pa.ChunkedArray, *, is_category: bool, pointer: str) -> Feature:
     """Check a column. Raises `InvalidData` for lists and the like, nothing but missing values, and numbers beyond float32."""
-    column = plain(column)
+    whole, column = column, plain(column)
     check_usable(name, column.type, pointer)
     if missing(column) == len(column):
         raise InvalidData(f"every value of the column {name!r} is missing; drop it", pointer)
-    check_whole_numbers(column, f"column {name!r}", pointer)
+    check_whole_numbers(whole, f"column {name!r}", pointer)
     is_category = is_category or is_text(column.type)
     if pt.is_floating(column.type):
         infinite = pc.sum(pc.is_inf(column)).as_py() or 0

@@ -29,7 +29,7 @@ def format_of(location: Location | WebFile, spec: AnyTable) -> Format:
     if is_delimited(path) or path.endswith(ZIP):
         return "csv"
     raise InvalidData(
-        f"{location.uri!r} does not end in .csv, .csv.gz, .zip, .tsv, .txt or .parquet; say which it is",
+        f"{location.uri!r} does not end in .csv, .csv.gz, .zip, .tsv, .txt or .parquet; say which it is, and save a table of another kind as CSV or Parquet",
         "/data/format",
     )
 

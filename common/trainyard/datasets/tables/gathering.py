@@ -80,7 +80,8 @@ def gathered(  # noqa: PLR0913 - a table, and what it is for
             notations[name] = notation
         one = _feature(name, read, selection)
         each, sketches[name] = parts_of(one, parts, digest)
-        said += filter(None, (*_suspected(one, each), giveaways.said(name, each)))
+        totals = suspicions.of_totals(one, read.missing)
+        said += filter(None, (totals, *_suspected(one, each), giveaways.said(name, each)))
         doubles.add(each)
         if read.dates is not None:
             dates[name] = read.dates.as_json() | features_of(each["train"], read.dates.formats)

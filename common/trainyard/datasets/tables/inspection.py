@@ -13,7 +13,7 @@ from trainyard.datasets.sources.addresses import locate
 from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import little_memory
-from trainyard.datasets.tables import delimited, parquet
+from trainyard.datasets.tables import delimited, parquet, strays
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
 from trainyard.datasets.tables.delta import table_at
@@ -24,7 +24,7 @@ from trainyard.datasets.tables.index import index_columns
 from trainyard.datasets.tables.keys import key_of
 from trainyard.datasets.tables.lacking import needed_of
 from trainyard.datasets.tables.queries import kept
-from trainyard.datasets.tables.queries.answer import Answer, TookTooLong
+from trainyard.datasets.tables.queries.answer import Answer, TookTooLong, refused
 from trainyard.datasets.tables.room import check_room, size_of
 from trainyard.datasets.tables.selection import Selection, check_has, select, selection_of_tests
 from trainyard.datasets.tables.stored import is_bytes
@@ -90,9 +90,10 @@ def check_head(head: Head, task: Task) -> None:
     """Raise `InvalidData` for the first column that cannot be trained with."""
     selection = head.selection
     target = head.rows[selection.target]
-    check_target(target, selection.target, task)
-    if head.complete and task is Task.CLASSIFICATION:
-        labels(target, selection.target)
+    with strays.told(head.rows, selection.target, target):
+        check_target(target, selection.target, task)
+        if head.complete and task is Task.CLASSIFICATION:
+            labels(target, selection.target)
     if selection.weight is not None:
         weights = check_weights(head.rows[selection.weight], selection.weight)
         if head.complete:
@@ -143,6 +144,8 @@ def _of_query(
     with suppress(TookTooLong), kept.looked_at(spec, access) as answer:
         chosen = selected(answer.schema)
         rows = pa.Table.from_batches(_first(answer), answer.schema)
+        if not len(rows):
+            raise refused(spec.connection, "no row meets it")
         return _some(answer.schema, chosen, rows.select(chosen.labels), 0)
     return None
 

@@ -288,13 +288,16 @@ def _check_footer(location: Location, file: str | None) -> None:
     The last eight bytes are its size and `PAR1`; a reader takes as much memory as that size says, and more.
     """
     with location.seekable(file) as stream:
-        size = stream.size()
+        size, begin = stream.size(), stream.read(len(MAGIC))
         stream.seek(max(0, size - 8))
         end = stream.read(8)
     shown = location.uri if file is None else f"{location.uri}/{file}"
     if not end.endswith(MAGIC):
+        cure = "write the file again"
+        if begin != MAGIC:
+            cure = f"it begins with {begin!r}, so where it is CSV, set data.format to 'csv', and where it is packed, unpack it"
         raise InvalidData(
-            f"{shown!r} is not a readable Parquet table: it does not end in {MAGIC!r}; write the file again",
+            f"{shown!r} is not a readable Parquet table: it does not end in {MAGIC!r}; {cure}",
             location.pointer,
         )
     footer = int.from_bytes(end[:4], "little")

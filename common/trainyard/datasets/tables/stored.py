@@ -14,6 +14,23 @@ import pyarrow.types as pt
 A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
+def bare_type(kind: pa.DataType) -> pa.DataType:
+    """The type without a mark on it that its text is JSON, or that its bytes are booleans."""
+    marked = getattr(kind, "extension_name", "")
+    if marked == "arrow.json":
+        return kind.storage_type
+    return pa.bool_() if marked == "arrow.bool8" else kind
+
+
+def bare(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in its bare type."""
+    kind = bare_type(column.type)
+    if kind == column.type:
+        return column
+    chunks = [chunk.storage.cast(kind) for chunk in column.chunks]
+    return pa.chunked_array(chunks, kind)
+
+
 def is_span(kind: pa.DataType) -> bool:
     """Whether values of this Arrow type are durations or times of day."""
     return bool(pt.is_duration(kind) or pt.is_time(kind))

@@ -12,6 +12,7 @@ import pyarrow.types as pt
 from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables.columns import is_text
 from trainyard.datasets.tables.features import Feature
+from trainyard.datasets.tables.strays import is_total
 
 Floats = npt.NDArray[np.float64]
 FEWEST_ROWS = 50
@@ -73,6 +74,16 @@ def of_stand_ins(each: Feature) -> str | None:
         if rows > 1 and is_far:
             return f"the column {name!r} is {ends[end]:g} in {rows} of {len(column)} rows, and in no other below 0 or above {high:g}, so it may stand for a missing value; where it does, leave it empty in the table"
     return None
+
+
+def of_totals(each: Feature, counted_missing: Iterable[str]) -> str | None:
+    """A sentence where a value, or text that counts as missing, says that its row adds others up."""
+    column = each.column
+    words = pc.unique(column).to_pylist() if is_text(column.type) else counted_missing
+    total = next(filter(is_total, words), None)
+    if total is None:
+        return None
+    return f"the column {each.name!r} is {total!r} in some rows, which a table for people has below the rows that they add up; where they do, leave them out of the table, as they are no rows to learn from"
 
 
 def of_spelling(name: str, values: Any) -> str | None:

@@ -33,8 +33,8 @@ def check_target(
     column: pa.ChunkedArray, name: str, task: Task, pointer: str = "/data/target"
 ) -> None:
     """What must hold for any rows of a target. Raises `InvalidData`."""
-    read = target_read(plain(column), name, task)
-    column = read.column
+    read = target_read(column, name, task, pointer)
+    column = plain(read.column)
     check_usable(name, column.type, pointer)
     if is_date(column.type):
         raise InvalidData(
@@ -54,8 +54,6 @@ def check_target(
         )
     if pt.is_floating(column.type):
         _check_floats(numbers(column), name, task, pointer)
-    if task is Task.REGRESSION:
-        check_whole_numbers(column, f"target {name!r}", pointer)
     if pt.is_uint64(column.type) and task is Task.CLASSIFICATION:
         _check_labels(numbers(column), LARGEST_LABEL, name, pointer)
     if task is Task.CLASSIFICATION:
@@ -77,9 +75,14 @@ def _check_present(column: pa.ChunkedArray, name: str, pointer: str) -> None:
         )
 
 
-def target_read(column: pa.ChunkedArray, name: str, task: Task) -> Reading:
-    """The target, of a regression as numbers where it is text that holds them."""
-    return recognised(name, plain(column)) if task is Task.REGRESSION else Reading(column)
+def target_read(
+    column: pa.ChunkedArray, name: str, task: Task, pointer: str = "/data/target"
+) -> Reading:
+    """The target, of a regression as numbers where it is text that holds them. Raises `InvalidData` for whole numbers that are none any more then."""
+    if task is not Task.REGRESSION:
+        return Reading(column)
+    check_whole_numbers(column, f"target {name!r}", pointer)
+    return recognised(name, plain(column))
 
 
 def labels(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.int64], tuple[Any, ...]]:

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from trainyard.datasets.tables.recognition.notation import Notation
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.suspicions import spelt_alike
 
+FEWEST_ADDED = 5
+"""Rows."""
+SUM_EXACT = 1e-9
 MOST = 100
 """Sentences. A table of thousands of constant columns needs no sentence for each."""
 
@@ -38,12 +42,26 @@ def _of_target(name: str, y: npt.NDArray[Any], classes: Sequence[Any] | None) ->
             return [
                 f"the target {name!r} is {float(y[0])!r} in every row, so nothing can be learnt"
             ]
-        return []
+        return _of_sum(name, y)
     alike = spelt_alike(classes)
     if alike is None:
         return []
     return [
         f"the target {name!r} has {alike[0]!r} and {alike[1]!r}, which are two classes; write them alike where they mean the same"
+    ]
+
+
+def _of_sum(name: str, y: npt.NDArray[Any]) -> list[str]:
+    """A sentence where the last number is the sum of the others, which it may be by chance among few."""
+    others = float(y[:-1].sum())
+    if (
+        len(y) <= FEWEST_ADDED
+        or y[-1] == 0
+        or not np.isclose(y[-1], others, rtol=SUM_EXACT, atol=0)
+    ):
+        return []
+    return [
+        f"the target {name!r} is {float(y[-1])!r} in the last row, which is the sum of all others; where it is a total, leave the row out of the table"
     ]
 
 

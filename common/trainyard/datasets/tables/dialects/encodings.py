@@ -32,6 +32,10 @@ def encoding_of(data: bytes) -> str:
     for mark, encoding in MARKS.items():
         if data.startswith(mark):
             return encoding
+    begin = data[:4096]
+    for encoding, zeros in (("utf-32-le", (2, 3)), ("utf-32-be", (0, 1))):
+        if all(begin[at::4].count(0) > MOSTLY * len(begin) / 4 for at in zeros):
+            return encoding
     for encoding, odd in (("utf-16-le", 1), ("utf-16-be", 0)):
         # Before UTF-8, which a zero byte is too.
         if data[odd:4096:2].count(0) > 0.4 * len(data[:4096]) / 2:

@@ -48,6 +48,11 @@ def one_statement(query: str) -> str:
 def check_storable(name: str, schema: pa.Schema) -> None:
     """Raise `InvalidData` for a column that no table can hold."""
     for field in schema:
+        if pt.is_union(field.type):
+            raise refused(
+                name,
+                f"the column {field.name!r} is of type {field.type}, which holds several types; write one of them, or CAST({field.name} AS TEXT)",
+            )
         if pt.is_interval(field.type):
             raise refused(
                 name,

@@ -67,14 +67,21 @@ def asked(
             rows = database.sql(one_statement(query))
             if rows is None:
                 raise no_select(DATA_ROOTS)
-            schema = rows.limit(0).to_arrow_table().schema
-            yield Answer(schema, _batches(rows))
+            yield Answer(_schema(rows), _batches(rows))
         except duckdb.InterruptException as error:
             raise TookTooLong(DATA_ROOTS, seconds) from error
         except duckdb.Error as error:
             raise refused(DATA_ROOTS, str(error).partition("\n\nPossible")[0]) from error
         finally:
             clock.cancel()
+
+
+def _schema(rows: Any) -> pa.Schema:
+    """The columns, by the names that the query gives them: an empty table would have x_1 beside X for x."""
+    types = rows.limit(0).to_arrow_table().schema
+    return pa.schema(
+        [field.with_name(name) for field, name in zip(types, rows.columns, strict=True)]
+    )
 
 
 def _batches(rows: Any) -> Iterator[pa.RecordBatch]:
