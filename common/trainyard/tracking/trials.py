@@ -26,14 +26,14 @@ def find_trials(
     limit: int,
     token: str | None,
 ) -> PagedList[MlflowRun]:
-    """A page of them: by how they ended, then by this metric, then the first first."""
+    """A page of those that count: by how they ended, then by this metric, then the first first."""
     order = [f"tags.`{END}` ASC"]
     if best_first is not None:
         metric, direction = best_first
         order.append(f"metrics.`{metric}` {'ASC' if direction is Direction.MINIMIZE else 'DESC'}")
     return client.search_runs(
         [run.experiment_id],
-        f"tags.`{PARENT}` = '{run.run_id}'",
+        f"tags.`{PARENT}` = '{run.run_id}' AND tags.`{NUMBER}` LIKE '%'",
         max_results=limit,
         order_by=[*order, "attributes.start_time ASC"],
         page_token=token,
