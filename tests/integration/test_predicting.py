@@ -35,6 +35,9 @@ records = json.loads(rows.to_json(orient="records", date_format="iso"))
 def answers(given):
     return np.asarray(model.predict(given, params={"method": "predict_proba"}))
 
+def first_day(quarter):
+    return pd.Timestamp(int(quarter[3:]), 3 * int(quarter[1]) - 2, 1)
+
 for path in sys.argv[2:]:
     model = mlflow.pyfunc.load_model(path)
     usual = answers(rows)
@@ -49,12 +52,17 @@ for path in sys.argv[2:]:
         rows.astype(object),
         rows.assign(word=rows.word.astype("category"), code=rows.code.astype("category")),
         rows.assign(number=[decimal.Decimal(str(each)) for each in rows.number]),
+        rows.assign(month=pd.PeriodIndex(rows.month, freq="M").to_timestamp(), quarter=rows.quarter.map(first_day)),
+        rows.assign(quarter=[each.date().isoformat() for each in rows.quarter.map(first_day)]),
         pd.read_csv(io.StringIO(rows.to_csv(index=False))),
         pd.DataFrame(records),
         records,
     ):
         assert np.allclose(answers(alike), usual, atol=1e-6)
+    assert not np.allclose(answers(rows.assign(month="2021-01", quarter="Q1 2021")), usual, atol=1e-3)
     for other in (
+        rows.assign(month="2031-12", quarter="Q4 2031"),
+        rows.assign(month=None, quarter="?"),
         rows.assign(number=np.nan, word=None, code=None),
         rows.assign(number=rows.number.round().astype(int)),
         rows.assign(word="never seen", code=99),
@@ -71,6 +79,7 @@ for path in sys.argv[2:]:
         (rows.to_numpy(), "Model is missing inputs"),
         (rows.rename(columns=str.upper), "Model is missing inputs"),
         (rows.assign(number="x"), "the column 'number' is 'x', where a number is due"),
+        (rows.assign(quarter="Q5 2023"), "the column 'quarter' is 'Q5 2023', where a date is due"),
     ):
         try:
             model.predict(wrong)
@@ -96,7 +105,11 @@ def table(tmp_path_factory) -> Path:
         }
     )
     frame["truth"] = np.where(frame.flag, "true", "false")
-    frame["y"] = np.where(frame.number + frame.whole / 25 + frame.flag > 1.3, "yes", "no")
+    periods = pd.date_range("2021-01-01", periods=ROWS, freq="4D")
+    frame["month"] = periods.strftime("%Y-%m")
+    frame["quarter"] = [f"Q{each.quarter} {each.year}" for each in periods]
+    score = frame.number + frame.whole / 25 + frame.flag + (np.arange(ROWS) - ROWS / 2) / 60
+    frame["y"] = np.where(score > 1.3, "yes", "no")
     path = tmp_path_factory.mktemp("predicting") / "table.parquet"
     frame.to_parquet(path, index=False)
     return path
@@ -108,6 +121,7 @@ def models(table) -> list[Path]:
     spec = FileData(source="file", uri=table.name, target="y", categorical=["code"])
     access = DataAccess((table.parent,), table.parent)
     data = loading.load(spec, Split(), task=Task.CLASSIFICATION, access=access)
+    assert data.dates.keys() == {"when", "month", "quarter"}
     training = Training(
         seed=1,
         threads=1,
@@ -147,7 +161,7 @@ def test_mlflows_own_server_takes_csv_and_json(models, table, tmp_path):
         )
     try:
         until(lambda: _is_up(url), "MLflow's server", 120, explain=(tmp_path / "log").read_text)
-        _ask(f"{url}/invocations", pd.read_parquet(table).drop(columns="y").head(6))
+        _ask(f"{url}/invocations", pd.read_parquet(table).drop(columns="y").iloc[:: ROWS // 6])
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
