@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from nicegui import ui
 from nicegui.elements.mixins.validation_element import ValidationElement
@@ -42,7 +42,6 @@ class ComboBox(ui.input):
     def __init__(self, label: str, settled: Callable[[], Awaitable[None]] | None = None) -> None:
         super().__init__(label)
         self._names: list[str] = []
-        self._last: str | None = self.value
         self._settled = settled
         self.props("clearable")
         with self.add_slot("append"):
@@ -67,23 +66,16 @@ class ComboBox(ui.input):
             for name in offered:
                 ui.menu_item(name, partial(self._choose, name)).props("role=menuitem")
 
-    def set_value(self, value: str | None) -> Self:
-        """As a form is filled: nobody has to be told."""
-        self._last = value
-        return super().set_value(value)
-
     def _tell_whether_open(self) -> None:
         self._button.props["aria-expanded"] = "true" if self._menu.value else "false"
 
     async def _choose(self, name: str) -> None:
-        super().set_value(name)
+        self.set_value(name)
         await self._settle()
 
     async def _settle(self) -> None:
-        if self.value != self._last:
-            self._last = self.value
-            if self._settled is not None:
-                await self._settled()
+        if self._settled is not None:
+            await self._settled()
 
 
 def choose(select: ui.select, value: str | None) -> None:
