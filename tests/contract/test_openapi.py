@@ -23,7 +23,7 @@ def test_no_generated_call_breaks_the_service(shared_yard: Yard, tmp_path: Path)
             "--checks=not_a_server_error,status_code_conformance,content_type_conformance",
             "--phases=examples,coverage,fuzzing",
             "--exclude-path-regex=/logs$",
-            f"--max-examples={examples(20)}",
+            f"--max-examples={examples(12)}",
             "--request-timeout=90",
             *([] if by_chance() else ["--seed=1"]),
             "--generation-database=none",
