@@ -82,7 +82,11 @@ def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
     access = DataAccess((), folder.path, (), None)
     data = load(request.data, Split(), task=Moody.task, kinds=Moody.data, access=access)
     job: Any = SimpleNamespace(
-        submission=SimpleNamespace(request=request), threads=2, halvings=0, patience_seconds=1.0
+        submission=SimpleNamespace(request=request),
+        threads=2,
+        halvings=0,
+        patience_seconds=1.0,
+        checkpoints="",
     )
     trainer: Any = Moody()
     found, drawing = search(job, folder, trainer, data, MagicMock(stopping=False), MagicMock())

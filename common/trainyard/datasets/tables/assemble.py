@@ -60,19 +60,13 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     named categorical as categoricals whose sorted categories are the training part's. Where the table
     is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
     """
-    column = columns.pop(selection.target)
-    with strays.told(columns, selection.target, column):
-        target = target_read(column, selection.target, task)
-        y, classes = target_of(target.column, selection.target, task)
-        partition = partition_of(y, classes, split, origin, key)
+    y, classes, partition, of_target = _divided_by(columns, selection, split, task, origin, key)
     parts = partition.parts
     weight = _weight(columns, selection, parts, y, classes)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)
     features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
-    of_columns = warned.of_columns(selection, target.notation, y, classes)
-    as_seconds = stored.said(selection.target, column.type)
-    said = _said(origin, [*filter(None, [as_seconds]), *of_columns], features)
+    said = _said(origin, of_target, features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
     told = _divided(key, split, partition) | dict(origin.written) | _dates(features)
@@ -94,6 +88,25 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         beyond_memory=beyond_memory,
         profile=profile(y, classes, **described) | told,
     )
+
+
+def _divided_by(  # noqa: PLR0913, PLR0917 - what `tabulate` has
+    columns: Columns,
+    selection: Selection,
+    split: Split,
+    task: Task,
+    origin: Origin,
+    key: Key | None,
+) -> tuple[npt.NDArray[Any], tuple[Any, ...] | None, Partition, list[str]]:
+    """The target, taken out of the columns: its values, its classes, the parts that it is divided into, what to read of it."""
+    name = selection.target
+    column = columns.pop(name)
+    with strays.told(columns, name, column):
+        target = target_read(column, name, task)
+        y, classes = target_of(target.column, name, task)
+        partition = partition_of(y, classes, split, origin, key)
+    of_columns = warned.of_columns(selection, target.notation, y, classes)
+    return y, classes, partition, [*filter(None, [stored.said(name, column.type)]), *of_columns]
 
 
 def _said(origin: Origin, of_columns: Sequence[str], features: Features) -> tuple[str, ...]:
