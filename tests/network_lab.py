@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from trainyard.contract import BuiltinData, ImageData, Split, Task
+from trainyard.contract import BuiltinData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
 from trainyard.raw_columns import ISO, features_of
@@ -19,7 +19,6 @@ from trainyard.service import installed_service
 from trainyard.trainer import Data, Interrupted, Part, Training, load_catalogue
 from trainyard.worker.evaluation import evaluate
 
-IMAGES_AT = "images at "
 TRAINERS = load_catalogue(installed_service().package, None).trainers
 
 
@@ -89,14 +88,9 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_of(name: str, trainer: Any) -> Data:
-    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories, also in files; or `images at` and their path."""
+    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories, also in files."""
     if name == "mixed":
         return mixed(trainer.task)
-    if name.startswith(IMAGES_AT):
-        folder = Path(name.removeprefix(IMAGES_AT))
-        spec = ImageData(source="images", uri=folder.name)
-        there = DataAccess((folder.parent,), folder.parent)
-        return load(spec, Split(), task=trainer.task, access=there, kinds=("images",))
     if name == "mixed, in files":
         return replace(mixed(trainer.task), beyond_memory="it is said to be too large")
     kinds = ("images",) if name in {"images", "tiny", "mnist"} else trainer.data

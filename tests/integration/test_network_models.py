@@ -13,9 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 from servers import ROOT, Server, Yard, free_port, until
-from sklearn.datasets import load_digits
 
 CHECKPOINTS = {"tensorflow": "epoch.npz", "pytorch": "epoch.pt"}
 REQUIREMENTS = {"tensorflow": ["keras", "tensorflow-cpu"], "pytorch": ["torch"]}
@@ -352,89 +350,6 @@ def test_logged_models_predict_raw_rows_without_trainyard(lab, tmp_path):
         np.testing.assert_allclose(
             np.load(tmp_path / f"{model}.npy"), lab.predicted(model), rtol=1e-4, atol=1e-5
         )
-
-
-def write_images(root: Path) -> dict[str, Path]:
-    """Digits of 8 x 8 pixels in every kind in which people keep images: by kind, the file or the folder."""
-    digits = load_digits()
-    x, y = (digits.images[:200] * 15).round().astype(np.uint8), digits.target[:200] % 3
-    shade = np.stack([x, x // 2, 240 - x], axis=-1)
-    sides = {"x_train": slice(0, 160), "x_test": slice(160, None)}
-
-    def npz(name: str, images: Any, labels: Any) -> Path:
-        arrays = {side: images[rows] for side, rows in sides.items()}
-        arrays |= {side.replace("x", "y"): labels[rows] for side, rows in sides.items()}
-        np.savez(root / name, **arrays)
-        return root / name
-
-    words = np.array(["none", "one", "two"])[y]
-    for row, (image, label) in enumerate(zip(shade, words, strict=True)):
-        path = root / "pictures" / str(label) / f"{row}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        size = (8, 8) if row % 4 else (10, 9)
-        Image.fromarray(image).convert("RGBA").resize(size).save(path)
-    (root / "idx").mkdir()
-    for name, array in {"faces": x, "names": y.astype(np.uint8)}.items():
-        (root / "idx" / name).write_bytes(idx(array))
-    return {
-        "floats, one-hot": npz("floats.npz", (x / 255).astype(np.float32)[..., None], np.eye(3)[y]),
-        "16 bits, labels in a column": npz("wide.npz", x.astype(np.uint16) * 257, y[:, None]),
-        "channels first, text": npz("first.npz", np.moveaxis(shade, -1, 1), words),
-        "RGBA of two sizes, by class": root / "pictures",
-        "IDX by other names": root / "idx",
-    }
-
-
-SEE = """
-import json, sys
-sys.modules["trainyard"] = sys.modules["trainyard_tensorflow"] = sys.modules["trainyard_pytorch"] = None
-import mlflow, numpy as np
-for path, raw, predicted, classes in json.loads(sys.argv[1]):
-    raw, wanted = np.load(raw), np.load(predicted)
-    model = mlflow.pyfunc.load_model(path)
-    assert model.metadata.metadata["classes"] == classes, (path, model.metadata.metadata)
-    first = np.moveaxis(raw, -1, 1)
-    alike = [raw, raw / 255, (raw / 255).astype("float32"), raw.astype("uint16"), first, first / 255]
-    alike += [raw[..., 0]] if raw.shape[-1] == 1 else []
-    for each in alike:
-        assert np.allclose(model.predict(each), wanted, atol=1e-4), (path, each.dtype, each.shape)
-    for other in (raw.astype("uint16") * 257, raw / 255 - 0.5, np.concatenate([raw, raw], axis=-1)):
-        try:
-            model.predict(other)
-        except Exception as error:
-            assert "255" in str(error) or "(" in str(error), error
-        else:
-            raise AssertionError((path, other.dtype, other.shape))
-"""
-
-
-def test_images_of_every_kind_train_and_are_predicted_as_bytes_floats_and_as_they_were(
-    lab, tmp_path
-):
-    asked = []
-    for number, (kind, path) in enumerate(write_images(tmp_path).items()):
-        model, params = ("cnn", {"conv_channels": [4]}) if number % 2 else ("mlp", {})
-        name, saved = path.stem, str(tmp_path / f"model of {path.stem}")
-        result = lab.train(
-            model,
-            f"images at {path}",
-            name,
-            params={"epochs": 1, "batch_size": 32, **params},
-            save=saved,
-        )
-        assert "error" not in result, (kind, result)
-        assert 0 < result["metrics"]["test_log_loss"] < 10, (kind, result)
-        names = ["none", "one", "two"] if "text" in kind or "by class" in kind else [0, 1, 2]
-        arrays = [str(lab.folder / name / each) for each in ("raw.npy", "predicted.npy")]
-        asked.append([saved, *arrays, names])
-    ran = subprocess.run(
-        [python_of(lab.service), "-c", SEE, json.dumps(asked)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
