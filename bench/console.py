@@ -5,8 +5,6 @@ nothing of it. A minute. Writes results/console.json.
 """
 
 import json
-import os
-import shutil
 import sys
 import time
 from dataclasses import replace
@@ -22,9 +20,9 @@ from background import free_port  # noqa: E402 - scripts/ is on the path only no
 from caller import Caller, tracking, up  # noqa: E402
 from programs import HOME, console, trainer  # noqa: E402
 from report import at, ms, write  # noqa: E402
+from screenshots import QUIET, chromium  # noqa: E402
 
 TIMES = 20
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 RUN: dict[str, Any] = {
     "model": "idle",
     "params": {"rounds": 10_000},
@@ -89,7 +87,6 @@ def measured(browser: Browser, address: str, caller: Caller) -> dict[str, Any]:
 
 def main() -> None:
     """Start the servers and the browser, measure, write, stop."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     name = "bench-console"
     with tracking() as tracking_uri:
         service = trainer(
@@ -108,7 +105,7 @@ def main() -> None:
             TRAINYARD_WORK_DIR=str(HOME / name),
         )
         with up(service), up(replace(pages, name=name)), sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+            browser = playwright.chromium.launch(executable_path=chromium(), args=QUIET)
             results = measured(browser, f"http://127.0.0.1:{pages.port}", Caller(api))
             browser.close()
     print(json.dumps(results, indent=2))

@@ -309,7 +309,7 @@ class Tracking:
     def _as_trial(self, found: MlflowRun, metric: str | None) -> Trial:
         tags, info = found.data.tags, found.info
         return Trial(
-            number=int(tags.get(NUMBER, -1)),
+            number=int(tags[NUMBER]),
             end=tags.get(END, ""),
             value=value_of(found, metric),
             params=found.data.params,

@@ -34,7 +34,7 @@ class Trials:
                 self._worse = quiet_button("Worse", self._go_on)
                 self._place = ui.label().props('role=status aria-live="polite"')
         self._box.set_visibility(False)
-        ui.timer(LOOK_SECONDS, self._look)
+        self._timer = ui.timer(LOOK_SECONDS, self._look, active=False)
 
     def show(self, run: Run) -> None:
         """Have the table follow the run."""
@@ -46,6 +46,7 @@ class Trials:
             first, self._stands, self._looks = self._stands is None, stands, LOOKS
             self._box.set_visibility(True)
             if first:
+                self._timer.activate()
                 background_tasks.create(self._look())
 
     async def _look(self) -> None:

@@ -43,6 +43,14 @@ def is_total(word: Any) -> bool:
     return isinstance(word, str) and word.strip().rstrip(":").casefold() in TOTALS
 
 
+def totals_of(column: pa.ChunkedArray) -> list[str]:
+    """The first text of the column that says so, if there is one; it may have a million different texts."""
+    bare = pc.utf8_rtrim(pc.utf8_trim_whitespace(column), characters=":")
+    are_totals = pc.is_in(pc.utf8_lower(bare), pa.array(sorted(TOTALS), column.type))
+    found: list[str] = column.filter(are_totals).slice(0, 1).to_pylist()
+    return found
+
+
 @contextmanager
 def told(columns: Any, target: str, column: pa.ChunkedArray) -> Iterator[None]:
     """What is wrong with a target is told by the row that is none of the table, where there is one. Raises `InvalidData`.
@@ -147,5 +155,5 @@ def _is_odd(target: pa.ChunkedArray, at: int) -> bool:
 
 
 def _is_text(column: pa.ChunkedArray) -> bool:
-    """Of a type that Arrow can look into."""
+    """Of a type that Arrow can look into: no view, as columns still are that nothing was made of."""
     return bool(pt.is_string(column.type) or pt.is_large_string(column.type))

@@ -12,7 +12,7 @@ import pyarrow.types as pt
 from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables.columns import is_text
 from trainyard.datasets.tables.features import Feature
-from trainyard.datasets.tables.strays import is_total
+from trainyard.datasets.tables.strays import is_total, totals_of
 
 Floats = npt.NDArray[np.float64]
 FEWEST_ROWS = 50
@@ -79,7 +79,7 @@ def of_stand_ins(each: Feature) -> str | None:
 def of_totals(each: Feature, counted_missing: Iterable[str]) -> str | None:
     """A sentence where a value, or text that counts as missing, says that its row adds others up."""
     column = each.column
-    words = pc.unique(column).to_pylist() if is_text(column.type) else counted_missing
+    words = totals_of(column) if is_text(column.type) else counted_missing
     total = next(filter(is_total, words), None)
     if total is None:
         return None
