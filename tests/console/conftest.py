@@ -112,6 +112,7 @@ def opened(browser: Browser, console: Server, tokens: dict[str, str]) -> Iterato
         page.set_default_timeout(LONGEST_MS)
         page.on("request", note)
         page.goto(path)
+        page.wait_for_function("!document.querySelector('#app') || window.did_handshake")
         return page
 
     yield open_

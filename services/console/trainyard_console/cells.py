@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from nicegui import ui
 from nicegui.elements.mixins.validation_element import ValidationElement
+from nicegui.events import GenericEventArguments
 
 CELL = "col-12 col-sm-6 col-md-3"
 BY_ARROWS = """(event) => {
@@ -52,7 +53,7 @@ class ComboBox(ui.input):
             with self._button:
                 self._menu = ui.menu().props("auto-close").on("keydown", js_handler=BY_ARROWS)
         self._menu.on_value_change(self._tell_whether_open)
-        self.on("change", self._settle).on("clear", self._settle)
+        self.on("change", self._leave)
 
     def offer(self, names: Iterable[str]) -> None:
         """These to choose from; what the field holds stays, whether it is one of them or not."""
@@ -69,11 +70,12 @@ class ComboBox(ui.input):
     def _tell_whether_open(self) -> None:
         self._button.props["aria-expanded"] = "true" if self._menu.value else "false"
 
-    async def _choose(self, name: str) -> None:
-        self.set_value(name)
-        await self._settle()
+    async def _leave(self, event: GenericEventArguments) -> None:
+        """The field was left or cleared; of a clear the browser tells before it tells the value."""
+        await self._choose(event.args)
 
-    async def _settle(self) -> None:
+    async def _choose(self, value: str | None) -> None:
+        self.set_value(value)
         if self._settled is not None:
             await self._settled()
 

@@ -74,6 +74,9 @@ class DataForm:
         self._name.on_value_change(changed)
         for each in (catalog, table, connection):
             each.on("blur", changed)
+        for field in self.fields.values():
+            if field is not self._target:
+                field.on_value_change(self._forget)
 
     def offer(self, kinds: Iterable[str], datasets: list[DatasetInfo]) -> None:
         """The sources of these kinds of data, and what the service lists of each."""
@@ -92,12 +95,11 @@ class DataForm:
         self.source.set_value(source)
         self._show_source()
         for name in FIELDS.get(source, ()):
-            value = rest.pop(name, None)
             field = self.fields[name]
             if isinstance(field, ui.select):
-                choose(field, value)
+                choose(field, rest.pop(name, None))
             else:
-                field.set_value(value)
+                field.set_value(rest.pop(name, ""))
         self._changed()
         return rest
 
@@ -176,12 +178,17 @@ class DataForm:
         """Somebody has chosen what is to be predicted."""
         self._target.set_value(column)
 
+    def _forget(self) -> None:
+        """What was seen, or is being looked at, is other data than the fields say now."""
+        self._asked += 1
+        self._seen.clear()
+
     def _changed_source(self) -> None:
         self._show_source()
         self._changed()
-        self._seen.clear()
+        self._forget()
 
-    def _show_source(self, kept: str | None = None) -> None:
+    def _show_source(self, kept: str | None = "") -> None:
         """The fields of this source, and the names there are of it; a path may be `kept`."""
         shown = FIELDS.get(self.source.value, ())
         for name, field in self.fields.items():

@@ -129,8 +129,8 @@ class TrainForm:
         for key, element in self._plain().items():
             if key in rest:
                 element.value = rest.pop(key)
-        self._register.set_value(register.pop("name", None))
-        self._metric.set_value(promote.pop("metric", None))
+        self._register.set_value(register.pop("name", ""))
+        self._metric.set_value(promote.pop("metric", ""))
         self._when.value = promote.pop("when", "now")
         if not promote:
             register.pop("promote", None)
