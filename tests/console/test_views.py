@@ -20,14 +20,18 @@ BREAST_CANCER = {"source": "builtin", "name": "breast_cancer"}
 @pytest.fixture(scope="module")
 def trained(lasting_yard: Yard) -> dict[str, Any]:
     """A run that was judged, and waits for somebody to promote its version."""
-    promote = {"metric": "test_roc_auc", "when": "asked"}
-    run = tidied(lasting_yard).submit(
+    return judged(tidied(lasting_yard), rounds=10)
+
+
+def judged(yard: Yard, *, rounds: int) -> dict[str, Any]:
+    """A run of `shown`, which whoever has a lower loss may be the champion of once somebody asks."""
+    run = yard.submit(
         {
             "model": "xgboost_classifier",
-            "params": {"n_estimators": 20, "max_depth": 3},
+            "params": {"n_estimators": rounds, "max_depth": 3},
             "data": BREAST_CANCER,
             "tags": {"purpose": "shown"},
-            "register": {"name": "shown", "promote": promote},
+            "register": {"name": "shown", "promote": {"metric": "test_log_loss", "when": "asked"}},
         },
         Prefer="wait=60",
     )
@@ -387,6 +391,19 @@ def test_a_champion_is_promoted_and_rolled_back_by_who_may(opened, shared_yard: 
     page.get_by_role("button", name="Roll champion back").click()
     page.get_by_role("button", name="Roll back", exact=True).click()
     expect(page.get_by_role("alert").get_by_text("no earlier holder")).to_be_visible()
+    judged(shared_yard, rounds=30)
+    page.reload()
+    newest, first = page.locator("ol li").first, page.locator("ol li").last
+    expect(newest).to_contain_text("version 1, the holder, has")
+    page.get_by_role("button", name="Promote version 2").click()
+    expect(newest.get_by_role("button", name="Roll champion back")).to_be_visible()
+    expect(first.get_by_role("button", name="Promote version 1")).to_be_visible()
+    page.get_by_label("Comment").fill("callers complain")
+    page.get_by_role("button", name="Roll champion back").click()
+    page.get_by_role("button", name="Roll back", exact=True).click()
+    expect(page.get_by_text("Version 1 of shown, champion")).to_be_visible()
+    expect(first.get_by_role("button", name="Roll champion back")).to_be_visible()
+    expect(newest).to_contain_text("callers complain")
 
 
 # All of them
