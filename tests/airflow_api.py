@@ -48,10 +48,15 @@ class AirflowApi:
     def until_read(self, *dag_ids: str) -> None:
         until(lambda: self.dag_ids() >= set(dag_ids), f"Airflow to have read {dag_ids}")
 
+    def turn_on(self, *dag_ids: str) -> None:
+        """Have the DAGs run, where they are paused."""
+        self.until_read(*dag_ids)
+        for dag_id in dag_ids:
+            self.ask("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run of the DAG, which is turned on first where it is paused; the run's id."""
-        self.until_read(dag_id)
-        self.ask("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        self.turn_on(dag_id)
         wanted = {"dag_run_id": f"test-{uuid.uuid4()}", "logical_date": None, "conf": conf}
         return str(self.ask("POST", f"/dags/{dag_id}/dagRuns", json=wanted)["dag_run_id"])
 

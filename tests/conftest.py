@@ -22,9 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The DAGs' group takes longest and comes first, so that no worker is left alone with it in the end.
     """
-    items.sort(key=lambda item: folder_of(item) != "dags")
+    items.sort(key=lambda item: group_of(folder_of(item)) != "dags")
     for item in items:
-        folder = folder_of(item)
+        folder = group_of(folder_of(item))
         service = (
             item.callspec.params.get("service")
             if isinstance(item, pytest.Function) and hasattr(item, "callspec")
@@ -40,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def folder_of(item: pytest.Item) -> str:
     """The folder of the item's file, below `tests/`."""
     return item.path.parent.relative_to(ROOT / "tests").as_posix()
+
+
+def group_of(folder: str) -> str:
+    """The folder of ONE_GROUP that it is or lies in, or else itself."""
+    return next((each for each in ONE_GROUP if f"{folder}/".startswith(f"{each}/")), folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import httpx
-from servers import Yard, until
+from servers import WEB, Yard, until
 
 SPACE = {
     "max_depth": {"low": 1, "high": 6},
@@ -41,7 +40,7 @@ def nested(yard: Yard, run: dict[str, Any]) -> list[dict[str, Any]]:
 
 def of_mlflow(yard: Yard, experiment_id: str, run_id: str) -> list[dict[str, Any]]:
     """What is below a run there."""
-    answer = httpx.post(
+    answer = WEB.post(
         f"{yard.mlflow.url}/api/2.0/mlflow/runs/search",
         json={
             "experiment_ids": [experiment_id],

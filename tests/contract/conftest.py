@@ -41,11 +41,13 @@ def yard(service: str, mlflow_server: Server, tmp_path: Path) -> Iterator[Yard]:
 def lasting_yard(
     service: str, mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory, data_root: Path
 ) -> Iterator[Yard]:
-    """What `shared_yard` gives to each test."""
+    """What `shared_yard` gives to each test, with two model files more: the documented one, and one that does not load."""
     home = tmp_path_factory.mktemp(f"contract-{service}")
-    yield from open_yard(
-        mlflow_server, home, service, TRAINYARD_DATA_ROOTS=str(data_root), TRAINYARD_QUEUE="50"
-    )
+    variables = {"TRAINYARD_DATA_ROOTS": str(data_root), "TRAINYARD_QUEUE": "50"}
+    server = service_over(mlflow_server, home, service, **variables)
+    (home / "models/neighbours.py").write_text(documented_model())
+    (home / "models/broken.py").write_text("import absent_library")
+    yield from yard_of(server, mlflow_server, home)
 
 
 @pytest.fixture
@@ -76,12 +78,11 @@ def closed_yard(
     tokens: dict[str, str],
     tokens_file: Path,
 ) -> Iterator[Yard]:
-    """A service that asks for a token, the one or a person's, with two model files more: the documented one, and one that does not load."""
+    """A service that asks for a token, the one or a person's, with a model file more that does not load."""
     home = tmp_path_factory.mktemp(f"closed-{service}")
     assert tokens
     people = {"TRAINYARD_TOKEN": TOKEN, "TRAINYARD_TOKENS_FILE": str(tokens_file)}
     server = service_over(mlflow_server, home, service, **people)
-    (home / "models/neighbours.py").write_text(documented_model())
     (home / "models/broken.py").write_text("import absent_library")
     server.ready = "/healthz"
     for yard in yard_of(server, mlflow_server, home):

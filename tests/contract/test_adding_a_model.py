@@ -2,8 +2,7 @@
 
 import subprocess
 
-import httpx
-from servers import ROOT, Yard
+from servers import ROOT, WEB, Yard
 
 SCORE = """
 import sys
@@ -17,9 +16,9 @@ print(model.predict(pandas.DataFrame([[5.1, 3.5, 1.4, 0.2]], columns=columns)).t
 
 
 def test_the_documented_model_trains_registers_and_predicts_without_trainyard(
-    closed_yard: Yard, service: str
+    shared_yard: Yard, service: str
 ) -> None:
-    yard = closed_yard
+    yard = shared_yard
     assert [*yard.http.get("/readyz").json()["broken_models"]] == [
         str(yard.work_dir.parent / "models/broken.py")
     ]
@@ -47,7 +46,7 @@ def test_the_documented_model_trains_registers_and_predicts_without_trainyard(
         timeout=400,
     )
     assert scored.stdout.strip() == "[0]"
-    artifacts = httpx.get(
+    artifacts = WEB.get(
         f"{yard.mlflow.url}/api/2.0/mlflow/artifacts/list",
         params={"run_id": run["run_id"]},
         timeout=30,

@@ -13,6 +13,8 @@ import pytest
 from servers import ROOT, Server, Yard, free_port, ticking, until
 
 Trainyard = Callable[..., subprocess.CompletedProcess[str]]
+meets_no_framework = pytest.mark.parametrize("service", ["boosting"], indirect=True)
+"""For what is the same in each service; that the program of each trains, over HTTP and alone, is tried in each."""
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def test_train_ends_with_the_metrics_and_exit_code_0(
     )
 
 
+@meets_no_framework
 def test_json_prints_the_run_and_nothing_else(
     shared_yard: Yard, trainyard: Trainyard, quick: dict[str, Any]
 ) -> None:
@@ -64,12 +67,14 @@ def test_json_prints_the_run_and_nothing_else(
     )
 
 
+@meets_no_framework
 def test_a_failed_run_exits_with_1_and_says_why(shared_yard: Yard, trainyard: Trainyard) -> None:
     done = trainyard("train", "-", url=shared_yard.service.url, stdin=ticking(timeout_seconds=1))
     assert done.returncode == 1
     assert "timed_out" in done.stdout
 
 
+@meets_no_framework
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -91,11 +96,13 @@ def test_a_bad_request_exits_with_2_and_names_the_field(
     assert "Traceback" not in done.stderr
 
 
+@meets_no_framework
 def test_an_unreachable_service_exits_with_3(trainyard: Trainyard, quick: dict[str, Any]) -> None:
     done = trainyard("train", "-", url=f"http://127.0.0.1:{free_port()}", stdin=quick)
     assert (done.returncode, "does not answer" in " ".join(done.stderr.split())) == (3, True)
 
 
+@meets_no_framework
 def test_cancel_ends_the_run(shared_yard: Yard, trainyard: Trainyard) -> None:
     run_id = trainyard(
         "train", "-", "--detach", url=shared_yard.service.url, stdin=ticking()
@@ -107,6 +114,7 @@ def test_cancel_ends_the_run(shared_yard: Yard, trainyard: Trainyard) -> None:
     assert run_id in {run["run_id"] for run in json.loads(listed.stdout)["runs"]}
 
 
+@meets_no_framework
 def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path, program: Path) -> None:
     request = tmp_path / "request.json"
     request.write_text(json.dumps(ticking(experiment="interrupted")))
@@ -128,8 +136,7 @@ def test_ctrl_c_leaves_the_run_to_go_on(shared_yard: Yard, tmp_path: Path, progr
     shared_yard.cancel(runs[0]["run_id"])
 
 
-# What moves an alias does not meet a framework.
-@pytest.mark.parametrize("service", ["boosting"], indirect=True)
+@meets_no_framework
 def test_promote_and_rollback_move_the_alias(
     shared_yard: Yard, trainyard: Trainyard, quick: dict[str, Any], rounds: str, service: str
 ) -> None:
@@ -155,25 +162,33 @@ def test_promote_and_rollback_move_the_alias(
     )
 
 
-def test_run_trains_once_without_a_server(
-    mlflow_server: Server, tmp_path: Path, trainyard: Trainyard, quick: dict[str, Any]
-) -> None:
-    settings = {
+@pytest.fixture
+def alone(mlflow_server: Server, tmp_path: Path) -> dict[str, str]:
+    """What `trainyard run` needs to train where no service is."""
+    return {
         "TRAINYARD_WORK_DIR": str(tmp_path),
         "MLFLOW_TRACKING_URI": mlflow_server.url,
         "TRAINYARD_INSTANCE": "once",
     }
+
+
+def test_run_trains_once_without_a_server(
+    alone: dict[str, str], tmp_path: Path, trainyard: Trainyard, quick: dict[str, Any]
+) -> None:
     output = tmp_path / "run.json"
-    done = trainyard("run", "-", "--output", str(output), "--json", url="", stdin=quick, **settings)
+    done = trainyard("run", "-", "--output", str(output), "--json", url="", stdin=quick, **alone)
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "FINISHED")
     assert json.loads(output.read_text()) == json.loads(done.stdout)
-    assert (
-        trainyard("run", "-", url="", stdin={**quick, "model": "none"}, **settings).returncode == 2
-    )
 
 
-# Nor does who may take which work directory.
-@pytest.mark.parametrize("service", ["boosting"], indirect=True)
+@meets_no_framework
+def test_run_of_a_model_that_is_not_here_exits_with_2(
+    alone: dict[str, str], trainyard: Trainyard, quick: dict[str, Any]
+) -> None:
+    assert trainyard("run", "-", url="", stdin={**quick, "model": "none"}, **alone).returncode == 2
+
+
+@meets_no_framework
 def test_run_leaves_alone_what_its_service_trains(
     yard: Yard, trainyard: Trainyard, quick: dict[str, Any]
 ) -> None:
@@ -188,6 +203,7 @@ def test_run_leaves_alone_what_its_service_trains(
     yard.cancel(under_way)
 
 
+@meets_no_framework
 def test_serving_to_others_without_a_token_is_refused(trainyard: Trainyard) -> None:
     done = trainyard("serve", url="", TRAINYARD_HOST="0.0.0.0")
     assert (done.returncode, "TRAINYARD_TOKEN" in done.stderr) == (2, True)

@@ -4,14 +4,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from mlflow import MlflowClient
-from servers import PEOPLE, Yard, ticking
+from servers import PEOPLE, WEB, Yard, ticking
 from trainyard.api.roles import RULES
 from trainyard.contract import Role
 
 NOBODYS = "0" * 32
+# Who may do what is asked before anything meets a framework.
+pytestmark = pytest.mark.parametrize("service", ["boosting"], indirect=True)
 
 
 def calls(yard: Yard) -> dict[str, tuple[str, str]]:
@@ -27,12 +28,9 @@ def calls(yard: Yard) -> dict[str, tuple[str, str]]:
 def status(yard: Yard, call: tuple[str, str], token: str | None) -> int:
     """How a call without a body is answered: it may be a bad request, but not a refusal of who asks."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.request(
-        call[0], yard.service.url + call[1], headers=headers, timeout=60
-    ).status_code
+    return WEB.request(call[0], yard.service.url + call[1], headers=headers, timeout=60).status_code
 
 
-@pytest.mark.parametrize("service", ["boosting"], indirect=True)
 def test_every_call_is_open_to_the_roles_that_its_rule_names_and_to_no_others(
     closed_yard: Yard, tokens: dict[str, str]
 ) -> None:

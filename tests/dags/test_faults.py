@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from airflow_lab import Airflow
-from servers import Yard, tidied, until
+from servers import WEB, Yard, tidied, until
 
 IRIS = {"source": "builtin", "name": "iris"}
 
@@ -34,7 +34,7 @@ def held(experiment: str, **changes: Any) -> dict[str, Any]:
 def runs_of(yard: Yard, experiment: str) -> list[dict[str, Any]]:
     """What MLflow holds of an experiment, newest first."""
     api = f"{yard.mlflow.url}/api/2.0/mlflow"
-    found = httpx.get(
+    found = WEB.get(
         f"{api}/experiments/get-by-name", params={"experiment_name": experiment}, timeout=30
     )
     if found.status_code == httpx.codes.NOT_FOUND:
@@ -43,7 +43,7 @@ def runs_of(yard: Yard, experiment: str) -> list[dict[str, Any]]:
         "experiment_ids": [found.raise_for_status().json()["experiment"]["experiment_id"]],
         "order_by": ["start_time DESC"],
     }
-    answer = httpx.post(f"{api}/runs/search", json=body, timeout=30).raise_for_status().json()
+    answer = WEB.post(f"{api}/runs/search", json=body, timeout=30).raise_for_status().json()
     return list(answer.get("runs", []))
 
 

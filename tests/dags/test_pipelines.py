@@ -1,22 +1,17 @@
 """The DAGs that ship, run in a real Airflow against real services."""
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from airflow_lab import DAGS, Airflow
+from airflow_lab import Airflow
 from pipelines import PIPELINES, write_digits
-from servers import Server, Yard, open_yard, until
+from servers import WEB, Server, Yard, open_yard, tidied
 from trainyard.contract import AIRFLOW_TASK
-
-BUSY_SECONDS = 400.0
-"""How long a step may take: minutes, where other work holds the cores."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +24,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def yards(
-    mlflow_server: Server, images: Path, tmp_path_factory: pytest.TempPathFactory
+    trainers: Yard,
+    mlflow_server: Server,
+    images: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Yard]]:
     """The three services."""
     opened = {
@@ -40,9 +38,12 @@ def yards(
             TRAINYARD_QUEUE="50",
             TRAINYARD_DATA_ROOTS=str(images),
         )
-        for name in ("boosting", "tensorflow", "pytorch")
+        for name in ("tensorflow", "pytorch")
     }
-    yield {name: next(each) for name, each in opened.items()}
+    yield {
+        "boosting": tidied(trainers),
+        **{name: next(each) for name, each in opened.items()},
+    }
     for each in opened.values():
         next(each, None)
 
@@ -62,12 +63,23 @@ def home(addresses: dict[str, str], quick_disk: Path) -> Airflow:
 
 
 @pytest.fixture(scope="module")
-def ran(home: Airflow) -> Callable[[str], str]:
+def tested(home: Airflow) -> Iterator[Callable[..., str]]:
+    """Runs a DAG with a conf by `airflow dags test`, and gives what was said of it."""
+    with home.commands() as run:
+
+        def test(dag_id: str, *, code: int = 0, **conf: Any) -> str:
+            return run("dags", "test", dag_id, "--conf", json.dumps(conf), code=code)
+
+        yield test
+
+
+@pytest.fixture(scope="module")
+def ran(tested: Callable[..., str]) -> Callable[[str], str]:
     """Runs a pipeline, the first time that it is asked to, and gives what was said of it."""
 
     @cache
     def run(dag_id: str) -> str:
-        return home.run("dags", "test", dag_id, "--conf", json.dumps(PIPELINES[dag_id][1]))
+        return tested(dag_id, **PIPELINES[dag_id][1])
 
     return run
 
@@ -82,7 +94,7 @@ def xcom(home: Airflow, dag_id: str, task_id: str, key: str = "return_value") ->
 
 def mlflow(server: Server, call: str, **params: str) -> dict[str, Any]:
     return dict(
-        httpx.get(f"{server.url}/api/2.0/mlflow/{call}", params=params, timeout=30)
+        WEB.get(f"{server.url}/api/2.0/mlflow/{call}", params=params, timeout=30)
         .raise_for_status()
         .json()
     )
@@ -115,7 +127,7 @@ def test_a_pipeline_trains_registers_and_moves_the_champion(
 
 
 def test_a_model_below_the_gate_is_not_promoted(
-    home: Airflow, ran: Callable[[str], str], mlflow_server: Server
+    tested: Callable[..., str], ran: Callable[[str], str], mlflow_server: Server
 ) -> None:
     dag_id = "lightgbm_classification_pipeline"
     registered = PIPELINES[dag_id][0]
@@ -123,9 +135,7 @@ def test_a_model_below_the_gate_is_not_promoted(
     before = mlflow(mlflow_server, "registered-models/alias", name=registered, alias="champion")[
         "model_version"
     ]
-    said = home.run(
-        "dags", "test", dag_id, "--conf", json.dumps({"n_estimators": 2, "minimum": 1.0}), code=1
-    )
+    said = tested(dag_id, n_estimators=2, minimum=1.0, code=1)
     assert "1.0 is the least that may go on" in said
     after = mlflow(mlflow_server, "registered-models/alias", name=registered, alias="champion")[
         "model_version"
@@ -133,8 +143,10 @@ def test_a_model_below_the_gate_is_not_promoted(
     assert after["version"] == before["version"]
 
 
-def test_the_winner_of_a_comparison_is_promoted(home: Airflow, mlflow_server: Server) -> None:
-    home.run("dags", "test", "compare_models", "--conf", json.dumps({"n_estimators": 30}))
+def test_the_winner_of_a_comparison_is_promoted(
+    home: Airflow, tested: Callable[..., str], mlflow_server: Server
+) -> None:
+    tested("compare_models", n_estimators=30)
     runs = [xcom(home, "compare_models", name) for name in ("xgboost", "lightgbm")]
     best = max(runs, key=lambda run: run["metrics"]["test_roc_auc"])
     champion = mlflow(
@@ -144,9 +156,9 @@ def test_the_winner_of_a_comparison_is_promoted(home: Airflow, mlflow_server: Se
 
 
 def test_a_search_is_one_task_that_gives_what_it_found(
-    home: Airflow, mlflow_server: Server
+    home: Airflow, tested: Callable[..., str], mlflow_server: Server
 ) -> None:
-    said = home.run("dags", "test", "search", "--conf", json.dumps({"trials": 3}))
+    said = tested("search", trials=3)
     best, trials = (xcom(home, "search", "search", key) for key in ("best_params", "trials"))
     assert trials == 3
     assert "max_depth" in best
@@ -157,8 +169,10 @@ def test_a_search_is_one_task_that_gives_what_it_found(
     assert champion["run_id"] == xcom(home, "search", "search", "run_id")
 
 
-def test_stock_operators_train_deferrable_and_not(home: Airflow, mlflow_server: Server) -> None:
-    home.run("dags", "test", "stock_http_operators")
+def test_stock_operators_train_deferrable_and_not(
+    home: Airflow, tested: Callable[..., str], mlflow_server: Server
+) -> None:
+    tested("stock_http_operators")
     run_ids = [
         xcom(home, "stock_http_operators", f"{group}.submit")
         for group in ("deferrable", "blocking")
@@ -171,78 +185,8 @@ def test_stock_operators_train_deferrable_and_not(home: Airflow, mlflow_server: 
         assert xcom(home, "stock_http_operators", f"{group}.finished").startswith("models:/")
 
 
-def test_mapping_trains_one_run_for_each_pair(home: Airflow) -> None:
-    home.run(
-        "dags",
-        "test",
-        "train_many",
-        "--conf",
-        json.dumps({"datasets": ["wine", "iris"], "max_depths": [2, 3]}),
-    )
+def test_mapping_trains_one_run_for_each_pair(home: Airflow, tested: Callable[..., str]) -> None:
+    tested("train_many", datasets=["wine", "iris"], max_depths=[2, 3])
     accuracies = xcom(home, "train_many", "summary")
     assert len(accuracies) == 4
     assert min(accuracies.values()) > 0.8
-
-
-@pytest.fixture(scope="module")
-def scheduled(
-    addresses: dict[str, str], quick_disk: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Airflow]:
-    """An Airflow that schedules one pipeline and what comes after it."""
-    dags = tmp_path_factory.mktemp("scheduled")
-    for name in ("xgboost_pipeline_dag.py", "batch_scoring_dag.py"):
-        shutil.copy(DAGS / name, dags)
-    yield from Airflow.at_work_on(quick_disk / "scheduled", addresses, dags=dags)
-
-
-@pytest.mark.timeout(1800)
-def test_a_new_champion_is_scored_with_and_no_other(
-    scheduled: Airflow, mlflow_server: Server
-) -> None:
-    scheduled.api.until_read("batch_scoring", "xgboost_classification_pipeline")
-    # Not paused, it is scheduled once for the day that is over.
-    first = until(lambda: scheduled.api.newest("xgboost_classification_pipeline"), "the daily run")[
-        "dag_run_id"
-    ]
-    assert scheduled.api.ended("xgboost_classification_pipeline", first, BUSY_SECONDS) == "success"
-    champion = scheduled.api.xcom("xgboost_classification_pipeline", first, "promote")
-    scoring = until(
-        lambda: scheduled.api.newest("batch_scoring"),
-        "the champion's event to start the scoring",
-        BUSY_SECONDS,
-    )
-    assert scoring["run_type"] == "asset_triggered"
-    assert scheduled.api.ended("batch_scoring", scoring["dag_run_id"], BUSY_SECONDS) == "success"
-    scored = scheduled.api.xcom("batch_scoring", scoring["dag_run_id"], "score")
-    assert scored["model_uri"] == f"models:/{champion['name']}/{champion['version']}"
-    assert scored["rows"] == 569
-    assert scored["metrics"]["scored_roc_auc"] > 0.9
-    files = mlflow(mlflow_server, "artifacts/list", run_id=scored["run_id"])["files"]
-    assert "predictions.parquet" in [each["path"] for each in files]
-
-    weaker = scheduled.api.trigger("xgboost_classification_pipeline", n_estimators=1, max_depth=1)
-    assert scheduled.api.ended("xgboost_classification_pipeline", weaker, BUSY_SECONDS) == "success"
-    assert (
-        scheduled.api.task("xgboost_classification_pipeline", weaker, "promote")["state"]
-        == "skipped"
-    )
-    assert scheduled.api.newest("batch_scoring")["dag_run_id"] == scoring["dag_run_id"]
-
-
-@pytest.mark.parametrize(
-    "conf, named",
-    [
-        ({"max_depth": 65}, "max_depth"),
-        ({"learning_rate": "fast"}, "learning_rate"),
-        ({"n_estimators": 0}, "n_estimators"),
-    ],
-)
-def test_a_bad_param_is_refused_in_the_form_before_anything_runs(
-    scheduled: Airflow, conf: dict[str, Any], named: str
-) -> None:
-    scheduled.api.until_read("xgboost_classification_pipeline")
-    answer = scheduled.api.http.post(
-        "/dags/xgboost_classification_pipeline/dagRuns", json={"logical_date": None, "conf": conf}
-    )
-    assert answer.status_code == 400
-    assert named in answer.text

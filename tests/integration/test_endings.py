@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
-from servers import Yard, until
+from servers import WEB, Yard, until
 
 REASONS = {
     "invalid_data": ("invalid_data", "row 7 holds a banana"),
@@ -57,7 +56,7 @@ def test_each_trouble_has_its_reason_and_says_what_it_was(shared_yard: Yard, tro
     assert len(run["message"]) < 3000
     assert run["transitions"][-1]["message"] == run["message"]
     assert run["metrics"].get("train_log_loss", 0.0) > 0 or trouble == "nan"
-    kept = httpx.get(
+    kept = WEB.get(
         f"{shared_yard.mlflow.url}/api/2.0/mlflow/runs/get",
         params={"run_id": run["run_id"]},
         timeout=30,

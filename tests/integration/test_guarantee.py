@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from servers import Yard, until
+from servers import WEB, Yard, until
 
 KEYS = [f"key {number}" for number in range(12)]
 REQUEST = {
@@ -26,7 +26,7 @@ def submit_until_accepted(yard: Yard, key: str, over: threading.Event) -> str:
     pause = threading.Event()
     while not over.is_set():
         try:
-            answer = httpx.post(
+            answer = WEB.post(
                 f"{yard.service.url}/train",
                 json=REQUEST,
                 headers={"Idempotency-Key": key},
@@ -76,7 +76,7 @@ def in_mlflow(yard: Yard) -> list[dict[str, Any]]:
     """All runs of this instance."""
     own = f"tags.`trainyard.instance` = '{yard.service.environment['TRAINYARD_INSTANCE']}'"
     wanted = {"experiment_ids": ["0"], "filter": own, "max_results": 1000}
-    answer = httpx.post(
+    answer = WEB.post(
         f"{yard.mlflow.url}/api/2.0/mlflow/runs/search", json=wanted, timeout=30
     ).raise_for_status()
     return list(answer.json()["runs"])

@@ -3,9 +3,8 @@
 import signal
 from typing import Any
 
-import httpx
 import pytest
-from servers import Yard, ticking, until
+from servers import WEB, Yard, ticking, until
 
 ROUNDS = 600
 LONG = {
@@ -20,7 +19,7 @@ def steps(yard: Yard, run_id: str, metric: str) -> list[int]:
     found: list[dict[str, Any]] = []
     token = ""
     while True:
-        answer = httpx.get(
+        answer = WEB.get(
             f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
             params={
                 "run_id": run_id,

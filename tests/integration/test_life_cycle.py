@@ -5,10 +5,9 @@ import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import psutil
 import pytest
-from servers import Yard, ticking, until
+from servers import WEB, Yard, ticking, until
 
 QUICK = {
     "model": "xgboost_classifier",
@@ -250,7 +249,7 @@ def test_a_training_under_way_outlives_an_mlflow_that_goes_away(shared_yard: Yar
     finally:
         shared_yard.mlflow.start()
     assert shared_yard.ended(run_id)["status"] == "FINISHED"
-    history = httpx.get(
+    history = WEB.get(
         f"{shared_yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
         params={"run_id": run_id, "metric_key": "train_log_loss", "max_results": 5000},
         timeout=30,

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import Yard, until
+from servers import WEB, Yard, until
 
 
 def troubled(**params: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def unended(yard: Yard) -> list[str]:
             "experiment_ids": [each["experiment_id"] for each in experiments],
             "filter": f"{own} and attributes.status = '{status}'",
         }
-        answer = httpx.post(
+        answer = WEB.post(
             f"{yard.mlflow.url}/api/2.0/mlflow/runs/search", json=wanted, timeout=30
         ).raise_for_status()
         found += [run["info"]["run_id"] for run in answer.json().get("runs", [])]
@@ -47,7 +47,7 @@ def unended(yard: Yard) -> list[str]:
 
 def mlflow(yard: Yard, call: str, **params: Any) -> dict[str, Any]:
     """What MLflow's REST API answers."""
-    answer = httpx.get(f"{yard.mlflow.url}/api/2.0/mlflow/{call}", params=params, timeout=30)
+    answer = WEB.get(f"{yard.mlflow.url}/api/2.0/mlflow/{call}", params=params, timeout=30)
     return dict(answer.raise_for_status().json())
 
 

@@ -6,7 +6,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from fakes import asked_for, submission_of
@@ -21,7 +20,7 @@ from searches import (
     slow,
     trial_end,
 )
-from servers import Yard, until
+from servers import WEB, Yard, until
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.record import TrialRecord
 
@@ -182,7 +181,7 @@ def test_a_cancelled_search_ends_at_once_and_keeps_its_trials(shared_yard: Yard)
     assert all(each["status"] != "RUNNING" for each in trials)
 
     def found() -> bool:
-        there = httpx.get(
+        there = WEB.get(
             f"{shared_yard.mlflow.url}/api/2.0/mlflow/artifacts/list",
             params={"run_id": run_id, "path": "search"},
             timeout=30,
@@ -243,7 +242,7 @@ def test_a_space_that_cannot_work_is_refused_with_every_field_named(shared_yard:
 
 def test_the_search_is_in_the_artifacts(shared_yard: Yard) -> None:
     run = finished(shared_yard, REQUEST)
-    answer = httpx.get(
+    answer = WEB.get(
         f"{shared_yard.mlflow.url}/api/2.0/mlflow/artifacts/list",
         params={"run_id": run["run_id"], "path": "search"},
         timeout=30,

@@ -5,10 +5,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
-from servers import Yard
+from servers import WEB, Yard
 
 FIRST = date(2024, 1, 1)
 DAYS = 100
@@ -89,7 +88,7 @@ def test_a_builtin_table_is_divided_at_random_alone(shared_yard: Yard) -> None:
 
 
 def artifact(yard: Yard, run: dict[str, Any], path: str) -> Any:
-    answer = httpx.get(
+    answer = WEB.get(
         f"{yard.mlflow.url}/get-artifact",
         params={"run_id": run["run_id"], "path": path},
         timeout=30,
@@ -98,7 +97,7 @@ def artifact(yard: Yard, run: dict[str, Any], path: str) -> Any:
 
 
 def tag(yard: Yard, run: dict[str, Any], name: str) -> str:
-    answer = httpx.get(
+    answer = WEB.get(
         f"{yard.mlflow.url}/api/2.0/mlflow/runs/get",
         params={"run_id": run["run_id"]},
         timeout=30,

@@ -7,9 +7,8 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
-from servers import ROOT, Server, Yard, service_over, tidied, yard_of
+from servers import ROOT, WEB, Server, Yard, service_over, tidied, yard_of
 from several import alike, asked, log_of, none_is_left, trained, trains
 
 ENDLESS = {"n_estimators": 100_000}
@@ -72,7 +71,7 @@ def test_a_models_ranks_share_the_rows_and_only_rank_0_speaks(yard: Yard) -> Non
     seen = yard._of_mlflow(run["run_id"])["data"]
     assert {"key": "workers", "value": "3"} in seen["params"]
     assert {"key": "trainyard.workers", "value": "3"} in seen["tags"]
-    history = httpx.get(
+    history = WEB.get(
         f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
         params={"run_id": run["run_id"], "metric_key": "train_ranks"},
     ).json()
@@ -157,7 +156,7 @@ def test_all_ranks_go_on_from_the_checkpoint_that_rank_0_saved(yard: Yard, model
     yard.service.start()
     trains(yard, run_id)
     assert yard.cancel(run_id)["status"] == "KILLED"
-    history = httpx.get(
+    history = WEB.get(
         f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
         params={"run_id": run_id, "metric_key": "train_log_loss"},
         timeout=30,

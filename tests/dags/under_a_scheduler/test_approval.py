@@ -1,6 +1,5 @@
 """A person approves or rejects a new champion in a real Airflow, over a real service and a real MLflow."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -8,22 +7,11 @@ import pytest
 from airflow_lab import Airflow
 from champions import bank, decided_as_recomputed
 from mlflow import MlflowClient
-from servers import Server, Yard, until
+from servers import Server, until
 
 DAG = "approved_by_a_person"
 NAME = "approved-by-a-person"
 SECONDS = 300.0
-FILES = Path(__file__).parent / "files"
-
-
-@pytest.fixture(scope="module")
-def airflow(trainers: Yard, mlflow_server: Server, quick_disk: Path) -> Iterator[Airflow]:
-    """An Airflow at work, of which nothing is killed: a part that is slow is not taken for dead."""
-    yield from Airflow.at_work_on(
-        quick_disk / "approval",
-        {"boosting": trainers.service.url, "mlflow": mlflow_server.url},
-        dags=FILES,
-    )
 
 
 def asked(airflow: Airflow, run: str) -> str:

@@ -1,0 +1,1 @@
+"""Tests of one Airflow at work, of which nothing is killed."""
