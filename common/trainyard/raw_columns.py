@@ -39,15 +39,30 @@ MARKS = (
     ("[\N{ARABIC THOUSANDS SEPARATOR}\N{FULLWIDTH COMMA}]", ","),
     ("[\N{FULLWIDTH PERCENT SIGN}\N{ARABIC PERCENT SIGN}]", "%"),
 )
+INVISIBLE = (
+    "[\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{WORD JOINER}"
+    "\N{ZERO WIDTH NO-BREAK SPACE}\N{SOFT HYPHEN}\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}"
+    "\N{LEFT-TO-RIGHT EMBEDDING}-\N{RIGHT-TO-LEFT OVERRIDE}\N{LEFT-TO-RIGHT ISOLATE}-\N{POP DIRECTIONAL ISOLATE}]"
+)
+"""What a copy from a page or a program leaves in a cell, and nobody sees."""
+CELLS = ((INVISIBLE, ""), (r'^="(.*)"$', r"\1"))
+"""The latter is how text is written for Excel, so that it stays as it is."""
 MINUSES = (
-    ("[\N{MINUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}]", "-"),
-    (r"^([^\d(]*)\((.+)\)$", r"-\1\2"),
+    (
+        "[\N{MINUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}\N{HYPHEN}\N{NON-BREAKING HYPHEN}]",
+        "-",
+    ),
+    ("^(\\D{0,3})\N{EN DASH}(\\s?[\\d.,])", r"\1-\2"),
+    (r"^([^\d(]*)\((.+)\)([^\d()]*)$", r"-\1\2\3"),
     (r"^(.*\d)\s?-$", r"-\1"),
 )
-"""Typographers' minus, the brackets of accountants and the last sign of SAP, each with what it is in plain numbers."""
-SIGNS = (*DIGITS, *MARKS, *MINUSES)
+"""Typographers' minus, a dash in its place, the brackets of accountants and the last sign of SAP, each with what it is in plain numbers."""
+SIGNS = (*CELLS, *DIGITS, *MARKS, *MINUSES)
 OTHER_SIGNS = "|".join(
-    [*(pattern for pattern, _ in (*DIGITS, *MARKS, *MINUSES[:1])), r"\)$|\d\s?-$"]
+    [
+        *(pattern for pattern, _ in (*CELLS, *DIGITS, *MARKS, *MINUSES[:2])),
+        r"\)[^\d()]*$|\d\s?-$",
+    ]
 )
 """Where a number may have signs that programs do not write. For Python and for RE2, as are `SIGNS`."""
 MOST_SHOWN = 5
