@@ -107,7 +107,7 @@ def _chosen(words: Mapping[str, int], fits: Mapping[Notation, int], decimal: str
     stand_in = _stand_in(others, numbers)
     too_many = most < ENOUGH * present and stand_in is None
     if too_many or (others and len(numbers) < FEWEST_NUMBERS):
-        other = max(others, key=words.__getitem__)
+        other = max((word for word in words if word in others), key=words.__getitem__)
         return Choice(None, f"most are numbers, and others are not, such as {other!r}")
     doubt = _codes(numbers) or _mixed(numbers)
     if doubt:
