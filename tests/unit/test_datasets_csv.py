@@ -191,7 +191,12 @@ def test_a_value_in_a_column_without_a_name_is_refused_rather_than_lost(root):
         (["café", "garçon", "vert"], "cp1252"),
         (["10 €", "“so”", "a … b"], "cp1252"),
         (["красный", "зелёный", "Москва"], "cp1251"),
+        (["Москва", "Казань", "Омск"], "cp1251"),
+        (["Москва", "Казань", "Омск"], "koi8-r"),
         (["红色", "绿色", "北京"], "gb18030"),
+        (["東京", "大阪", "名古屋"], "shift_jis"),
+        (["Αθήνα", "Πάτρα", "Βόλος"], "cp1253"),
+        (["서울", "부산", "대구시"], "euc_kr"),
     ],
 )
 def test_texts_are_read_in_the_encoding_that_they_are_in(words, encoding):
