@@ -94,6 +94,8 @@ PLAINER_DATES = (
 )
 """What people and programs write into dates besides, each with the same in the `ORDERS` and `TIMES` that are read: th, a comma or at before the time, Uhr behind it, dots in it, a comma in its seconds, Java's name of a zone, and C's order."""
 ODD_DATE = re.compile("|".join(f"(?:{pattern})" for pattern, _ in PLAINER_DATES))
+COMMON_DATE = re.compile(r"[0-9/: TZ+-]*")
+"""In which nothing of that is: most dates, and soon told."""
 ORDERS: dict[str, tuple[str, ...]] = {
     "year_first": (
         *(f"%Y{mark}%m{mark}%d" for mark in "-/."),
@@ -310,7 +312,7 @@ def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) ->
 def plain_date(word: str) -> str:
     """The text of a date without white space around it, as `ORDERS` and `TIMES` have it."""
     word = word.strip()
-    if ODD_DATE.search(word):
+    if not COMMON_DATE.fullmatch(word) and ODD_DATE.search(word):
         for pattern, plainer in PLAINER_DATES:
             word = re.sub(pattern, plainer, word)
     return word.strip()
