@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
-from trainyard.contract import BuiltinData, Split, Task
+from trainyard.contract import BuiltinData, ImageData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
 from trainyard.raw_columns import ISO, features_of
@@ -19,6 +20,7 @@ from trainyard.service import installed_service
 from trainyard.trainer import Data, Interrupted, Part, Training, load_catalogue
 from trainyard.worker.evaluation import evaluate
 
+IMAGES_AT = "images at "
 TRAINERS = load_catalogue(installed_service().package, None).trainers
 
 
@@ -30,7 +32,7 @@ def main() -> None:
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
-    """Train once. `stop`: how many reports with (`epochs`) or without metrics (`asks`) until the run is asked to stop."""
+    """Train once, from the checkpoint in `folder` where one is. `stop`: how many reports with (`epochs`) or without metrics (`asks`) until the run is asked to stop."""
     trainer = TRAINERS[job["model"]]
     data = data_of(job["data"], trainer)
     if job.get("no_validation"):
@@ -79,18 +81,60 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     predicted = fitted.predict(data.test.x)
     np.save(folder / "predicted.npy", predicted)
     if "save" in job:
-        fitted.save_model(Path(job["save"]), input_example=fitted.raw_example(data.test.x))
-        if isinstance(data.test.x, pd.DataFrame):
-            data.test.x.to_json(folder / "raw.json", orient="split", date_format="iso")
-        else:
-            np.save(folder / "raw.npy", data.test.x)
+        save(fitted, Path(job["save"]), data.test.x, folder)
+    if "alike" in job:
+        result["alike"] = said_of_alike(job["save"], data.test.x, predicted)
     return {**result, "metrics": evaluate(trainer.task, predicted, data.test, data.classes, "test")}
 
 
+def save(fitted: Any, path: Path, x: Any, folder: Path) -> None:
+    """Save the model as it is logged, and raw rows beside what it predicts of them."""
+    fitted.save_model(path, input_example=fitted.raw_example(x))
+    if isinstance(x, pd.DataFrame):
+        x.to_json(folder / "raw.json", orient="split", date_format="iso")
+    else:
+        np.save(folder / "raw.npy", x)
+
+
+def said_of_alike(path: str, raw: Any, predicted: Any) -> dict[str, Any]:
+    """What the logged model makes of the same images in other forms, and of what is none of them."""
+    model = mlflow.pyfunc.load_model(path)
+    first = np.moveaxis(raw, -1, 1)
+    alike = [
+        raw,
+        raw / 255,
+        (raw / 255).astype("float32"),
+        raw.astype("uint16"),
+        first,
+        first / 255,
+    ]
+    alike += [raw[..., 0]] if raw.shape[-1] == 1 else []
+    refused = []
+    for other in (raw.astype("uint16") * 257, raw / 255 - 0.5, np.concatenate([raw, raw], axis=-1)):
+        try:
+            refused.append(str(model.predict(other)))
+        except Exception as error:  # noqa: BLE001 - told to the test
+            refused.append(f"refused: {error}")
+    return {
+        "classes": model.metadata.metadata["classes"],
+        "unlike": [
+            f"{each.dtype} of {each.shape}"
+            for each in alike
+            if not np.allclose(model.predict(each), predicted, atol=1e-4)
+        ],
+        "refused": refused,
+    }
+
+
 def data_of(name: str, trainer: Any) -> Data:
-    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories, also in files."""
+    """A builtin (`mnist` out of TRAINYARD_TEST_DATA), `images` for digits as images, `tiny` for images of 2 x 2, or `mixed` for a table with gaps and categories, also in files; or `images at` and their path."""
     if name == "mixed":
         return mixed(trainer.task)
+    if name.startswith(IMAGES_AT):
+        folder = Path(name.removeprefix(IMAGES_AT))
+        spec = ImageData(source="images", uri=folder.name)
+        there = DataAccess((folder.parent,), folder.parent)
+        return load(spec, Split(), task=trainer.task, access=there, kinds=("images",))
     if name == "mixed, in files":
         return replace(mixed(trainer.task), beyond_memory="it is said to be too large")
     kinds = ("images",) if name in {"images", "tiny", "mnist"} else trainer.data

@@ -39,15 +39,30 @@ MARKS = (
     ("[\N{ARABIC THOUSANDS SEPARATOR}\N{FULLWIDTH COMMA}]", ","),
     ("[\N{FULLWIDTH PERCENT SIGN}\N{ARABIC PERCENT SIGN}]", "%"),
 )
+INVISIBLE = (
+    "[\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{WORD JOINER}"
+    "\N{ZERO WIDTH NO-BREAK SPACE}\N{SOFT HYPHEN}\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}"
+    "\N{LEFT-TO-RIGHT EMBEDDING}-\N{RIGHT-TO-LEFT OVERRIDE}\N{LEFT-TO-RIGHT ISOLATE}-\N{POP DIRECTIONAL ISOLATE}]"
+)
+"""What a copy from a page or a program leaves in a cell, and nobody sees."""
+CELLS = ((INVISIBLE, ""), (r'^="(.*)"$', r"\1"))
+"""The latter is how text is written for Excel, so that it stays as it is."""
 MINUSES = (
-    ("[\N{MINUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}]", "-"),
-    (r"^([^\d(]*)\((.+)\)$", r"-\1\2"),
+    (
+        "[\N{MINUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}\N{HYPHEN}\N{NON-BREAKING HYPHEN}]",
+        "-",
+    ),
+    ("^(\\D{0,3})\N{EN DASH}(\\s?[\\d.,])", r"\1-\2"),
+    (r"^([^\d(]*)\((.+)\)([^\d()]*)$", r"-\1\2\3"),
     (r"^(.*\d)\s?-$", r"-\1"),
 )
-"""Typographers' minus, the brackets of accountants and the last sign of SAP, each with what it is in plain numbers."""
-SIGNS = (*DIGITS, *MARKS, *MINUSES)
+"""Typographers' minus, a dash in its place, the brackets of accountants and the last sign of SAP, each with what it is in plain numbers."""
+SIGNS = (*CELLS, *DIGITS, *MARKS, *MINUSES)
 OTHER_SIGNS = "|".join(
-    [*(pattern for pattern, _ in (*DIGITS, *MARKS, *MINUSES[:1])), r"\)$|\d\s?-$"]
+    [
+        *(pattern for pattern, _ in (*CELLS, *DIGITS, *MARKS, *MINUSES[:2])),
+        r"\)[^\d()]*$|\d\s?-$",
+    ]
 )
 """Where a number may have signs that programs do not write. For Python and for RE2, as are `SIGNS`."""
 MOST_SHOWN = 5
@@ -60,8 +75,27 @@ WITH_ZONE = re.compile(
 UTC = frozenset({"Z", "UTC", "GMT"})
 TIMES = (
     *("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", ":%H:%M:%S"),
-    *(" %I:%M %p", " %I:%M:%S %p", " %I:%M%p", " %I:%M:%S%p"),
+    *(" %I:%M %p", " %I:%M:%S %p", " %I:%M%p", " %I:%M:%S%p", " %I:%M:%S.%f %p"),
 )
+PLAINER_DATES = (
+    (INVISIBLE, ""),
+    ("[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]", " "),
+    (r"(\d)(?:st|nd|rd|th)(?: of)?\b", r"\1"),
+    (r"(?:, at |, | at )(\d{1,2}[:.]\d\d)", r" \1"),
+    (r" (?:Uhr|uhr|hrs?)$", ""),
+    (r" (\d{1,2})\.(\d\d)((?:\.\d\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?)$", r" \1:\2\3"),
+    (r"(:\d\d)\.(\d\d)((?:\.\d+)? ?[AaPp][Mm]|\.\d+)$", r"\1:\2\3"),
+    (r"(:\d\d),(\d)", r"\1.\2"),
+    (r"([+-]\d\d:?\d\d|Z)\[[A-Za-z_+-]+(?:/[A-Za-z_+-]+){0,2}\]$", r"\1"),
+    (
+        r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d:\d\d:\d\d)( (?:UTC|GMT|[+-]\d{4}))? (\d{4})$",
+        r"\1 \2 \5 \3\4",
+    ),
+)
+"""What people and programs write into dates besides, each with the same in the `ORDERS` and `TIMES` that are read: th, a comma or at before the time, Uhr behind it, dots in it, a comma in its seconds, Java's name of a zone, and C's order."""
+ODD_DATE = re.compile("|".join(f"(?:{pattern})" for pattern, _ in PLAINER_DATES))
+COMMON_DATE = re.compile(r"[0-9/: TZ+-]*")
+"""In which nothing of that is: most dates, and soon told."""
 ORDERS: dict[str, tuple[str, ...]] = {
     "year_first": (
         *(f"%Y{mark}%m{mark}%d" for mark in "-/."),
@@ -255,8 +289,9 @@ def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) ->
     Where `zone` is None, text with a zone fits none, and otherwise text without.
     """
     found = np.full(len(words), np.datetime64("NaT"), "datetime64[us]")
-    aware = np.array([WITH_ZONE.search(word.strip()) is not None for word in words], dtype=bool)
-    text = pd.Index([WITH_ZONE.sub(_offset, word.strip()) for word in words], dtype=object)
+    words = [plain_date(word) for word in words]
+    aware = np.array([WITH_ZONE.search(word) is not None for word in words], dtype=bool)
+    text = pd.Index([WITH_ZONE.sub(_offset, word) for word in words], dtype=object)
     fits = aware == (zone is not None)
     iso = np.array([ISO_DATE.fullmatch(word) is not None for word in text], dtype=bool)
     for each in formats:
@@ -272,6 +307,15 @@ def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) ->
                 times = times.tz_convert(zone).tz_localize(None)
             found[todo] = times.to_numpy()
     return found
+
+
+def plain_date(word: str) -> str:
+    """The text of a date without white space around it, as `ORDERS` and `TIMES` have it."""
+    word = word.strip()
+    if not COMMON_DATE.fullmatch(word) and ODD_DATE.search(word):
+        for pattern, plainer in PLAINER_DATES:
+            word = re.sub(pattern, plainer, word)
+    return word.strip()
 
 
 def period_start(word: str, kind: str) -> Any:

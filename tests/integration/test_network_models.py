@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 from servers import ROOT, Server, Yard, free_port, until
 
 CHECKPOINTS = {"tensorflow": "epoch.npz", "pytorch": "epoch.pt"}
@@ -46,7 +48,7 @@ class Lab:
         )
 
     def train(self, model: str, data: str, name: str, **job: Any) -> dict[str, Any]:
-        """The result; what it leaves lies in the folder of that name."""
+        """The result; what it leaves lies in the folder of that name, and a training by the same name goes on from it."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(
@@ -350,6 +352,59 @@ def test_logged_models_predict_raw_rows_without_trainyard(lab, tmp_path):
         np.testing.assert_allclose(
             np.load(tmp_path / f"{model}.npy"), lab.predicted(model), rtol=1e-4, atol=1e-5
         )
+
+
+def write_images(root: Path) -> dict[str, Path]:
+    """Images of 8 x 8 pixels, brighter by class, in every kind in which people keep them: by kind, the file or the folder."""
+    y = np.arange(60) % 3
+    x = (np.random.default_rng(0).integers(0, 100, (60, 8, 8)) + y[:, None, None] * 60).astype("u1")
+    shade = np.stack([x, x // 2, 255 - x], axis=-1)
+    words = np.array(["none", "one", "two"])[y]
+
+    def npz(name: str, images: Any, labels: Any) -> Path:
+        np.savez(
+            root / name,
+            x_train=images[:40],
+            y_train=labels[:40],
+            x_test=images[40:],
+            y_test=labels[40:],
+        )
+        return root / name
+
+    for row, (image, label) in enumerate(zip(shade, words, strict=True)):
+        path = root / "pictures" / str(label) / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = (8, 8) if row % 4 else (10, 9)
+        Image.fromarray(image).convert("RGBA").resize(size).save(path)
+    (root / "idx").mkdir()
+    for name, array in {"faces": x, "names": y.astype(np.uint8)}.items():
+        (root / "idx" / name).write_bytes(idx(array))
+    wide = np.moveaxis(shade, -1, 1).astype(np.uint16) * 257
+    return {
+        "floats, one-hot": npz("floats.npz", (x / 255).astype(np.float32)[..., None], np.eye(3)[y]),
+        "16 bits, channels first, text in a column": npz("wide.npz", wide, words[:, None]),
+        "IDX by other names": root / "idx",
+        "RGBA of two sizes, by class": root / "pictures",
+    }
+
+
+def test_images_of_every_kind_train_and_are_predicted_as_bytes_floats_and_as_they_were(
+    lab, tmp_path
+):
+    for number, (kind, path) in enumerate(write_images(tmp_path).items()):
+        model, params = ("cnn", {"conv_channels": [4]}) if number % 2 else ("mlp", {})
+        logged = {"save": str(tmp_path / "logged"), "alike": True} if number in {0, 3} else {}
+        given = {"epochs": 1, "batch_size": 32, **params}
+        result = lab.train(model, f"images at {path}", kind, params=given, **logged)
+        assert "error" not in result, (kind, result)
+        assert 0 < result["metrics"]["test_log_loss"] < 10, (kind, result)
+        if logged:
+            said = result["alike"]
+            assert said["classes"] == ([0, 1, 2] if number == 0 else ["none", "one", "two"])
+            assert said["unlike"] == [], kind
+            assert all(each.startswith("refused") for each in said["refused"]), said
+            assert all("255" in each or "(" in each for each in said["refused"]), said
+            shutil.rmtree(logged["save"])
 
 
 @pytest.fixture(scope="module")

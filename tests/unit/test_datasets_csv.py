@@ -154,6 +154,15 @@ def test_a_delimiter_within_a_value_makes_no_index_of_the_first_column(root):
         loaded(root)
 
 
+def test_an_unquoted_decimal_comma_shifts_no_column_without_a_word(root):
+    rows = [f"{i * 7 % 60},{i % 5},{i * 0.37:.2f},{i % 2}" for i in range(60)]
+    write(root, "a,b,y\n" + "\n".join(rows))
+    with pytest.raises(InvalidData, match="as many values in each row as in the header"):
+        loaded(root)
+    write(root, "a,b,y\n" + "\n".join(f"{i}{row[row.index(',') :]}" for i, row in enumerate(rows)))
+    assert "the first value of each row as its name, since the header" in loaded(root).warnings[0]
+
+
 def test_a_last_column_without_a_name_makes_no_title_of_the_header():
     rows = "".join(f"{WORDS[i % 4]},{WORDS[i % 3]},{WORDS[i % 2]}\n" for i in range(60))
     assert dialect_of("a,b,\n" + rows, Dialect(), frozenset()).skip_rows == 0
@@ -182,7 +191,12 @@ def test_a_value_in_a_column_without_a_name_is_refused_rather_than_lost(root):
         (["café", "garçon", "vert"], "cp1252"),
         (["10 €", "“so”", "a … b"], "cp1252"),
         (["красный", "зелёный", "Москва"], "cp1251"),
+        (["Москва", "Казань", "Омск"], "cp1251"),
+        (["Москва", "Казань", "Омск"], "koi8-r"),
         (["红色", "绿色", "北京"], "gb18030"),
+        (["東京", "大阪", "名古屋"], "shift_jis"),
+        (["Αθήνα", "Πάτρα", "Βόλος"], "cp1253"),
+        (["서울", "부산", "대구시"], "euc_kr"),
     ],
 )
 def test_texts_are_read_in_the_encoding_that_they_are_in(words, encoding):

@@ -8,6 +8,7 @@ from image_files import X_TEST, Y_TEST, X, Y, access, inspect, load, refused, wr
 from PIL import Image
 from trainyard.contract import ImageData
 from trainyard.datasets.images.pictures import read_images
+from trainyard.errors import InvalidData
 
 RGB = np.stack([X, X // 2, 255 - X], axis=-1)
 RGB_TEST = np.stack([X_TEST, X_TEST // 2, 255 - X_TEST], axis=-1)
@@ -51,6 +52,33 @@ def test_channels_first_are_moved_to_the_end(tmp_path):
 def test_one_hot_labels_are_positions(tmp_path):
     npz(tmp_path, y_train=np.eye(3)[Y], y_test=np.eye(3, dtype=np.uint8)[Y_TEST])
     assert "one-hot, and are read as the position of the 1" in same(tmp_path)
+
+
+def floats(root: Path, values: np.ndarray) -> None:
+    for row, picture in enumerate(values):
+        path = root / "pets" / "ab"[row % 2] / f"{row}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture.astype(np.float32)).save(path)
+
+
+def test_pictures_of_floats_are_read_as_bytes(tmp_path):
+    floats(tmp_path, X[:40] / 255)
+    inspect(tmp_path, "pets")
+    found, _ = read_images(ImageData(source="images", uri="pets"), access=access(tmp_path))
+    assert sorted(found.x.sum(axis=(1, 2, 3))) == sorted(X[:40].sum(axis=(1, 2), dtype=int))
+    assert "40 of 40 pictures of 'pets' hold floats" in load(tmp_path, "pets").warnings[0]
+    floats(tmp_path, X[:40] * 9.0)
+    with pytest.raises(InvalidData, match=r"its values lie within .*, and 0..1 or 0..255 is read"):
+        load(tmp_path, "pets")
+
+
+def test_of_pictures_that_move_the_first_frame_is_read_and_that_is_said(tmp_path):
+    for row in range(40):
+        path = tmp_path / "pets" / "ab"[row % 2] / f"{row}.gif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first, second = (Image.fromarray(each) for each in (X[row], X[row][::-1]))
+        first.save(path, save_all=True, append_images=[second])
+    assert "40 of 40 pictures of 'pets' have several frames" in load(tmp_path, "pets").warnings[0]
 
 
 def test_pictures_of_kinds_that_are_not_read_are_told_of_and_other_files_passed_by(tmp_path):

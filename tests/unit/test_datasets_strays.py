@@ -169,3 +169,31 @@ def test_hexadecimal_numbers_are_warned_of(tmp_path: Path) -> None:
     rows = "".join(f"{i},{hex(i)},{i % 2}\n" for i in range(40))
     (said,) = [each for each in loaded(tmp_path, f"a,b,y\n{rows}").warnings if "hexa" in each]
     assert "the column 'b' holds hexadecimal numbers, such as '0x0'" in said
+
+
+def test_identifiers_that_look_like_powers_of_ten_are_warned_of_and_such_numbers_are_not(
+    tmp_path: Path,
+) -> None:
+    def said(*values: str) -> list[str]:
+        rows = "".join(f"{i % 7},{values[i % len(values)]},{i % 2}\n" for i in range(40))
+        return [each for each in loaded(tmp_path, f"a,b,y\n{rows}").warnings if "codes" in each]
+
+    assert "the column 'b' holds '56e7'" in said("1234", "9012", "56e7")[0]
+    assert "in which that is 560,000,000; where they are codes" in said("1234", "56e7")[0]
+    assert not said("1.5e3", "2e3")
+    assert not said("1e-05", "3")
+
+
+@pytest.mark.parametrize(("mark", "is_told"), [("?", True), ("nan", True), ("unknown", False)])
+def test_a_class_that_is_called_as_a_missing_value_is_told_of(
+    tmp_path: Path, mark: str, is_told: bool
+) -> None:
+    labels = [("no", "yes", mark)[i % 3] for i in range(60)]
+    pq.write_table(pa.table({"a": list(range(60)), "y": labels}), tmp_path / "t.parquet")
+    data = loaded(tmp_path, (tmp_path / "t.parquet").read_bytes(), "t.parquet")
+    told = [each for each in data.warnings if "which is read as a class" in each]
+    assert bool(told) == is_told
+    assert all(
+        f'set data.filter to [{{"column": "y", "op": "!=", "value": "{mark}"}}]' in each
+        for each in told
+    )

@@ -61,6 +61,15 @@ WRITTEN = [
     (text("%b %d %Y %I:%M%p"), "by its name"),
     (text("%A, %B %d, %Y %H:%M"), "by its name"),
     (text("%a, %d %b %Y %H:%M:%S GMT"), "by its name"),
+    (text("%a %b %d %H:%M:%S UTC %Y"), "by its name"),
+    (text("%d-%b-%y %I.%M.%S.000000 %p"), "by its name"),
+    (text("%dth of %B %Y at %H:%M"), "by its name"),
+    (text("%d.%m.%Y, %H:%M Uhr"), "the day first"),
+    (text("%d.%m.%Y %H.%M"), "the day first"),
+    (text("%m/%d/%Y, %I:%M:%S\N{NARROW NO-BREAK SPACE}%p"), "the month first"),
+    (text("\N{LEFT-TO-RIGHT MARK}%d/%m/%Y %H:%M"), "the day first"),
+    (text("%Y-%m-%d %H:%M:%S,000"), "the year first"),
+    (text("%Y-%m-%dT%H:%M:%S+00:00[Europe/London]"), "the year first"),
 ]
 
 
@@ -247,6 +256,18 @@ def test_digits_that_are_dates_are_told_of_and_read_as_such_where_it_is_said(
     ):
         found = raw_columns.dates(pd.Series([same, None], dtype=object), raw(data))
         assert (str(found[0])[:10], np.isnat(found[1])) == (first, True)
+
+
+@pytest.mark.parametrize("units", [1, 1_000, 1_000_000, None])
+def test_numbers_that_are_times_are_told_of(tmp_path, units):
+    numbers = HOURS.strftime("%Y%m%d%H%M%S") if units is None else HOURS.as_unit("s").asi8 * units
+    (said,) = [
+        each for each in load(tmp_path, np.array(numbers, np.int64)).warnings if "look like" in each
+    ]
+    assert f"look like times, such as {numbers[0]}, and is read as numbers" in said
+    assert not [
+        each for each in load(tmp_path, np.arange(ROWS) * 10**7).warnings if "look like" in each
+    ]
 
 
 def test_a_month_and_a_year_that_became_a_fraction_are_told_of(tmp_path):

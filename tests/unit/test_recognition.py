@@ -67,6 +67,13 @@ def column(*values: str | None) -> pa.ChunkedArray:
         (["346\N{FIGURE SPACE}200", "7"], [346200, 7]),
         (["๓๔", "๗"], [34, 7]),
         (["1", "2", None, "3"], [1, 2, None, 3]),
+        (["(1.171,64) €", "12,50 €"], [-1171.64, 12.5]),
+        (["CHF 1\N{RIGHT SINGLE QUOTATION MARK}036.\N{EN DASH}", "CHF 7.50"], [1036, 7.5]),
+        (["12,5‰", "7 ‰"], [12.5, 7]),
+        (["\N{EN DASH}12.5", "€ \N{EN DASH}7", "3"], [-12.5, -7, 3]),
+        (["\N{NON-BREAKING HYPHEN}12.5", "7"], [-12.5, 7]),
+        (['="12.5"', '="-7"'], [12.5, -7]),
+        (["\N{LEFT-TO-RIGHT MARK}12.5", "7\N{ZERO WIDTH SPACE}"], [12.5, 7]),
     ],
     ids=lambda each: str(each[0]),
 )
@@ -108,6 +115,15 @@ def test_a_mark_among_numbers_is_missing_and_said(mark):
     assert f"{mark.strip()!r} counts as missing, in 2 of 102 rows" in read.warnings[0]
 
 
+def test_the_only_word_among_very_many_numbers_is_missing_in_however_many_rows():
+    values = [*(f"{row / 4}" for row in range(40)), *["keine Angabe"] * 30]
+    read = recognised("a", column(*values))
+    assert read.column.null_count == 30
+    assert "'keine Angabe' counts as missing, in 30 of 70 rows" in read.warnings[0]
+    about = {"name": "a", "notation": read.as_json()}
+    assert pd.isna(logged(pd.Series(values[-1:]), about)).all()
+
+
 @pytest.mark.parametrize(
     ("values", "doubt"),
     [
@@ -120,8 +136,10 @@ def test_a_mark_among_numbers_is_missing_and_said(mark):
         (["A"] + [str(number % 5) for number in range(60)], "'A'"),
         ([f"{number}{'KM'[number % 2]}" for number in range(30)], "several units (K, M)"),
         (["1,5", "2.5"], "written in several ways, such as '2.5' and '1,5'"),
-        (['="12.5"', '="7"'], "other signs around the numbers, as in '=\"12.5\"'"),
-        (["12.5‰", "7‰"], "other signs around the numbers"),
+        (["~12.5", "~7"], "other signs around the numbers, as in '~12.5'"),
+        (['="0012"', '="0700"'], "begins with a zero"),
+        (["12.5‰", "7"], "some have a per mille sign and others have none"),
+        (["n.v."] * 20 + ["entfällt"] * 20 + MANY, "others are not, such as 'n.v.'"),
         ([f"{row + 90}/{row + 50}" for row in range(20)], "two numbers, as in '90/50'"),
         (["19:58", "07:30"], "they are times, as in '19:58'"),
         (["07:58 PM", "11:30 AM"], "they are times"),

@@ -42,6 +42,8 @@ class _Picture:
     size: tuple[int, int] = (0, 0)
     """Width and height."""
     mode: str = ""
+    moves: bool = False
+    """Whether it has several frames or pages."""
 
 
 def holds_pictures(location: Location) -> bool:
@@ -127,7 +129,14 @@ def _looked_at(location: Location, picture: _Picture) -> _Picture:
             location.pointer,
         )
     mode = "RGBA" if "transparency" in opened.info else opened.mode
-    return _Picture(picture.file, picture.label, opened.size, mode)
+    return _Picture(picture.file, picture.label, opened.size, mode, _moves(opened))
+
+
+def _moves(opened: Any) -> bool:
+    try:
+        return bool(getattr(opened, "is_animated", False))
+    except (OSError, ValueError, SyntaxError, EOFError):
+        return False  # what is damaged is told of by its decoding
 
 
 def _opened(location: Location, picture: _Picture) -> Any:
@@ -165,8 +174,9 @@ def _decoded(picture: Any, size: tuple[int, int], channels: int) -> npt.NDArray[
 
     picture = ImageOps.exif_transpose(picture)
     if picture.mode in DEEP:
-        shades = np.rint(np.asarray(picture).astype(np.float64) * (WHITE / 65535))
-        picture = Image.fromarray(shades.clip(0, WHITE).astype(np.uint8))
+        picture = Image.fromarray(_as_bytes(np.asarray(picture).astype(np.float64), (65535,)))
+    elif picture.mode == "F":
+        picture = Image.fromarray(_as_bytes(np.asarray(picture).astype(np.float64), (1, WHITE)))
     if "A" in picture.mode or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -177,6 +187,17 @@ def _decoded(picture: Any, size: tuple[int, int], channels: int) -> npt.NDArray[
     return np.asarray(picture, dtype=np.uint8).reshape(size[1], size[0], channels)
 
 
+def _as_bytes(shades: npt.NDArray[np.float64], whites: Sequence[int]) -> npt.NDArray[np.uint8]:
+    """Shades as bytes, white at the first of `whites` that none is above. Raises ValueError for shades beyond them all."""
+    low, high = shades.min(), shades.max()
+    white = next((each for each in whites if low >= 0 and high <= each), None)
+    if white is None:
+        read = " or ".join(f"0..{each}" for each in whites)
+        message = f"its values lie within {low:g}..{high:g}, and {read} is read"
+        raise ValueError(message)
+    return np.rint(shades * (WHITE / white)).astype(np.uint8)
+
+
 def _done(
     location: Location, pictures: Sequence[_Picture], size: tuple[int, int], channels: int
 ) -> list[str]:
@@ -185,11 +206,15 @@ def _done(
     clear = [each for each in pictures if "A" in each.mode]
     grey = [each for each in pictures if each.mode in GREY and channels == 3]
     deep = [each for each in pictures if each.mode in DEEP]
+    floats = [each for each in pictures if each.mode == "F"]
+    moving = [each for each in pictures if each.moves]
     counted = {
         f"are not {size[0]} x {size[1]}, as most are, and are resized to it": others,
         "can be seen through, and are put on white": clear,
         "are grey among coloured ones, and are read as coloured": grey,
         "are of 16 bits, and are read as bytes": deep,
+        "hold floats, and are read as bytes": floats,
+        "have several frames or pages, of which the first is read": moving,
     }
     return [
         f"{len(found)} of {len(pictures)} pictures of {location.uri!r} {words}, such as {found[0].file!r}"

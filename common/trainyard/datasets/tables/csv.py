@@ -46,6 +46,9 @@ OTHERS = {
 """What a file of another kind begins with, without regard to case."""
 ZERO_FIRST = re.compile(rb"(?<![^\s,;|\"'])-?0[xX\d]")
 CODE = r"^\s*(0\d+|-?0[xX][0-9a-fA-F]+)\s*$"
+BARE_EXPONENT = re.compile(rb"\d[eE]\d")
+EXPONENT_CODE, FRACTION = r"^\s*\d+[eE]\d+\s*$", r"[.,]\d|[eE][+-]"
+"""12e4 among numbers without fractions or a sign before the exponent, as programs write it: such identifiers have letters of a to f."""
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -118,26 +121,35 @@ def _check_text(data: bytes, location: Location | WebFile) -> None:
 
 
 def _codes(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[str, str]:
-    """The columns of whole numbers in which text such as 00501 or 0x1F was found, with that; none of a name that is there twice."""
+    """The columns of numbers in which text such as 00501, 0x1F or 12e4 was found, with that; none of a name that is there twice."""
     from pyarrow import csv
 
     counts = Counter(table.column_names)
-    names = [
-        name
+    looked_for = {"whole": ZERO_FIRST.search(data), "float": BARE_EXPONENT.search(data)}
+    kinds = {
+        name: "whole" if pa.types.is_integer(kind) else "float"
         for name, kind in zip(table.column_names, table.schema.types, strict=True)
-        if pa.types.is_integer(kind) and counts[name] == 1
-    ]
-    if not names or ZERO_FIRST.search(data) is None:
+        if (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and counts[name] == 1
+    }
+    names = [name for name, kind in kinds.items() if looked_for[kind]]
+    if not names:
         return {}
     as_text = csv.ConvertOptions(
         include_columns=names, column_types=dict.fromkeys(names, pa.string())
     )
     reader = csv.open_csv(pa.BufferReader(data), options, _parsing(layout.dialect), as_text)
     batch = next(iter(reader))
-    found = {
-        name: pc.index(pc.match_substring_regex(batch[name], CODE), True).as_py() for name in names
-    }
-    return {name: batch[name][at].as_py() for name, at in found.items() if at >= 0}
+    found = {name: _code_in(batch[name], kinds[name]) for name in names}
+    return {name: word for name, word in found.items() if word is not None}
+
+
+def _code_in(text: pa.Array, kind: str) -> str | None:
+    """The first that is written as a code is, in a column of such numbers."""
+    if kind == "float" and pc.any(pc.match_substring_regex(text, FRACTION)).as_py():
+        return None
+    pattern = CODE if kind == "whole" else EXPONENT_CODE
+    at = pc.index(pc.match_substring_regex(text, pattern), True).as_py()
+    return None if at < 0 else str(text[at].as_py())
 
 
 def about_rows(location: Location, start: Start) -> int:

@@ -60,16 +60,19 @@ def codes(layout: Laid, selection: Selection) -> list[str]:
     parts = layout.parts if isinstance(layout, csv_folder.FolderLayout) else (layout,)
     found = {name: word for part in parts for name, word in _layout(part).codes.items()}
     return [
-        _hexadecimal(name, word)
-        if "x" in word.lower()
-        else f"the column {name!r} holds numbers that begin with a zero, such as {word!r}, as codes do, and is read as numbers, in which the zero is lost; {_as_categories(name, selection)}"
+        _said_of_code(name, word, selection)
         for name, word in found.items()
         if name in selection.columns and name not in selection.categorical
     ]
 
 
-def _hexadecimal(name: str, word: str) -> str:
-    return f"the column {name!r} holds hexadecimal numbers, such as {word!r}, and is read as numbers; give a model that was trained so the numbers too, as it refuses such text, or write them in the table as decimals"
+def _said_of_code(name: str, word: str, selection: Selection) -> str:
+    word = word.strip()
+    if "x" in word.lower():
+        return f"the column {name!r} holds hexadecimal numbers, such as {word!r}, and is read as numbers; where they are codes, put a letter before each, as in {'c' + word!r}"
+    if "e" in word.lower():
+        return f"the column {name!r} holds {word!r} and has no fractions, as codes of digits and letters do, and is read as numbers, in which that is {float(word):,.0f}; where they are codes, put a letter before each, as in {'c' + word!r}"
+    return f"the column {name!r} holds numbers that begin with a zero, such as {word!r}, as codes do, and is read as numbers, in which the zero is lost; {_as_categories(name, selection)}"
 
 
 def _layout(part: Layout | csv_folder.Part) -> Layout:

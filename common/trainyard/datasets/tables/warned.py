@@ -1,11 +1,13 @@
 """What a person should read about a table, as a list of sentences that stays short."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trainyard.datasets.tables.recognition.marks import is_mark
 from trainyard.datasets.tables.recognition.notation import Notation
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.suspicions import spelt_alike
@@ -13,6 +15,8 @@ from trainyard.datasets.tables.suspicions import spelt_alike
 FEWEST_ADDED = 5
 """Rows."""
 SUM_EXACT = 1e-9
+CLASSES = frozenset({"none", "unknown", "missing"})
+"""Marks of a missing value that are classes too."""
 MOST = 100
 """Sentences. A table of thousands of constant columns needs no sentence for each."""
 
@@ -43,12 +47,24 @@ def _of_target(name: str, y: npt.NDArray[Any], classes: Sequence[Any] | None) ->
                 f"the target {name!r} is {float(y[0])!r} in every row, so nothing can be learnt"
             ]
         return _of_sum(name, y)
-    alike = spelt_alike(classes)
-    if alike is None:
-        return []
-    return [
-        f"the target {name!r} has {alike[0]!r} and {alike[1]!r}, which are two classes; write them alike where they mean the same"
-    ]
+    said = []
+    if (alike := spelt_alike(classes)) is not None:
+        said.append(
+            f"the target {name!r} has {alike[0]!r} and {alike[1]!r}, which are two classes; write them alike where they mean the same"
+        )
+    for at in [at for at, label in enumerate(classes) if _stands_for_none(label)][:1]:
+        condition = json.dumps(
+            [{"column": name, "op": "!=", "value": classes[at]}], ensure_ascii=False
+        )
+        said.append(
+            f"the target {name!r} is {classes[at]!r} in {int((y == at).sum())} of {len(y)} rows, which is read as a class; where it stands for a missing value, set data.filter to {condition}"
+        )
+    return said
+
+
+def _stands_for_none(label: Any) -> bool:
+    """Whether a class is called as people write a missing value, and hardly ever a class."""
+    return isinstance(label, str) and is_mark(label) and label.strip().casefold() not in CLASSES
 
 
 def _of_sum(name: str, y: npt.NDArray[Any]) -> list[str]:

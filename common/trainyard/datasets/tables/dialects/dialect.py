@@ -98,6 +98,9 @@ class Layout:
             for name, said in words.items()
             if getattr(own, name) != getattr(plain, name)
         ]
+        if own.extra < 0:
+            said = "the first value of each row as its name, since the header has one name fewer than rows have values"
+            unusual.append(("", said))
         if self.nameless:
             places = ", ".join(str(self.names.index(name) + 1) for name in self.nameless[:5])
             more = f" and {len(self.nameless) - 5} more" if len(self.nameless) > 5 else ""

@@ -1,6 +1,7 @@
 """Which encoding the first bytes of a text are in."""
 
 import codecs
+import re
 
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -21,6 +22,27 @@ MOSTLY = 0.9
 MOST_TOGETHER = 0.4
 """Share of letters beyond ASCII that stand beside another one. In Cyrillic or Chinese it is nearly all."""
 SAMPLE_BYTES = 1 << 16
+WINDOWS = {"mac_greek": "cp1253"}
+"""What charset-normalizer finds, and what it is: small letters are the same in both, and hardly a table is a Mac's."""
+CYRILLIC = ("cp1251", "koi8-r")
+"""In the one, small letters stand where the other has capitals."""
+CYRILLIC_WORD = re.compile(r"[\u0400-\u042f\u0490]?[\u0430-\u045f\u0491]+|[\u0400-\u042f\u0490]+")
+EASTERN = frozenset(
+    (
+        "big5",
+        "big5hkscs",
+        "cp932",
+        "cp949",
+        "cp950",
+        "euc_jis_2004",
+        "euc_jisx0213",
+        "euc_jp",
+        "euc_kr",
+    )
+) | frozenset(
+    ("gb18030", "gb2312", "gbk", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213")
+)
+"""What charset-normalizer takes a few Cyrillic words for."""
 
 
 def encoding_of(data: bytes) -> str:
@@ -66,7 +88,19 @@ def _of_one_byte(data: bytes) -> str:
 
     around = b"\n".join(data.splitlines()[:1] + _lines_with_high(data))[:SAMPLE_BYTES]
     best = from_bytes(around).best()
-    return best.encoding if best is not None and _decodes(data, best.encoding) else "latin-1"
+    if best is None or best.encoding in EASTERN:
+        cyrillic = next((each for each in CYRILLIC if _are_words(around, each)), None)
+        if cyrillic is not None and _decodes(data, cyrillic):
+            return cyrillic
+    found = "latin-1" if best is None else WINDOWS.get(best.encoding, best.encoding)
+    return found if _decodes(data, found) else "latin-1"
+
+
+def _are_words(data: bytes, encoding: str) -> bool:
+    """Whether nearly all beyond ASCII is Cyrillic, in words of small letters, of capitals, or that begin with one."""
+    words = re.findall(r"[^\x00-\x7f]+", data.decode(encoding, "replace"))
+    fitting = sum(len(word) for word in words if CYRILLIC_WORD.fullmatch(word))
+    return 0 < MOSTLY * sum(map(len, words)) <= fitting
 
 
 def _lines_with_high(data: bytes) -> list[bytes]:

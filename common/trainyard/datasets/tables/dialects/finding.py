@@ -27,6 +27,7 @@ SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?")
 """What Excel reads and writes before the header."""
 NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 COMMA, POINT = re.compile(r"\s*[+-]?\d*,\d+\s*"), re.compile(r"\s*[+-]?\d*\.\d+\s*")
+WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 SINGLE_QUOTED = re.compile(r"'[^']*'")
 THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
 
@@ -125,7 +126,10 @@ def _tried(lines: Sequence[str], dialect: Dialect, stated: frozenset[str]) -> _T
     start = 0 if "skip_rows" in stated else _header(rows, width)
     rows = rows[start:]
     skip += rows[0].line
-    extra = _extra(rows, width) if dialect.header else 0
+    is_quoted = bool(dialect.quote) and all(
+        lines[dialect.skip_rows + row.line].startswith(dialect.quote) for row in rows[1:]
+    )
+    extra = _extra(rows, width, is_quoted=is_quoted) if dialect.header else 0
     wanted = {width, len(rows[0].values)} if extra else {len(rows[0].values)}
     fitting = sum(row.lines for row in rows if len(row.values) in wanted)
     total = len(lines) - skip - sum(not line.strip() for line in lines[skip:])
@@ -133,16 +137,28 @@ def _tried(lines: Sequence[str], dialect: Dialect, stated: frozenset[str]) -> _T
     return _Trial(replace(dialect, skip_rows=skip, extra=extra), rows, share)
 
 
-def _extra(rows: Sequence[_Row], width: int) -> int:
-    """1 where each row ends in an empty value that the header has no name for, -1 where it begins with a row's name, which is no fraction."""
+def _extra(rows: Sequence[_Row], width: int, *, is_quoted: bool) -> int:
+    """1 where each row ends in an empty value that the header has no name for, -1 where it begins with a row's name.
+
+    Such names are text, or the rows' numbers: other numbers without quotes are values, of which another has the
+    delimiter in it.
+    """
     if not 1 < len(rows[0].values) == width - 1:
         return 0
     full = [row.values for row in rows[1:] if len(row.values) == width]
     if all(not values[-1] for values in full):
         return 1
     first = {values[0] for values in full}
-    has_fractions = any(POINT.fullmatch(value) or COMMA.fullmatch(value) for value in first)
-    return -1 if len(first) == len(full) > 1 and not has_fractions else 0
+    has_numbers = any(NUMBER.fullmatch(value) for value in first)
+    are_names = is_quoted or not has_numbers or _are_counted([values[0] for values in full])
+    return -1 if len(first) == len(full) > 1 and are_names else 0
+
+
+def _are_counted(values: Sequence[str]) -> bool:
+    """Whether they count the rows from 0 or 1 on."""
+    if not all(WHOLE.fullmatch(value) for value in values):
+        return False
+    return list(map(int, values)) in ([*range(len(values))], [*range(1, len(values) + 1)])
 
 
 def _rows(lines: Sequence[str], dialect: Dialect) -> list[_Row]:

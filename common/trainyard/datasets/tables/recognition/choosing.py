@@ -12,6 +12,7 @@ from trainyard.datasets.tables.recognition.notation import (
     DECIMAL_COMMA,
     NOTATIONS,
     PER_CENT,
+    PER_MILLE,
     PLAIN,
     THOUSANDS_COMMA,
     Notation,
@@ -25,6 +26,8 @@ DOUBTFUL = 0.5
 """Above this share, a column that is not read as numbers is worth a word."""
 FEWEST_NUMBERS = 10
 """Distinct ones, for text that is no known mark to count as missing: among fewer it may be a class of its own."""
+MANY_NUMBERS = 30
+"""Distinct ones, among which a word that is alone in being none counts as missing, however many rows have it."""
 MOST_DIGITS = 15
 """Of a whole number that a float64 holds exactly."""
 DIGIT = re.compile(r"\d")
@@ -54,6 +57,8 @@ class Choice:
 
     notation: Notation | None
     doubt: str = ""
+    stand_in: str | None = None
+    """The only word among very many numbers, which counts as missing."""
 
 
 def choose(counts: Mapping[str, int], decimal: str = ".") -> Choice | None:
@@ -99,13 +104,24 @@ def _chosen(words: Mapping[str, int], fits: Mapping[Notation, int], decimal: str
         fitting.sort(key=lambda each: each.decimal != ",")
     numbers = {word for word in words if fitting[0].matches(word)}
     others = words.keys() - numbers
-    if most < ENOUGH * present or (others and len(numbers) < FEWEST_NUMBERS):
-        other = max(others, key=words.__getitem__)
+    stand_in = _stand_in(others, numbers)
+    too_many = most < ENOUGH * present and stand_in is None
+    if too_many or (others and len(numbers) < FEWEST_NUMBERS):
+        other = max((word for word in words if word in others), key=words.__getitem__)
         return Choice(None, f"most are numbers, and others are not, such as {other!r}")
     doubt = _codes(numbers) or _mixed(numbers)
     if doubt:
         return Choice(None, doubt)
-    return Choice(fitting[0]) if decimal == "," else _unless_ambiguous(fitting, numbers)
+    chosen = Choice(fitting[0]) if decimal == "," else _unless_ambiguous(fitting, numbers)
+    return replace(chosen, stand_in=stand_in)
+
+
+def _stand_in(others: Collection[str], numbers: Collection[str]) -> str | None:
+    """The one word without digits among very many numbers, such as k.A.: the mark of whoever made the table."""
+    if len(others) != 1 or len(numbers) < MANY_NUMBERS:
+        return None
+    other = next(iter(others))
+    return None if DIGIT.search(other) else other
 
 
 def units_of(words: Mapping[str, int], where: re.Pattern[str] = WITH_UNIT) -> list[str]:
@@ -176,7 +192,7 @@ def _adorned(words: Mapping[str, int]) -> str:
 
 def _codes(numbers: Collection[str]) -> str:
     """Why they are codes rather than numbers; empty where they are not."""
-    for word in sorted(each.lstrip(APOSTROPHES) for each in numbers):
+    for word in sorted(with_plain_signs(each).lstrip(APOSTROPHES) for each in numbers):
         if CODE.fullmatch(word):
             return f"{word!r} begins with a zero, as codes do"
         if LONG.fullmatch(word):
@@ -191,6 +207,7 @@ def _mixed(numbers: Collection[str]) -> str:
     currencies = {each.upper() if each.isalpha() else each for each in found_in}
     if len(currencies) > 1:
         return f"they are in several currencies ({', '.join(sorted(currencies))})"
-    if 0 < sum(PER_CENT in word for word in numbers) < len(numbers):
-        return "some have a per cent sign and others have none"
+    for sign, said in ((PER_CENT, "per cent"), (PER_MILLE, "per mille")):
+        if 0 < sum(sign in word for word in numbers) < len(numbers):
+            return f"some have a {said} sign and others have none"
     return ""

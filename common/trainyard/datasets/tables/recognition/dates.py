@@ -1,11 +1,13 @@
 """Dates that are written as text, and whether the day or the month comes first."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainyard.datasets.tables.recognition.marks import is_mark
 from trainyard.datasets.tables.recognition.periods import periods_of
+from trainyard.raw_columns import plain_date
 
 ENOUGH = 0.95
 WRITE = "write them in the table as in 2024-12-31"
@@ -40,7 +42,10 @@ class Written:
 
 def order_of(counts: Mapping[str, int]) -> Written | None:
     """How the dates among these values, which occur so often, are written; None where they are no dates."""
-    words = {word: rows for word, rows in counts.items() if not is_mark(word)}
+    words: Counter[str] = Counter()
+    for word, rows in counts.items():
+        if not is_mark(word):
+            words[plain_date(word)] += rows
     enough = max(1, ENOUGH * sum(words.values()))
     if (plain := _plain(words, enough)) is not None:
         return plain

@@ -16,6 +16,8 @@ FIRST_VALUES = 20
 FEWEST = 5
 """Values that differ: fewer may be dates by chance."""
 YEARS = range(1900, 2101)
+MOMENTS = (788_918_400, 2_208_988_800)
+"""Seconds since 1970, from 1995 to 2039: other numbers are seldom all between them."""
 
 
 def of_numbers(name: str, column: pa.ChunkedArray, sample: npt.NDArray[np.int64]) -> str | None:
@@ -28,13 +30,16 @@ def of_numbers(name: str, column: pa.ChunkedArray, sample: npt.NDArray[np.int64]
     values = _there(column.take(pa.array(sample)).to_pylist())
     if len(set(values)) < FEWEST or not all(map(looks, values)):
         return None
+    shown = f"{values[0]:.0f}" if values[0] == values[0] // 1 else values[0]
+    if looks in {_is_moment, *EPOCHS}:
+        return f"the column {name!r} holds numbers that look like times, such as {shown}, and is read as numbers, from which neither hour nor weekday nor month can be told; write them in the table as in 2024-01-31T17:30:00"
     stated = json.dumps({name: {"type": "date"}}, ensure_ascii=False)
     cure = (
         "write them in the table as in 2024-01"
         if looks is _is_month_and_year
         else f"set data.columns to {stated} to have them read as dates"
     )
-    return f"the column {name!r} holds numbers that look like dates, such as {values[0]}, and is read as numbers, among which days or months that follow each other are far apart; {cure}"
+    return f"the column {name!r} holds numbers that look like dates, such as {shown}, and is read as numbers, among which days or months that follow each other are far apart; {cure}"
 
 
 def _look(values: Sequence[Any]) -> Callable[[Any], bool] | None:
@@ -42,7 +47,7 @@ def _look(values: Sequence[Any]) -> Callable[[Any], bool] | None:
     there = _there(values)
     if not there:
         return None
-    kinds = (_is_day, _is_year_and_month, _is_month_and_year)
+    kinds = (_is_day, _is_year_and_month, _is_month_and_year, _is_moment, *EPOCHS)
     return next((kind for kind in kinds if all(map(kind, there))), None)
 
 
@@ -73,3 +78,24 @@ def _is_month_and_year(value: float) -> bool:
         return False
     year = (value % 1) * 10_000
     return math.isclose(year, round(year), abs_tol=1e-6) and round(year) in YEARS
+
+
+def _is_moment(value: float) -> bool:
+    """202401311730 or 20240131173000."""
+    if (
+        value != value // 1
+        or len(text := f"{value:.0f}") not in {12, 14}
+        or not _is_day(int(text[:8]))
+    ):
+        return False
+    return int(text[8:10]) < 24 and all(
+        int(text[at : at + 2]) < 60 for at in range(10, len(text), 2)
+    )
+
+
+def _since_1970(units: int) -> Callable[[float], bool]:
+    """Whether a number is of so many a second since 1970, in the years that `MOMENTS` has."""
+    return lambda value: MOMENTS[0] * units <= value < MOMENTS[1] * units
+
+
+EPOCHS = tuple(_since_1970(units) for units in (1, 10**3, 10**6))

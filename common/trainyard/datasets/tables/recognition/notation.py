@@ -16,14 +16,14 @@ CODES = (
 """Of currencies, by ISO 4217; in small letters too."""
 SYMBOLS = "$¢£¤¥\u058f\u09f3\u0e3f\u20a0-\u20c0元円원\uff04\uffe1\uffe5\uffe6"
 CURRENCIES = rf"(?:US|A|C|NZ|HK|S|R)\$|[{SYMBOLS}]|Rs\.?|kr|zł|Kč|(?i:{'|'.join(CODES)})"
-PER_CENT = "%"
-AFFIX = rf"(?:{CURRENCIES}|{PER_CENT})"
+PER_CENT, PER_MILLE = "%", "\N{PER MILLE SIGN}"
+AFFIX = rf"(?:{CURRENCIES}|{PER_CENT}|{PER_MILLE})"
 SPACES = " \u00a0\u2007\u2009\u202f"
 """The plain one and those that cannot break a line, as wide as a digit, thin and thinner."""
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}\N{ACUTE ACCENT}`"
 TEXT_MARK = f"[{APOSTROPHES[:2]}]"
 """What makes a text of a cell in a spreadsheet, where it stands before a number."""
-NO_CENTS = r"[.,]-{1,2}"
+NO_CENTS = "[.,](?:--?|\N{EN DASH}|\N{EM DASH})"
 """In place of decimals, as in 5,- for five of a currency."""
 
 SEPARATORS = {" ": f"[{SPACES}]", "'": f"[{APOSTROPHES}]"}
@@ -34,7 +34,7 @@ LAKHS = r"[1-9]\d?(?:,\d{2})+,\d{3}|"
 
 @dataclass(frozen=True)
 class Notation:
-    """One consistent way to write numbers. A per cent sign is left out, and 12% is 12."""
+    """One consistent way to write numbers. A sign of per cent or per mille is left out, and 12% is 12."""
 
     decimal: str = "."
     thousands: str = ""

@@ -75,7 +75,7 @@ def recognised(name: str, column: pa.ChunkedArray, decimal: str = ".") -> Readin
         return _dates_or_text(name, column, counts)
     if choice.notation is None:
         return _doubted(name, column, choice.doubt)
-    made = converted(column, choice.notation)
+    made = converted(column, choice.notation, [choice.stand_in] if choice.stand_in else ())
     others = sum(made.others.values())
     if others > (1 - ENOUGH) * (len(column) - column.null_count - sum(made.marks.values())):
         doubt = f"most are numbers, and {others} are not, such as {_shown(next(iter(made.others)))}"

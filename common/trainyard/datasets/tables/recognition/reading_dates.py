@@ -12,7 +12,7 @@ import pyarrow.types as pt
 from trainyard.datasets.tables.columns import codes
 from trainyard.datasets.tables.dates import on_the_wall
 from trainyard.datasets.tables.recognition.marks import is_mark
-from trainyard.raw_columns import ISO, WITH_ZONE, formats_of, parsed
+from trainyard.raw_columns import ISO, WITH_ZONE, formats_of, parsed, plain_date
 
 ENOUGH_TO_TELL = 200
 """Words, by which the likeliest format is found; all others are tried after it."""
@@ -64,7 +64,7 @@ def dates_in_text(
 
     With a zone in each value the times are in UTC; where only some have one, the others are no dates here.
     """
-    with_zone = sum(rows for word, rows in sample.items() if WITH_ZONE.search(word))
+    with_zone = sum(rows for word, rows in sample.items() if WITH_ZONE.search(plain_date(word)))
     zone = "UTC" if with_zone > sum(sample.values()) / 2 else None
     formats = _likeliest_first(sample, orders, zone)
     found, words = codes(column)
