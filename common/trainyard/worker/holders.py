@@ -1,9 +1,6 @@
 """The version that holds an alias, as MLflow has it: who it is, its model, its run, and what its data was like."""
 
-import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow.artifacts
@@ -97,19 +94,17 @@ class Holders:
 
     def profile(self, run: Run) -> dict[str, Any]:
         """The run's `data_profile.json`; empty where there is none, or none that can be read."""
-        run_id = run.info.run_id
+        # By its address: asked for by the run's id, MLflow would be asked for the run twice more, and for its models.
+        address = f"{run.info.artifact_uri}/data_profile.json"
         try:
-            found = self._asked(lambda: self._read_profile(run_id), f"the files of run {run_id}")
+            found = self._asked(
+                lambda: mlflow.artifacts.load_dict(address), f"the files of run {run.info.run_id}"
+            )
         except TrackingUnavailable:
             raise
         except Exception:  # noqa: BLE001 - it is gone, or is no JSON: nothing can be told from it
             return {}
         return found if isinstance(found, dict) else {}
-
-    def _read_profile(self, run_id: str) -> Any:
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._client.download_artifacts(run_id, "data_profile.json", folder)
-            return json.loads(Path(path).read_text())
 
     def _asked(self, call: Callable[[], T], refusal: str) -> T:
         """Raises `CannotScore` where MLflow answers and this fails again and again."""
