@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -35,23 +36,26 @@ def asked(
     """The answer of the service `name`, to be read as it comes. Raises `PeerAway` and `PeerRefused`."""
     url = httpx.URL(peers.urls[name]).join(path)
     headers = {"Authorization": f"Bearer {peers.secret}"} if peers.secret else {}
-    timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
     try:
-        with (
-            httpx.Client(timeout=timeout, trust_env=url.host not in LOOPBACK) as http,
-            http.stream(
-                "POST",
-                url,
-                content=body.model_dump_json(by_alias=True, exclude_unset=True),
-                headers={**headers, "Content-Type": "application/json"},
-            ) as answer,
-        ):
+        with _web(beyond=url.host not in LOOPBACK).stream(
+            "POST",
+            url,
+            content=body.model_dump_json(by_alias=True, exclude_unset=True),
+            headers={**headers, "Content-Type": "application/json"},
+            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+        ) as answer:
             if not answer.is_success:
                 raise _refusal(name, answer)
             yield answer
     except httpx.HTTPError as error:
         why = f"the service {name} at {peers.urls[name]} does not answer: {error or type(error).__name__}"
         raise PeerAway(why) from error
+
+
+@cache
+def _web(*, beyond: bool) -> httpx.Client:
+    """Made once, because it reads the system's certificates; a connection for each call. Proxies are for what is `beyond` this machine."""
+    return httpx.Client(trust_env=beyond, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def _refusal(name: str, answer: httpx.Response) -> TrainyardError:

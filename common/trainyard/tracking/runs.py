@@ -83,7 +83,6 @@ class Tracking:
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "10"
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-        self._uri = uri
         self._ui_url = ui_url.rstrip("/")
         self._instance = instance
         self.uid = ""
@@ -91,11 +90,15 @@ class Tracking:
         self._client = QuickClient(tracking_uri=uri, registry_uri=uri)
         self._store = RestStore(partial(get_default_host_creds, uri))
         self._experiments: dict[str, str] = {}
+        self._web = httpx.Client(
+            base_url=uri, timeout=2.0, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+        """Made once, because it reads the system's certificates; a connection for each question, so that none is stale."""
 
     def answers(self) -> bool:
         """Whether the server says it is healthy, within two seconds."""
         try:
-            return httpx.get(f"{self._uri}/health", timeout=2.0).is_success
+            return self._web.get("/health").is_success
         except httpx.HTTPError:
             return False
 
