@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -12,6 +13,8 @@ from trainyard.launcher.protocol import AlwaysHeard, RankEnd, Used
 from trainyard.launcher.run_lines import Seat
 from trainyard.launcher.watching import Meter, Watch
 
+NO_PROCESS = frozenset({errno.ESRCH, errno.ENOENT, errno.EINVAL})
+"""What `pidfd_open(2)` says where nothing has the number, or a thread of another process: ENOENT, and EINVAL before Linux 6.15."""
 EXIT_TOLD_SECONDS = 1.0
 LAST_EVENTS_SECONDS = 1.0
 
@@ -125,8 +128,10 @@ class ForkedProcess(AlwaysHeard):
     def _open(self) -> int:
         try:
             pidfd = os.pidfd_open(self._pid)
-        except ProcessLookupError:
-            return -1
+        except OSError as error:
+            if error.errno in NO_PROCESS:
+                return -1
+            raise
         if started_ticks(self._pid) == self._ticks:
             return pidfd
         os.close(pidfd)  # the number has been given to another process
