@@ -7,9 +7,11 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
+from searches import after_trials, nested, searching, slow, trial_end
 from servers import ROOT, WEB, Server, Yard, service_over, tidied, yard_of
-from several import alike, asked, log_of, none_is_left, trained, trains
+from several import alike, asked, log_of, none_is_left, pids, trained, trains
 
 ENDLESS = {"n_estimators": 100_000}
 
@@ -164,6 +166,41 @@ def test_all_ranks_go_on_from_the_checkpoint_that_rank_0_saved(yard: Yard, model
     assert [point["step"] for point in history].count(1) == 1, "it began anew"
 
 
+def test_a_search_trains_its_trials_in_all_workers_and_the_best_as_its_trial_was(
+    yard: Yard,
+) -> None:
+    request = {**searching(parallel=5, trials=14), "resources": {"workers": 3}}
+    run = yard.ended(yard.submit(request)["run_id"])
+    assert run["status"] == "FINISHED", run
+    trials = nested(yard, run)
+    assert run["searched"]["trials"] == len(trials) == 14
+    assert {each["tags"]["trainyard.rank"] for each in trials} == {"0", "1", "2"}
+    assert {trial_end(each).split()[0] for each in trials} <= {"completed", "pruned"}
+    best = run["searched"]["best_value"]
+    assert run["metrics"]["validation_log_loss"] == pytest.approx(best, rel=1e-6)
+
+
+def test_a_killed_process_that_forks_the_trials_of_a_worker_is_followed_by_another_and_a_killed_worker_by_an_attempt(
+    yard: Yard,
+) -> None:
+    request = {**slow(parallel=2), "resources": {"workers": 2}, "max_attempts": 2}
+    run_id = yard.submit(request)["run_id"]
+    after_trials(yard, run_id, 1)
+    (forker,) = psutil.Process(pids(yard, run_id)[1]).children()
+    forker.kill()
+    after_trials(yard, run_id, 4)
+    assert yard.get(run_id)["attempt"] == 1
+    first = pids(yard, run_id)
+    os.kill(first[1], signal.SIGKILL)
+    run = yard.ended(run_id)
+    assert (run["status"], run["attempt"]) == ("FINISHED", 2), run
+    assert none_is_left(first)
+    said = [step["message"] for step in run["transitions"] if step["message"]]
+    assert any("rank 1 of 2:" in each and "SIGKILL" in each for each in said), said
+    counted = [each for each in nested(yard, run) if not trial_end(each).startswith("lost")]
+    assert run["searched"]["trials"] == len(counted) == 8
+
+
 @pytest.mark.parametrize(
     ("request_", "pointer", "said"),
     [
@@ -176,9 +213,9 @@ def test_all_ranks_go_on_from_the_checkpoint_that_rank_0_saved(yard: Yard, model
             "'exact'",
         ),
         (
-            asked("xgboost_classifier", search={"metric": "validation_log_loss", "trials": 2}),
-            "/resources/workers",
-            "a search trains each of its trials in one process",
+            asked("xgboost_classifier", workers=3, search={"trials": 4, "parallel": 2}),
+            "/search/parallel",
+            "2 trials at once are too few for 3 workers, each of which trains trials of its own; ask for 3 at least",
         ),
         (
             asked(resources={"workers": 3, "cpus": 2}),

@@ -202,6 +202,14 @@ async def test_the_options_say_what_a_file_would(yard):
     }
     assert (wanted.register_.name, wanted.data.name) == ("flowers", "iris")
     assert wanted.workers == 2
+    assert wanted.search is None
+
+
+async def test_a_search_by_several_workers_has_a_trial_for_each_at_once(yard):
+    told = ("--trials", "9", "--workers", "3", "--detach")
+    assert (await yard("train", *FLAGS, *told)).code == 0
+    wanted = yard.runs.submitted[0]
+    assert (wanted.workers, wanted.search.trials, wanted.search.parallel) == (3, 9, 3)
 
 
 @pytest.mark.parametrize(

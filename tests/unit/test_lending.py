@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trainyard.contract import Direction
 from trainyard.supervisor.lending import Lending
-from trainyard.worker.search.trials import TrialsUnderWay
+from trainyard.worker.search.trials import Place, TrialsUnderWay
 
 
 def test_what_is_free_is_lent_evenly_and_never_more_than_is_wanted() -> None:
@@ -167,19 +167,32 @@ def test_no_slot_is_lent_twice_and_who_waits_gets_what_there_is(
 def test_a_trial_is_begun_where_its_share_of_the_threads_is_free(
     slots: int, threads: int, parallel: int, running: list[int], next_has: int
 ) -> None:
-    under_way = TrialsUnderWay(
+    place = Place(MagicMock(), parallel, threads, lambda: slots)
+    under_way = under_way_at(place)
+    under_way._running = dict(enumerate(MagicMock(threads=has, place=place) for has in running))
+    assert under_way._room() == ((place, next_has) if next_has else None)
+    assert under_way.slots_used == -(-sum(running) // threads)
+
+
+def test_trials_are_begun_at_the_ranks_in_turns_until_none_has_room() -> None:
+    own, other = Place(MagicMock(), 2, 2), Place(MagicMock(), 1, 4, rank=1)
+    under_way, begun = under_way_at(own, other), []
+    while room := under_way._room():
+        place, threads = room
+        under_way._running[len(begun)] = MagicMock(threads=threads, place=place)
+        begun.append((place.rank, threads))
+    assert begun == [(0, 1), (1, 4), (0, 1)]
+    assert under_way.slots_used == 1
+
+
+def under_way_at(*places: Place) -> TrialsUnderWay:
+    return TrialsUnderWay(
         MagicMock(),
-        MagicMock(),
+        places,
         metric="validation_log_loss",
         direction=Direction.MINIMIZE,
         folder=Path(),
-        parallel=parallel,
         wanted=50,
-        threads=threads,
-        slots=lambda: slots,
         changed=lambda: None,
         ended=lambda _: None,
     )
-    under_way._running = {number: MagicMock(threads=has) for number, has in enumerate(running)}
-    assert under_way._threads_of_the_next() == next_has
-    assert under_way.slots_used == -(-sum(running) // threads)

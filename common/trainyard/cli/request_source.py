@@ -43,11 +43,18 @@ def request_of(  # noqa: PLR0913 - one option each
         body["register"] = _part(body, "register") | {"name": register}
     if priority:
         body["priority"] = priority
-    if workers:
-        body["resources"] = _part(body, "resources") | {"workers": workers}
     if search or trials:
         body["search"] = searched(_part(body, "search"), search, trials)
+    if workers:
+        _divide(body, workers)
     return body
+
+
+def _divide(body: dict[str, Any], workers: int) -> None:
+    """Among so many processes; of a search each is to have a trial."""
+    body["resources"] = _part(body, "resources") | {"workers": workers}
+    if "search" in body:
+        body["search"] = {"parallel": workers} | _part(body, "search")
 
 
 def searched(

@@ -15,7 +15,7 @@ class Resources(Wire):
         1,
         ge=1,
         le=1024,
-        description="Processes that train one model together, each with a slot and on its share of the rows; for models that say `distributed`",
+        description="Processes that train one model together, each with a slot and on its share of the rows, for models that say `distributed`; or that train the trials of a search",
     )
     cpus: int | None = Field(
         None,

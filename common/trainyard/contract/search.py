@@ -138,7 +138,7 @@ class Search(Wire):
         1,
         ge=1,
         le=64,
-        description="How many at once, in the run's slot and in those that nobody needs",
+        description="How many at once, in the run's slot and in those that nobody needs; with several workers one for each at least",
     )
     timeout_seconds: int | None = Field(
         None, ge=1, le=7 * 24 * 3600, description="No longer than this; the best so far wins"

@@ -230,8 +230,9 @@ class Slots:
         task.add_done_callback(self._saying.discard)
 
     def _hear(self, live: LiveRun) -> None:
-        """How many slots a search uses, wants, and may have by its team's quota; the others want none."""
-        if live.run.phase is not Phase.SEARCHING or self._need(live).own_cores:
+        """How many slots a search uses, wants, and may have by its team's quota; the others want none, nor does one of several workers."""
+        need = self._need(live)
+        if live.run.phase is not Phase.SEARCHING or need.own_cores or need.workers > 1:
             self._lending.over(live.run_id)
             return
         left = self._queue.slots_left(live)

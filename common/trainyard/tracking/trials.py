@@ -7,6 +7,7 @@ from mlflow.store.entities.paged_list import PagedList
 from trainyard.contract import Direction, Run, RunStatus
 
 PARENT, NUMBER, END = "mlflow.parentRunId", "trainyard.trial", "trainyard.trial_end"
+RANK = "trainyard.rank"
 """The tags of a trial's run; as words the end that a completed trial has comes before all others."""
 
 

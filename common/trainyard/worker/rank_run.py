@@ -1,7 +1,9 @@
-"""What the ranks beside rank 0 do: train on their share of the rows, and say nothing of it to MLflow."""
+"""What the ranks beside rank 0 do: train on their share of the rows, or the trials of a search, and say nothing of it to MLflow."""
 
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from trainyard.contract import Phase
@@ -12,6 +14,8 @@ from trainyard.worker.checkpoints import taken
 from trainyard.worker.line import RunLine
 from trainyard.worker.meeting import world_of
 from trainyard.worker.reporting import finite
+from trainyard.worker.search.along import train_trials
+from trainyard.worker.search.trial import trials_of
 from trainyard.worker.training_run import asked, load_for, params_of, seed_global_generators
 from trainyard.worker.workers import begun
 from trainyard.world import World
@@ -23,9 +27,13 @@ def train_along(job: Job, trainer: Trainer, line: RunLine) -> None:
     seed_global_generators(request.seed)
     data = load_for(job, request, trainer)
     begun(world, data)
-    trainer.train(
-        params_of(trainer, request.params), data, quiet_training(job, request.seed, world)
-    )
+    if request.search:
+        temporary = Path(tempfile.gettempdir())
+        train_trials(trials_of(job, request, trainer, data, temporary), world, job.threads)
+    else:
+        trainer.train(
+            params_of(trainer, request.params), data, quiet_training(job, request.seed, world)
+        )
     line.send(PhaseEntered(sequence=1, phase=Phase.EVALUATING))
 
 

@@ -44,11 +44,12 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         seed_global_generators(request.seed)
         data, judging, world = _begun(job, folder, trainer, progress, log)
         warnings = _said_of(data, trainer, progress)
-        chosen = _chosen(job, folder, trainer, data, progress, log)
+        chosen = _chosen(job, folder, trainer, data, progress, log, world)
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
-        given = training(_without_study(job), folder, request.seed, progress, world)
+        ranks = World() if chosen.search else world  # the winner is trained as its trial was
+        given = training(_without_study(job), folder, request.seed, progress, ranks)
         fitted = trainer.train(chosen.params, data, given)
         progress.trained()
 
@@ -121,7 +122,13 @@ class Chosen:
 
 
 def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
-    job: Job, folder: RunFolder, trainer: Trainer, data: Data, progress: Progress, log: RunLog
+    job: Job,
+    folder: RunFolder,
+    trainer: Trainer,
+    data: Data,
+    progress: Progress,
+    log: RunLog,
+    world: World,
 ) -> Chosen:
     """The params to train with, logged; searched for first where the request asks for that."""
     request = asked(job)
@@ -137,7 +144,7 @@ def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
     log_inputs({})
     progress.enter(Phase.SEARCHING)
     mirror = log.mirror(folder.search)
-    found, drawing = search(job, folder, trainer, data, progress, mirror)
+    found, drawing = search(job, folder, trainer, data, progress, mirror, world)
     params = params_of(trainer, {**request.params, **found.best_params})
     log.params(params.model_dump())
     return Chosen(params, Search(found, drawing, mirror))

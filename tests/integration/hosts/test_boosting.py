@@ -237,10 +237,11 @@ def test_a_cut_of_the_line_for_longer_than_the_lease_moves_the_run(lab: Lab):
 def test_a_host_whose_node_is_killed_loses_its_runs_and_a_search_goes_on_elsewhere(lab: Lab):
     lab.with_lease(SHORT_SECONDS)
     on = {lab.host_of(run_id): run_id for run_id in (lab.counting() for _ in "abc")}
-    moves = lab.yard.submit(slow(trials=5) | {"max_attempts": 2})["run_id"]  # beside one of them
+    spread = slow(trials=6, parallel=2) | {"resources": {"workers": 2}, "max_attempts": 2}
+    moves = lab.yard.submit(spread)["run_id"]  # beside two of them
     after_trials(lab.yard, moves, 1)
     until(lambda: lab.kept(f"{moves}/search"), "its study to be kept", explain=lab.said)
-    name = lab.host_of(moves)
+    name, _ = lab.hosts_of(moves)
     ends = on.pop(name)
     pids = [*lab.pids_of(moves), *lab.pids_of(ends)]
     lab.kill_ray(name)
@@ -253,9 +254,10 @@ def test_a_host_whose_node_is_killed_loses_its_runs_and_a_search_goes_on_elsewhe
     said = [step["message"] for step in run["transitions"] if step["message"]]
     assert any("goes on from the newest" in each for each in said), said
     counted = [each for each in nested(lab.yard, run) if not trial_end(each).startswith("lost")]
-    assert len(counted) == run["searched"]["trials"] == 5
-    assert len({each["tags"]["trainyard.trial"] for each in counted}) == 5
-    assert lab.host_of(moves) != name
+    assert len(counted) == run["searched"]["trials"] == 6
+    assert len({each["tags"]["trainyard.trial"] for each in counted}) == 6
+    assert {each["tags"]["trainyard.rank"] for each in counted} == {"0", "1"}
+    assert {name, *lab.hosts_of(moves)} == {"a", "b", "c"}
     assert [lab.yard.get(stays)["attempt"] for stays in on.values()] == [1, 1]
     for run_id in on.values():
         lab.yard.cancel(run_id)

@@ -11,9 +11,9 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from pydantic_core import to_json
 
@@ -29,14 +29,30 @@ class ForkerGone(TrainyardError):
 
 
 class Gone(NamedTuple):
-    """A trial's process has ended; `code` is negative when a signal ended it."""
+    """A trial's process has ended; `code` is negative when a signal ended it, and None when it went with what forked it."""
 
     number: int
-    code: int
+    code: int | None
+
+
+class Forks(Protocol):
+    """What forks trials, here or elsewhere."""
+
+    def fileno(self) -> int:
+        """What to wait for."""
+
+    def start(self, number: int, params: Mapping[str, Any], threads: int) -> socket.socket:
+        """Fork a trial; its connection. Raises `ForkerGone`, or `RankMissing` where another rank forks it."""
+
+    def kill(self, number: int) -> None:
+        """End a trial at once; it is `Gone` later, as any other."""
+
+    def heard(self) -> Sequence[Gone]:
+        """The trials that are gone, once there is something to read. Raises as `start`."""
 
 
 class Forker:
-    """The run's process's hold on it."""
+    """The run's process's hold on it. See `Forks`."""
 
     def __init__(self, ready: Callable[[], Run]) -> None:
         """Fork it. `ready` is called in it once; its answer is what a trial does with its number, params, threads and connection."""
@@ -60,20 +76,29 @@ class Forker:
         """Fork a trial; its connection. Raises `ForkerGone`."""
         ours, its = socket.socketpair()
         with its:
-            order = to_json({"number": number, "params": params, "threads": threads})
             try:
-                socket.send_fds(self._connection, [order], [its.fileno()])
-            except OSError as error:
+                self.start_over(its, number, params, threads)
+            except ForkerGone:
                 ours.close()
-                raise ForkerGone from error
+                raise
         return ours
+
+    def start_over(
+        self, its: socket.socket, number: int, params: Mapping[str, Any], threads: int
+    ) -> None:
+        """Fork a trial that speaks over this end of a connection, of which it has a copy. Raises `ForkerGone`."""
+        order = to_json({"number": number, "params": params, "threads": threads})
+        try:
+            socket.send_fds(self._connection, [order], [its.fileno()])
+        except OSError as error:
+            raise ForkerGone from error
 
     def kill(self, number: int) -> None:
         """End a trial at once; it is `Gone` later, as any other."""
         with suppress(OSError):
             self._connection.send(to_json({"kill": number}))
 
-    def heard(self) -> Gone:
+    def heard(self) -> Sequence[Gone]:
         """The next trial that is gone. Raises `ForkerGone`."""
         try:
             said = self._connection.recv(LONGEST_ORDER_BYTES)
@@ -81,7 +106,7 @@ class Forker:
             said = b""
         if not said:
             raise ForkerGone
-        return Gone(*json.loads(said))
+        return (Gone(*json.loads(said)),)
 
     def close(self) -> None:
         """End it, and the trials that there are."""

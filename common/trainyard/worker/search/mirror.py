@@ -16,7 +16,7 @@ from trainyard.contract import RunStatus
 from trainyard.errors import TrackingUnavailable
 from trainyard.rundir.records import Submission
 from trainyard.tracking.availability import is_away
-from trainyard.tracking.trials import END, NUMBER, PARENT
+from trainyard.tracking.trials import END, NUMBER, PARENT, RANK
 from trainyard.worker.search.record import TrialRecord
 
 LOST = "lost: its study was, with its host; the search began anew"
@@ -117,6 +117,8 @@ class Mirror:
             "mlflow.user": self._submission.submitted_by or "trainyard",
             "trainyard.model": self._submission.request.model,
         }
+        if self._submission.request.workers > 1:
+            tags[RANK] = str(record.rank)
         made = self._client.create_run(
             self._submission.experiment_id,
             start_time=record.began,

@@ -27,6 +27,8 @@ class TrialRecord(BaseModel):
     began: int = 0
     ended: int = 0
     """Milliseconds since 1970."""
+    rank: int = 0
+    """The rank of the run that trained it."""
 
     @property
     def seconds(self) -> float:

@@ -1,7 +1,7 @@
 """The search of a run, from its request to the best params."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from optuna.trial import FrozenTrial
 
@@ -21,35 +21,51 @@ from trainyard.trainer import Data, Interrupted, Trainer
 from trainyard.worker.reporting import Progress
 from trainyard.worker.search import findings
 from trainyard.worker.search.first import first_of
-from trainyard.worker.search.folds import folds_of
 from trainyard.worker.search.forker import Forker, ForkerGone
 from trainyard.worker.search.kept import KeptStudy
 from trainyard.worker.search.metric import direction_of
 from trainyard.worker.search.mirror import Mirror
 from trainyard.worker.search.record import TrialRecord, now
 from trainyard.worker.search.space import space_of, types_of
+from trainyard.worker.search.spread import OtherRank, other_ranks
 from trainyard.worker.search.study import END, PARAMS, Study
-from trainyard.worker.search.trial import Trials
-from trainyard.worker.search.trials import TrialsUnderWay
+from trainyard.worker.search.trial import Trials, trials_of
+from trainyard.worker.search.trials import Place, TrialsUnderWay
+from trainyard.world import World
 
 MOST_FORKERS = 5
 """Who kills the process that forks trials so often means the search, or it is out of memory."""
 FIRST_FAILURES = 10
 """When so many trials have failed and no other has ended, the search fails."""
 LEAVING_SECONDS = 2.0
+ALONE = World()
 
 
 def search(  # noqa: PLR0913, PLR0917 - the run's parts
-    job: Job, folder: RunFolder, trainer: Trainer, data: Data, progress: Progress, mirror: Mirror
+    job: Job,
+    folder: RunFolder,
+    trainer: Trainer,
+    data: Data,
+    progress: Progress,
+    mirror: Mirror,
+    world: World = ALONE,
 ) -> tuple[Searched, findings.Drawing]:
-    """The best params of the space, how they were found, and what draws that. Raises `Interrupted`, and `RunError` where all trials fail."""
+    """The best params of the space, how they were found, and what draws that.
+
+    The ranks of `world` beside this one train trials too, until this returns. Raises `Interrupted`, `RankMissing`, and
+    `RunError` where all trials fail.
+    """
     request = job.submission.request
     if not isinstance(request, TrainRequest) or request.search is None:
         raise TypeError("the run does not search")
     folder.search.mkdir(exist_ok=True)
-    kept = KeptStudy.taken(job, folder.search, tell=mirror.add)
-    under_way = _Searching(job, folder, trainer, request, request.search, progress, mirror, kept)
-    return under_way.run(data), under_way.drawing()
+    with other_ranks(world) as others:
+        kept = KeptStudy.taken(job, folder.search, tell=mirror.add)
+        under_way = _Searching(
+            job, folder, trainer, request, request.search, progress, mirror, kept, others
+        )
+        found = under_way.run(data)
+    return found, under_way.drawing()
 
 
 class _Searching:
@@ -63,7 +79,9 @@ class _Searching:
         progress: Progress,
         mirror: Mirror,
         kept: KeptStudy,
+        others: Sequence[OtherRank],
     ) -> None:
+        self._others = others
         self._job, self._folder, self._trainer = job, folder, trainer
         self._request, self._search = request, asked
         self._progress, self._mirror, self._kept = progress, mirror, kept
@@ -108,21 +126,9 @@ class _Searching:
         self._mirror.flush(seconds)
 
     def _run_trials(self, data: Data) -> None:
-        search, split = self._search, self._request.split
-        count = search.cross_validation
-        folds = None if count is None else folds_of(data, split, count)
-        trials = Trials(
-            trainer=self._trainer,
-            data=data,
-            params=self._request.params,
-            metric=self._metric,
-            seed=self._request.seed,
-            folder=self._folder.search,
-            halvings=self._job.halvings,
-            folds=folds,
-        )
+        trials = trials_of(self._job, self._request, self._trainer, data, self._folder.search)
         # The Gaussian-process sampler has started torch's pool in this process by then: what is forked now would inherit it.
-        forkers = 1 if search.sampler is SamplerName.GP else MOST_FORKERS
+        forkers = 1 if self._search.sampler is SamplerName.GP else MOST_FORKERS
         for number in range(1, forkers + 1):
             try:
                 self._run_forked(trials)
@@ -139,20 +145,27 @@ class _Searching:
         try:
             self._under_way = TrialsUnderWay(
                 self._study,
-                forker,
+                self._places(forker),
                 metric=self._metric,
                 direction=self._direction,
                 folder=self._folder.search,
-                parallel=self._search.parallel,
                 wanted=self._study.wanted,
-                threads=self._job.threads,
-                slots=lambda: 1 + self._folder.lent,
                 changed=self._tell,
                 ended=self._one_ended,
             )
             self._under_way.run(is_over=self._looked, is_stopping=lambda: self._progress.stopping)
         finally:
             forker.close()
+
+    def _places(self, forker: Forker) -> list[Place]:
+        """Its own, and those of the other ranks; they share evenly what runs at once."""
+        each, more = divmod(self._search.parallel, 1 + len(self._others))
+        own = Place(forker, each + bool(more), self._job.threads, lambda: 1 + self._folder.lent)
+        others = [
+            Place(other, each + (other.rank < more), other.threads, rank=other.rank)
+            for other in self._others
+        ]
+        return [own, *others]
 
     def _take_up(self) -> None:
         """What an earlier process left: trials that MLflow may not have, and the best so far."""
@@ -194,7 +207,9 @@ class _Searching:
         return self._folder.end_of_search.exists() or self._hopeless()
 
     def _looked(self) -> bool:
-        """Keep what is due, and say whether the search is over."""
+        """Keep what is due, and say whether the search is over. Raises `RankMissing`."""
+        for each in self._others:
+            each.check()
         self._kept.look()
         return self._over()
 

@@ -24,14 +24,15 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from threadpoolctl import ThreadpoolController
 
-from trainyard.contract import FieldError
+from trainyard.contract import FieldError, TrainRequest
 from trainyard.errors import InvalidParams
 from trainyard.field_errors import bad_fields
+from trainyard.launcher.messages import Job
 from trainyard.trainer import Data, Interrupted, Part, Trainer, Training, prepared
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.failures import classified
 from trainyard.worker.reporting import finite
-from trainyard.worker.search.folds import Folds, averaged
+from trainyard.worker.search.folds import Folds, averaged, folds_of
 from trainyard.worker.search.metric import pruned_by
 from trainyard.worker.search.record import now
 
@@ -44,6 +45,26 @@ MOST_ROUNDS = 1_000
 
 class Pruned(Interrupted):
     """The trial fell behind the others."""
+
+
+def trials_of(
+    job: Job, request: TrainRequest, trainer: Trainer, data: Data, folder: Path
+) -> "Trials":
+    """Those of the request's search, on this data. Raises `InvalidData` where it has too few rows for folds."""
+    search = request.search
+    if search is None:
+        raise TypeError("the run does not search")
+    count = search.cross_validation
+    return Trials(
+        trainer=trainer,
+        data=data,
+        params=request.params,
+        metric=search.metric_of(trainer.task),
+        seed=request.seed,
+        folder=folder,
+        halvings=job.halvings,
+        folds=None if count is None else folds_of(data, request.split, count),
+    )
 
 
 @dataclass(frozen=True)

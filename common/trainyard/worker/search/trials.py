@@ -6,7 +6,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from optuna.trial import Trial
 from trainyard.contract import Direction
 from trainyard.rundir.metric_journal import Measured
 from trainyard.trainer import Interrupted
-from trainyard.worker.search.forker import Forker, ForkerGone
+from trainyard.worker.search.forker import ForkerGone, Forks, Gone
 from trainyard.worker.search.metric import comparable, pruned_by
 from trainyard.worker.search.record import TrialRecord, now
 from trainyard.worker.search.study import Study
@@ -27,45 +27,56 @@ LOOK_SECONDS = 0.5
 """How soon a wish to end the search is noticed."""
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where trials run, each with a thread at least: a rank of the run."""
+
+    forks: Forks
+    most: int
+    """Trials at once."""
+    threads: int
+    """Of one of its slots."""
+    slots: Callable[[], int] = lambda: 1
+    """How many it has now: a trial that is begun has its share of all their threads, and none is begun without a slot."""
+    rank: int = 0
+
+
 @dataclass
 class _Running:
     trial: Trial
+    place: Place
     connection: socket.socket
     record: TrialRecord
     threads: int
     heard: bytearray = field(default_factory=bytearray)
     hung_up: bool = False
+    gone: Gone | None = None
     pruned: bool = False
     finished: dict[str, Any] = field(default_factory=dict)
 
 
 class TrialsUnderWay:
-    """Keeps up to `parallel` trials running until `wanted` have ended, with a thread each at least.
+    """Keeps as many trials running as the places have room for, until `wanted` have ended.
 
-    `threads` are those of one slot, and `slots` says how many there are now: a trial that is begun has its share of all
-    threads, and none is begun without a slot. `changed` is called when trials were begun, or when all are over.
+    The first place is the search's own. `changed` is called when trials were begun, or when all are over.
     """
 
     def __init__(  # noqa: PLR0913 - what a search is made of
         self,
         study: Study,
-        forker: Forker,
+        places: Sequence[Place],
         *,
         metric: str,
         direction: Direction,
         folder: Path,
-        parallel: int,
         wanted: int,
-        threads: int,
-        slots: Callable[[], int],
         changed: Callable[[], None],
         ended: Callable[[TrialRecord], None],
     ) -> None:
-        self._study, self._forker = study, forker
+        self._study, self._places = study, places
         self._metric, self._direction = metric, direction
         self._folder = folder
-        self._parallel, self._wanted = parallel, wanted
-        self._threads, self._slots = threads, slots
+        self._wanted = wanted
         self._changed, self._ended = changed, ended
         self._running: dict[int, _Running] = {}
 
@@ -78,14 +89,14 @@ class TrialsUnderWay:
             try:
                 while not is_stopping() and not is_over():
                     self._start()
-                    if not self._running and self._slots() > 0:
+                    if not self._running and self._places[0].slots() > 0:
                         break
                     self._hear(wake)
             except ForkerGone:
                 self._stop(interrupted=True)
                 raise
             self._stop(interrupted=is_stopping())
-            while not is_stopping() and self._slots() < 1:
+            while not is_stopping() and self._places[0].slots() < 1:
                 self._hear(wake)  # the best is trained in its own slot
         if is_stopping():
             raise Interrupted
@@ -93,30 +104,40 @@ class TrialsUnderWay:
     def _start(self) -> None:
         before = len(self._running)
         while (
-            (threads := self._threads_of_the_next())
+            (room := self._room())
             and len(self._study.ended) + len(self._running) < self._wanted
             and not self._study.exhausted
         ):
+            place, threads = room
             trial, params = self._study.ask()
-            record = TrialRecord(number=trial.number, params=params, began=now())
+            record = TrialRecord(number=trial.number, params=params, began=now(), rank=place.rank)
             try:
-                connection = self._forker.start(trial.number, params, threads)
+                connection = place.forks.start(trial.number, params, threads)
             except ForkerGone:
                 self._end(trial, record, interrupted=True)
                 raise
-            self._running[trial.number] = _Running(trial, connection, record, threads)
+            self._running[trial.number] = _Running(trial, place, connection, record, threads)
         if len(self._running) > before:
             self._changed()
 
-    def _threads_of_the_next(self) -> int:
-        """How many threads a trial has that is begun now; 0 where there is no room for one."""
-        threads = self._slots() * self._threads
+    def _room(self) -> tuple[Place, int] | None:
+        """Where a trial is begun now, of the places with room the one with fewest, and with how many threads."""
+        found = [(place, threads) for place in self._places if (threads := self._threads_at(place))]
+        return min(found, key=lambda each: len(self._at(each[0])), default=None)
+
+    def _threads_at(self, place: Place) -> int:
+        """How many threads a trial has that is begun there now; 0 where there is no room for one."""
+        threads = place.slots() * place.threads
         if threads < 1:
             return 0
-        at_once = min(self._parallel, threads)
+        at_once = min(place.most, threads)
         share = threads // at_once
-        in_use = sum(each.threads for each in self._running.values())
-        return share if len(self._running) < at_once and in_use + share <= threads else 0
+        there = self._at(place)
+        in_use = sum(each.threads for each in there)
+        return share if len(there) < at_once and in_use + share <= threads else 0
+
+    def _at(self, place: Place) -> list[_Running]:
+        return [each for each in self._running.values() if each.place is place]
 
     @property
     def running(self) -> int:
@@ -125,8 +146,9 @@ class TrialsUnderWay:
 
     @property
     def slots_used(self) -> int:
-        """By their threads."""
-        return math.ceil(sum(each.threads for each in self._running.values()) / self._threads)
+        """Of the search's own place, by its trials' threads."""
+        own = self._places[0]
+        return math.ceil(sum(each.threads for each in self._at(own)) / own.threads)
 
     def _hear(self, wake: int) -> None:
         """Hear trials until one is gone, a signal came, or it is time to look at the wishes of others."""
@@ -137,18 +159,22 @@ class TrialsUnderWay:
     def _only_heard(self, wake: int, seconds: float) -> bool:
         """Hear what there is within so long; whether trials spoke, and nothing else happened."""
         connections = {each.connection: each for each in self._running.values() if not each.hung_up}
-        waits: list[Any] = [wake, self._forker, *connections]
+        forks = [each.forks for each in self._places]
+        waits: list[Any] = [wake, *forks, *connections]
         ready, _, _ = select.select(waits, [], [], seconds)
         for one in ready:
             if one in connections:
                 self._read(connections[one])
         if wake in ready:
             os.read(wake, 4096)
-        if self._forker in ready:
-            gone = self._forker.heard()
-            if gone.number in self._running:
-                self._close(self._running.pop(gone.number), gone.code)
-        return bool(ready) and all(one in connections for one in ready)
+        for one in forks:
+            for gone in one.heard() if one in ready else ():
+                if gone.number in self._running:
+                    self._running[gone.number].gone = gone
+        ended = [each for each in self._running.values() if _is_over(each)]
+        for each in ended:
+            self._close(self._running.pop(each.trial.number))
+        return bool(ready) and not ended and all(one in connections for one in ready)
 
     def _read(self, running: _Running) -> bool:
         """Take in what a trial says; False once there is nothing more."""
@@ -184,11 +210,15 @@ class TrialsUnderWay:
         trial.report(comparable(name, metrics[name], self._direction), step)
         return trial.should_prune()
 
-    def _close(self, running: _Running, code: int) -> None:
+    def _close(self, running: _Running) -> None:
         while self._read(running):
             pass
         running.connection.close()
         record, trial, found = running.record, running.trial, running.finished
+        code = running.gone and running.gone.code
+        if code is None:
+            self._end(trial, record, interrupted=True)
+            return
         metrics = found.get("metrics", {})
         record.value, record.metrics, record.ended = metrics.get(self._metric), metrics, now()
         if running.pruned:
@@ -210,7 +240,7 @@ class TrialsUnderWay:
     def _stop(self, *, interrupted: bool) -> None:
         """End the trials that there are. Those of a run that is interrupted are tried again, should it go on."""
         for number, running in self._running.items():
-            self._forker.kill(number)
+            running.place.forks.kill(number)
             running.connection.close()
             self._end(running.trial, running.record, interrupted=interrupted)
         if self._running:
@@ -225,6 +255,11 @@ class TrialsUnderWay:
         else:
             self._study.stopped(trial)
         self._ended(record)
+
+
+def _is_over(running: _Running) -> bool:
+    """Whether its process is gone, and all that it said is here: another rank's says it elsewhere than its end is told."""
+    return running.gone is not None and (running.hung_up or running.place.rank == 0)
 
 
 def _why(found: dict[str, Any], metrics: dict[str, float], metric: str, code: int) -> str:
