@@ -15,7 +15,9 @@ def network_yard(
 ) -> Iterator[Yard]:
     """A service of either framework."""
     home: Path = tmp_path_factory.mktemp("networks")
-    yield from open_yard(mlflow_server, home, request.param, TRAINYARD_THREADS="2")
+    yield from open_yard(
+        mlflow_server, home, request.param, TRAINYARD_THREADS="2", TRAINYARD_SLOTS="2"
+    )
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
@@ -26,9 +28,11 @@ def test_trials_of_a_network_share_its_data_and_train_on_threads_of_their_own(
         "model": "mlp",
         "params": {"epochs": 2, "hidden_units": [32]},
         "data": {"source": "builtin", "name": "digits"},
+        "resources": {"workers": 2},
         "search": {
             "space": {"learning_rate": {"low": 0.001, "high": 0.03, "log": True}},
             "trials": 14,
+            "parallel": 2,
             "sampler": sampler,
             "metric": "validation_accuracy",
         },
