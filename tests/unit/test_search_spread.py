@@ -148,7 +148,7 @@ def test_a_rank_that_has_left_or_says_nothing_any_more_is_missing(
     with pytest.raises(RankMissing, match=r"rank 1 of 2 .*: it has said nothing for \d+ s"):
         other.check()
     os.kill(ranks.pid, signal.SIGKILL)
-    with pytest.raises(RankMissing, match="rank 1 of 2 trains no more trials: its? "):
+    with pytest.raises(RankMissing, match=r"rank 1 of 2 trains no more trials: its? "):
         until(lambda: heard_now(other), "its end")
     ranks.ended()
     with pytest.raises(RankMissing, match="cannot be reached"):
