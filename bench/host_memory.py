@@ -1,6 +1,6 @@
 """A table of five times the memory of a rank, trained on by XGBoost's ranks on three hosts, and whole on one of them.
 
-A part of `make bench-hosts` (HOSTS_PARTS=memory). HOSTS_MEMORY_MB is the memory of a rank (500). Where this user may make
+A part of `make bench-hosts` (HOSTS_PARTS=memory). HOSTS_MEMORY_MB is the memory of a rank (520). Where this user may make
 control groups of version 1, the kernel holds each host to that and what its own programs take meanwhile.
 """
 
@@ -19,11 +19,11 @@ from caller import Caller  # isort: skip - host_places puts scripts/ on the path
 from tables import normal_table
 from wide import phases
 
-MEMORY_MB = int(os.environ.get("HOSTS_MEMORY_MB", "500"))
-TIMES, COLUMNS, WORKERS = 5, 200, 3
+MEMORY_MB = int(os.environ.get("HOSTS_MEMORY_MB", "520"))
+TIMES, COLUMNS, WORKERS = 5, 100, 3
 HOST_MB = 250
 """What a host may take besides: its part of the cluster, the actor, and the process that waits for the next run."""
-ROUNDS = 3
+ROUNDS = 5
 LOOK_SECONDS = 0.2
 
 

@@ -34,3 +34,18 @@ def test_pages_of_a_file_are_not_counted_and_memory_that_nobody_can_take_back_is
     shared = mmap.mmap(-1, SIZE)
     shared[::PAGE] = b"x" * len(own[::PAGE])
     assert looked(limit_mb).over_mb >= before + 120
+
+
+def test_memory_that_grows_while_pages_of_a_file_go_is_seen(tmp_path):
+    (tmp_path / "columns").write_bytes(bytes(SIZE))
+    meter = looked()
+    before = meter.peak_mb
+    with (tmp_path / "columns").open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), SIZE, access=mmap.ACCESS_READ)
+        assert not sum(mapped[::PAGE])
+        meter.look([psutil.Process()])
+        mapped.close()
+    own = bytearray(SIZE)
+    own[::PAGE] = b"x" * len(own[::PAGE])
+    meter.look([psutil.Process()])
+    assert meter.peak_mb >= before + 60

@@ -37,34 +37,38 @@ class Meter:
         """None until it was looked at."""
         self.over_mb: int | None = None
         """What was used when it was more than the limit."""
-        self._shared = 0
-        """Bytes of the resident sets that were others' share, at the last exact look."""
+        self._own = self._private = self._mapped = 0
+        """Bytes at the last exact look: what counts, and of the resident sets what is in no file, and all else."""
 
     def look(self, members: Sequence[psutil.Process]) -> None:
         """Look at the processes of the group; those that end meanwhile are left out."""
-        resident, seconds = 0, 0.0
+        private, mapped, seconds = 0, 0, 0.0
         for each in members:
             with suppress(psutil.Error), each.oneshot():
                 times = each.cpu_times()
                 seconds += sum(
                     times[:4]
                 )  # its own, and those of its children that it has waited for
-                resident += each.memory_info().rss
+                memory = each.memory_info()
+                private += memory.rss - memory.shared
+                mapped += memory.shared
         self.cpu_seconds = max(self.cpu_seconds, seconds)
-        if resident and self._is_news((resident - self._shared) / MB):
-            self._look_closely(members, resident)
+        grown = private - self._private + max(0, mapped - self._mapped)
+        if private and self._is_news((self._own + grown) / MB):
+            self._look_closely(members)
+            self._private, self._mapped = private, mapped
 
     def _is_news(self, guess_mb: float) -> bool:
         if self.peak_mb is None or guess_mb > self.peak_mb * WORTH_A_LOOK:
             return True
         return self.limit_mb is not None and guess_mb > self.limit_mb
 
-    def _look_closely(self, members: Sequence[psutil.Process], resident: int) -> None:
+    def _look_closely(self, members: Sequence[psutil.Process]) -> None:
         own = 0
         for each in members:
             with suppress(psutil.Error):
                 own += held_by(each)
-        self._shared = resident - own
+        self._own = own
         used = own // MB
         self.peak_mb = max(used, self.peak_mb or 0)
         if self.limit_mb is not None and used > self.limit_mb:
