@@ -141,7 +141,7 @@ bench-search-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.read
 	@.venvs/dev/bin/python bench/search_kills.py
 
 .PHONY: bench-hosts
-bench-hosts: $(READY) .venvs/boosting-ray/.ready ## runs on other hosts and of several workers beside the same without, on three network namespaces (root); 15 minutes (HOSTS_PARTS=start)
+bench-hosts: $(READY) .venvs/boosting-ray/.ready ## runs on other hosts and of several workers beside the same without, on three network namespaces (root); 25 minutes (HOSTS_PARTS=start)
 	@.venvs/dev/bin/python bench/hosts.py
 
 .PHONY: bench-host-kills

@@ -6,23 +6,21 @@ same memory by the kernel.
 """
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
 
 from background import free_port  # noqa: E402 - scripts/ is on the path only now
 from caller import Caller, tracking, up  # noqa: E402
+from memory_groups import memory_group, myself  # noqa: E402
 from programs import trainer  # noqa: E402
 from report import write  # noqa: E402
 from tables import DATA  # noqa: E402
@@ -31,7 +29,6 @@ from wide import phases  # noqa: E402
 COLUMNS = 100
 ROWS_AT_ONCE = 250_000
 MODELS = ("xgboost_classifier", "lightgbm_classifier")
-GROUPS = Path("/sys/fs/cgroup/memory")
 
 
 def large_table(millions: float) -> Path:
@@ -51,40 +48,6 @@ def large_table(millions: float) -> Path:
     return unfinished.replace(path)
 
 
-@contextmanager
-def held_to(memory_mb: int | None) -> Iterator[Path | None]:
-    """A control group of so much memory, which what is started here belongs to; None where there is none."""
-    group = GROUPS / f"bench-{os.getpid()}"
-    own = _own_group()
-    if memory_mb is None or own is None:
-        yield None
-        return
-    group.mkdir()
-    (group / "memory.limit_in_bytes").write_text(str(memory_mb << 20))
-    (group / "cgroup.procs").write_text(str(os.getpid()))
-    try:
-        yield group
-    finally:
-        _leave(group, own)
-
-
-@retry(retry=retry_if_exception_type(OSError), wait=wait_fixed(0.1), stop=stop_after_delay(30))
-def _leave(group: Path, own: Path) -> None:
-    """Go back, with all who are still in the group; it can be removed once they have left their memory."""
-    for process in (group / "cgroup.procs").read_text().split():
-        with suppress(ProcessLookupError):
-            (own / "cgroup.procs").write_text(process)
-    group.rmdir()
-
-
-def _own_group() -> Path | None:
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, kind, path = line.split(":", 2)
-        if kind == "memory" and os.access(GROUPS, os.W_OK):
-            return GROUPS / path.lstrip("/")
-    return None
-
-
 def measured(path: Path, tracking_uri: str, memory_mb: int | None) -> dict[str, Any]:
     """Each model's metric, seconds a phase, and the most memory that the kernel counted for the service's group."""
     variables = {} if memory_mb is None else {"TRAINYARD_MEMORY_MB": str(memory_mb)}
@@ -97,7 +60,9 @@ def measured(path: Path, tracking_uri: str, memory_mb: int | None) -> dict[str, 
         **variables,
     )
     found: dict[str, Any] = {}
-    with held_to(memory_mb) as group, up(service):
+    with ExitStack() as stack:
+        group = stack.enter_context(memory_group("", memory_mb, myself)) if memory_mb else None
+        stack.enter_context(up(service))
         bench = Caller(f"http://127.0.0.1:{service.port}")
         for model in MODELS:
             data = {"source": "file", "uri": str(path), "target": "y"}

@@ -14,8 +14,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "scripts"), str(HERE.parent / "tests")]
 
 from caller import Caller  # noqa: E402 - scripts/ and tests/ are on the path only now
-from hosts_cluster import TOKEN, Lab, ServerAt, cluster, mlflow_on, program_of  # noqa: E402
-from hosts_lab import Place, places, why_not  # noqa: E402
+from hosts_cluster import TOKEN, Lab, cluster, mlflow_on, program_of  # noqa: E402
+from hosts_lab import Place, ServerAt, places, why_not  # noqa: E402
 from programs import HOME, QUIET, ROOT  # noqa: E402
 from tables import DATA  # noqa: E402
 

@@ -1,7 +1,7 @@
 """`make bench-hosts`: runs on other hosts, and runs of several workers, beside the same without an engine.
 
 The hosts are network namespaces on this machine; where there can be none, it says so and ends. HOSTS_PARTS chooses among
-start, scaling, bytes, and networks (all of them), HOSTS_PAIRS how often each pair is measured (3). A part of these writes
+start, scaling, bytes, networks, and memory (all of them), HOSTS_PAIRS how often each pair is measured (3). A part of these writes
 results/hosts_PART.json. Under another load only the ratios mean something: the two of a pair take turns.
 """
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from host_memory import memory
 from host_places import (
     caller_of,
     check_namespaces,
@@ -176,7 +177,13 @@ def _epochs(epochs: int, data: dict[str, Any]) -> dict[str, Any]:
     return {"model": "mlp", "params": params, "data": data, "resources": {"workers": 2}}
 
 
-PARTS = {"start": start, "scaling": scaling, "bytes": bytes_a_round, "networks": networks}
+PARTS = {
+    "start": start,
+    "scaling": scaling,
+    "bytes": bytes_a_round,
+    "networks": networks,
+    "memory": memory,
+}
 
 
 def main() -> None:

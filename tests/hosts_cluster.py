@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from hosts_lab import Place, places
-from servers import MODELS, ROOT, Server, Yard, ticking, until
+from hosts_lab import Place, ServerAt, places
+from hosts_objects import names_in
+from servers import MODELS, ROOT, Yard, ticking, until
 
 ENVIRONMENTS = Path(os.environ.get("TRAINYARD_TEST_ENGINES", ROOT / ".venvs"))
 """Where `make` puts the services with Ray."""
@@ -30,18 +31,6 @@ def program_of(service: str) -> Path:
 LONG_SECONDS, SHORT_SECONDS = 240, 8
 """Leases: longer than a service takes to start on a slow machine, and so short that a lost host is soon told."""
 TOKEN = "opens-the-service"
-
-
-@dataclass
-class ServerAt(Server):
-    """A server on a host of the lab."""
-
-    place: Place | None = None
-
-    @property
-    def url(self) -> str:
-        assert self.place is not None
-        return f"http://{self.place.address}:{self.port}"
 
 
 @dataclass
@@ -170,9 +159,13 @@ class Lab:
         )
         return [_pid_in(file) for file in files]
 
-    def kept(self, run_id: str) -> list[Path]:
+    def kept(self, run_id: str) -> list[str]:
         """The run's checkpoints that are whole where all hosts find them."""
-        return [*self.home.glob(f"checkpoints/{run_id}/*.whole")]
+        place = self.environment["TRAINYARD_CHECKPOINTS"]
+        if not place.startswith("s3://"):
+            return [each.name for each in Path(place, run_id).glob("*.whole")]
+        names = names_in(self.environment, f"{place}/{run_id}")
+        return [name for name in names if name.endswith(".whole")]
 
     def in_front(self, named: str) -> list[int]:
         """The processes of the service's host that are called so."""

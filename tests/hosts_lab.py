@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from servers import Server
+
 SUBNET = "10.77.{net}"
 BRIDGE = "bridge"
 NOBODYS_CARD = "02:00:00:00:00:01"
@@ -98,6 +100,18 @@ class Place:
                 continue
         for process in self.started:
             process.wait(30)
+
+
+@dataclass
+class ServerAt(Server):
+    """A server on a host of the lab."""
+
+    place: Place | None = None
+
+    @property
+    def url(self) -> str:
+        assert self.place is not None
+        return f"http://{self.place.address}:{self.port}"
 
 
 @contextmanager

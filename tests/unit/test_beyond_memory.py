@@ -1,6 +1,7 @@
 """A table that does not fit in memory is the same data, in files; and a model that cannot take it is refused at submit."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources import memory
 from trainyard.datasets.tables.csv_columns import typed
 from trainyard.datasets.tables.dialects.dialect import Dialect, Layout
+from trainyard.datasets.tables.room import Size, check_room
 from trainyard.errors import InvalidData
 from trainyard.service import Service
 from trainyard.settings import LEAST_MB, SERVICE_MB, Settings
@@ -138,6 +140,16 @@ def test_a_model_that_needs_the_whole_table_is_refused_at_submit_and_in_the_run(
 def test_what_is_too_large_even_in_batches_is_refused_at_submit(folder):
     with pytest.raises(InvalidData, match="even in batches"):
         inspect(spec(), folder, 1)
+
+
+def test_each_of_several_workers_needs_room_for_the_bins_of_its_own_rows(folder):
+    narrow = replace(access(folder, memory_mb=2), workers=3)
+    size = Size(rows=20_000, columns=100, row_bytes=800)
+    check_room(size, narrow, spec(), needs_whole=None)
+    with pytest.raises(InvalidData, match=r"each value 1;"):
+        check_room(size, replace(narrow, workers=1), spec(), needs_whole=None)
+    with pytest.raises(InvalidData, match="each value of a worker's own rows, which are one in 3"):
+        check_room(replace(size, rows=30_000), narrow, spec(), needs_whole=None)
 
 
 @pytest.mark.parametrize(

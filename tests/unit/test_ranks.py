@@ -11,7 +11,7 @@ from trainyard.launcher.messages import Gather, Gathered, PhaseEntered
 from trainyard.launcher.protocol import RankEnd, Used
 from trainyard.rundir.records import Outcome
 from trainyard.supervisor.decision import ended_by
-from trainyard.supervisor.ranks import of_all_ranks
+from trainyard.supervisor.ranks import given_up_on, of_all_ranks
 from trainyard.world import World
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +102,16 @@ def test_the_host_is_named() -> None:
         lost, {0: RESET}, lambda end: ended_by(Reason.CRASHED, f"{end.lost_with} lost"), places
     )
     assert found.message == "rank 1 of 2: b lost", "and not the connection that rank 0 lost"
+
+
+def test_hosts_that_were_lost_or_cut_off_are_known_by_their_addresses() -> None:
+    places = [Placement(host=name, address=f"10.0.0.{name}", node=name) for name in "123"]
+    reset = RankEnd(0, 0)
+    assert given_up_on([reset, RankEnd(1, -9)], places) == set()
+    assert given_up_on([reset, RankEnd(1, None, lost_with="2")], places) == {"10.0.0.2"}
+    cut = RankEnd(2, -9, cut_from="10.0.0.1")
+    assert given_up_on([reset, cut], places) == {"10.0.0.1", "10.0.0.3"}
+    assert given_up_on([RankEnd(0, -9)], ()) == set(), "on the service's own host"
 
 
 class Member:

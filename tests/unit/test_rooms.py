@@ -67,6 +67,14 @@ def test_workers_are_spread_and_share_hosts_only_where_they_must() -> None:
     } == {"large": (0, 1), "small": (0, 1)}
 
 
+def test_hosts_that_an_attempt_was_lost_with_are_the_last_that_are_taken() -> None:
+    three = rooms(a=LARGE, bb=SMALL, ccc=SMALL)
+    lost = {place("a").address}
+    assert three.take("1", ANY, lost).placement[0].node == "bb"
+    given = three.take("2", three.need(Resources(workers=3)), lost)
+    assert [each.node for each in given.placement] == ["ccc", "a", "a"]
+
+
 def test_each_worker_has_what_its_own_host_gives_where_it_asks_for_nothing() -> None:
     other = There(slots=1, cpus=5, memory_mb=70, usual=Need(cpus=5, memory_mb=70))
     given = rooms(small=SMALL, other=other).take("1", Need(cpus=2, workers=2))

@@ -24,7 +24,11 @@ def elsewhere(world: World) -> World:
 def offer(world: World, *nodes: str) -> None:
     """These hosts are there, and no others."""
     there = {
-        node: Offer(placement=Placement(host=node, address="10.0.0.1", node=node), slots=1, cpus=1)
+        node: Offer(
+            placement=Placement(host=node, address=f"10.0.0.{ord(node)}", node=node),
+            slots=1,
+            cpus=1,
+        )
         for node in nodes
     }
 
@@ -151,6 +155,22 @@ def test_a_run_whose_host_is_lost_moves_to_another(elsewhere: World) -> None:
     assert said == [
         "crashed: the host a (10.0.0.1) was lost, and with it what the run had trained there: another attempt starts anew; trying again"
     ]
+
+
+def test_a_host_that_an_attempt_was_lost_with_is_avoided_while_another_has_room(
+    elsewhere: World,
+) -> None:
+    run_id = elsewhere.submit(max_attempts=3)
+    seen = [node_of(elsewhere, run_id)]
+    for there in ("ab", "b"):
+        offer(elsewhere, *there)
+        process = elsewhere.process(run_id)
+        process.lost_with = "the host"
+        process.exit(0)
+        elsewhere.later(1.0)
+        seen.append(node_of(elsewhere, run_id))
+    assert seen == ["a", "b", "b"]
+    assert elsewhere.run(run_id).attempt == 3
 
 
 def test_a_host_that_is_lost_before_the_process_started_costs_no_attempt(elsewhere: World) -> None:

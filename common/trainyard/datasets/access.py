@@ -25,3 +25,5 @@ class DataAccess:
     """How long a query may take in a run."""
     memory_mb: int | None = None
     """What a run's data may take, so that a table that takes more is not read whole. None: as much as there is."""
+    workers: int = 1
+    """How many processes train together, each on its own share of the rows."""

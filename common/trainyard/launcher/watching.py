@@ -2,8 +2,9 @@
 
 Memory is the proportional set size: what a process alone has, and its share of what it has in common with others. So
 the data that the trials of a search share counts once, and what the fork server has imported is not counted to each run
-again. The kernel needs milliseconds to add it up for a large process, so it is asked only where the resident set, which
-costs nothing to read, has grown.
+again. Pages of files are left out: the kernel takes them back when memory is short, and a table beyond memory is looked
+at through them. The kernel needs milliseconds to add it up for a large process, so it is asked only where the resident
+set, which costs nothing to read, has grown.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import structlog
@@ -19,6 +21,8 @@ LOOK_SECONDS = 0.2
 MB = 2**20
 WORTH_A_LOOK = 1.02
 """How much the memory has to grow, as a factor, before it is added up exactly again."""
+KEPT = {"Pss_Anon", "Pss_Shmem"}
+"""What the kernel cannot give to others, as `/proc/PID/smaps_rollup` names it since Linux 5.3."""
 log = structlog.get_logger()
 
 
@@ -33,38 +37,56 @@ class Meter:
         """None until it was looked at."""
         self.over_mb: int | None = None
         """What was used when it was more than the limit."""
-        self._shared = 0
-        """Bytes of the resident sets that were others' share, at the last exact look."""
+        self._own = self._private = self._mapped = 0
+        """Bytes at the last exact look: what counts, and of the resident sets what is in no file, and all else."""
 
     def look(self, members: Sequence[psutil.Process]) -> None:
         """Look at the processes of the group; those that end meanwhile are left out."""
-        resident, seconds = 0, 0.0
+        private, mapped, seconds = 0, 0, 0.0
         for each in members:
             with suppress(psutil.Error), each.oneshot():
                 times = each.cpu_times()
                 seconds += sum(
                     times[:4]
                 )  # its own, and those of its children that it has waited for
-                resident += each.memory_info().rss
+                memory = each.memory_info()
+                private += memory.rss - memory.shared
+                mapped += memory.shared
         self.cpu_seconds = max(self.cpu_seconds, seconds)
-        if resident and self._is_news((resident - self._shared) / MB):
-            self._look_closely(members, resident)
+        grown = private - self._private + max(0, mapped - self._mapped)
+        if private and self._is_news((self._own + grown) / MB):
+            self._look_closely(members)
+            self._private, self._mapped = private, mapped
 
     def _is_news(self, guess_mb: float) -> bool:
         if self.peak_mb is None or guess_mb > self.peak_mb * WORTH_A_LOOK:
             return True
         return self.limit_mb is not None and guess_mb > self.limit_mb
 
-    def _look_closely(self, members: Sequence[psutil.Process], resident: int) -> None:
+    def _look_closely(self, members: Sequence[psutil.Process]) -> None:
         own = 0
         for each in members:
             with suppress(psutil.Error):
-                own += each.memory_full_info().pss
-        self._shared = resident - own
+                own += held_by(each)
+        self._own = own
         used = own // MB
         self.peak_mb = max(used, self.peak_mb or 0)
         if self.limit_mb is not None and used > self.limit_mb:
             self.over_mb = used
+
+
+def held_by(process: psutil.Process) -> int:
+    """Bytes of the proportional set size without pages of files; all of it where the kernel does not tell them apart.
+
+    Raises `psutil.Error`.
+    """
+    try:
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it is gone, or this kernel has no such file
+        return int(process.memory_full_info().pss)
+    found = dict(line.split(":", 1) for line in lines[1:])
+    kinds = KEPT if found.keys() >= KEPT else {"Pss"}
+    return sum(int(found[kind].split()[0]) for kind in kinds) * 1024
 
 
 class Watch:

@@ -22,7 +22,7 @@ from trainyard.rundir.records import Outcome, State
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import StopReason, ended_by
 from trainyard.supervisor.live_run import LiveRun
-from trainyard.supervisor.ranks import of_all_ranks, outcomes_of
+from trainyard.supervisor.ranks import given_up_on, of_all_ranks, outcomes_of
 
 
 class LeftAlone(TrainyardError):
@@ -116,16 +116,15 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
     if live.stop_asked.is_set():
         return outcome
     killed = oom_kills() > kills
+    used = process.used
+    one = RankEnd(0, code, over_limit_mb=used.over_limit_mb, lost_with=process.lost_with)
+    live.state.avoids = given_up_on(process.ranks or (one,), job.placement)
     if process.ranks:
         left = await blocking.run(lambda: outcomes_of(live.folder))
         return of_all_ranks(
             process.ranks, left, lambda end: _ended(end, job, killed=killed), job.placement
         )
-    if outcome is not None:
-        return outcome
-    used = process.used
-    end = RankEnd(0, code, over_limit_mb=used.over_limit_mb, lost_with=process.lost_with)
-    return _ended(end, job, killed=killed)
+    return outcome or _ended(one, job, killed=killed)
 
 
 def _ended(end: RankEnd, job: Job, *, killed: bool) -> Outcome:

@@ -52,5 +52,11 @@ def of_all_ranks(
     return outcome.model_copy(update={"message": said})
 
 
+def given_up_on(ends: Sequence[RankEnd], places: Sequence[Placement]) -> frozenset[str]:
+    """Addresses of the hosts that were lost with a rank, and of both ends of each link that was cut between two."""
+    lost = {places[end.rank].address for end in ends if end.lost_with or end.cut_from}
+    return frozenset(lost.union(end.cut_from for end in ends if end.cut_from))
+
+
 def _place(place: Placement) -> str:
     return f" on {place.host} ({place.address})"

@@ -5,7 +5,7 @@ not has its slot's share of the CPUs as threads, on whatever core. ADR 17 has th
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
@@ -216,8 +216,9 @@ class Room:
         free = self.there.slots - self.slots_used - lent
         return max(0, min(free, self._cpus_free(lent) // self._share))
 
-    def take(self, run_id: str, need: Need) -> Allotment:
-        """Give it what it needs, which `lacks` has looked at."""
+    def take(self, run_id: str, need: Need, avoids: Collection[str] = ()) -> Allotment:
+        """Give it what it needs, which `lacks` has looked at. There is no other host that could be avoided."""
+        del avoids
         gpus = None if need.gpus is None else self._gpus_free()[: need.gpus]
         cores = self._cores(need.cpus) if need.own_cores else ()
         given = Allotment(need.cpus, cores, gpus, need.memory_mb, need.workers)

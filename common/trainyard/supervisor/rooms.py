@@ -2,12 +2,13 @@
 
 A run of one process has all that it has on one host: the one with the most free slots that has what it needs. The workers
 of one run are spread over as many hosts as there are with room for one, and only then share hosts: on hosts of their own
-each has the processors and the memory that its share was meant for. All of them start, or none. Slots are not lent to
+each has the processors and the memory that its share was meant for. All of them start, or none. What an attempt was lost
+with is avoided by the next one where that is possible: the service may reach a host that others do not. Slots are not lent to
 searches, because one that has a slot on one host cannot use another host's.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from trainyard.contract import Amount, FieldError, Placement, Resources
@@ -113,10 +114,14 @@ class Rooms:
         del lent
         return 0
 
-    def take(self, run_id: str, need: Need) -> Allotment:
-        """Give it what it needs, which `lacks` has looked at, each of its workers on the host that `_spread` says."""
+    def take(self, run_id: str, need: Need, avoids: Collection[str] = ()) -> Allotment:
+        """Give it what it needs, which `lacks` has looked at, each of its workers on the host that `_spread` says.
+
+        It has nothing on hosts of these addresses where there is room enough elsewhere.
+        """
         parts: list[Allotment] = []
-        for node, count in Counter(_spread(self._rooms, need)).items():
+        last = {node for node, place in self._places.items() if place.address in avoids}
+        for node, count in Counter(_spread(self._rooms, need, last)).items():
             room = self._rooms[node]
             given = room.take(run_id, _here(room, need, count))
             for share in given.shares:
@@ -175,10 +180,11 @@ class Rooms:
             self._places.pop(node, None)
 
 
-def _spread(rooms: Mapping[str, Room], need: Need) -> list[str]:
+def _spread(rooms: Mapping[str, Room], need: Need, last: Collection[str] = ()) -> list[str]:
     """The host of each worker, those of one host side by side; of fewer workers than asked for where no more have room.
 
-    One after the other each goes where the fewest are, and of these where the most slots are free.
+    One after the other each goes where the fewest are, and of these where the most slots are free. To those that are
+    `last` they go when no other has room.
     """
     placed: Counter[str] = Counter()
     for _ in range(need.workers):
@@ -190,7 +196,7 @@ def _spread(rooms: Mapping[str, Room], need: Need) -> list[str]:
         if not able:
             break
         free = {node: rooms[node].slots - rooms[node].slots_used - placed[node] for node in able}
-        placed[min(able, key=lambda node: (placed[node], -free[node]))] += 1
+        placed[min(able, key=lambda node: (node in last, placed[node], -free[node]))] += 1
     return list(placed.elements())
 
 

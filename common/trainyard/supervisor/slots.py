@@ -164,7 +164,7 @@ class Slots:
                 self._make_way(live, need)
                 break  # nobody passes the first: a run that needs much would wait for ever
             self._queue.start(live)
-            self._room.take(live.run_id, need)
+            self._room.take(live.run_id, need, live.state.avoids)
             self._see(live)
         order = self._renumber()
         if not self._stopping:
@@ -306,9 +306,14 @@ class Slots:
                 return
             live.again(decision)
             await self._remember(live)
-            moves = isinstance(decision, HandBack) or self._room.is_gone(live.run_id)
-            if self._stopping or moves or slot_is_lost:
+            if self._stopping or slot_is_lost or self._moves(live, decision):
                 return
+
+    def _moves(self, live: LiveRun, decision: Again) -> bool:
+        """Whether its next attempt is to choose anew what it has."""
+        has = self._room.of(live.run_id).placement
+        avoids = any(place.address in live.state.avoids for place in has)
+        return avoids or isinstance(decision, HandBack) or self._room.is_gone(live.run_id)
 
     async def _attempted(self, live: LiveRun, *, goes_on: bool) -> Close | Again | GoesOn:
         """What follows one attempt. Whatever goes wrong in the service itself is an outcome of the run."""

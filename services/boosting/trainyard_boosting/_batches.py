@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xgboost
+from trainyard.mapped_rows import rows_of
 from trainyard.trainer import Part
 from trainyard.world import World
 
@@ -48,7 +49,7 @@ class XGBoostBatches(xgboost.DataIter):  # type: ignore[misc,unused-ignore] # ty
         if rows is None:
             return False
         input_data(
-            data=self._table.encode(self._part.x.iloc[rows]),
+            data=self._table.encode(rows_of(self._part.x, rows)),
             label=self._part.y[rows],
             weight=None if self._weight is None else self._weight[rows],
         )
@@ -85,7 +86,7 @@ class LightGBMBatches(lightgbm.Sequence):  # type: ignore[misc,unused-ignore] # 
         return found
 
     def _encoded(self, rows: slice) -> npt.NDArray[np.float64]:
-        encoded = self._table.encode(self._part.x.iloc[rows])
+        encoded = self._table.encode(rows_of(self._part.x, rows))
         out = np.empty(encoded.shape)
         for position, (_, values) in enumerate(encoded.items()):
             out[:, position] = _numbers(values)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from trainyard import raw_columns
+from trainyard.mapped_rows import rows_of
 
 from trainyard_boosting._batches import rows_at_once, slices
 from trainyard_boosting._tables import Table
@@ -46,7 +47,7 @@ class BoostedTrees:
         if self.at_hand and self.at_hand.x is x:
             return self.table.probabilities(np.asarray(self.at_hand.predict()))
         parts = [
-            np.asarray(self.predict_encoded(self.table.encode(x.iloc[rows])))
+            np.asarray(self.predict_encoded(self.table.encode(rows_of(x, rows))))
             for rows in slices(max(len(x), 1), rows_at_once(x.shape[1]))
         ]
         return self.table.probabilities(np.concatenate(parts))

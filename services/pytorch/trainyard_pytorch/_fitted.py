@@ -16,6 +16,7 @@ import torch
 import torch.export._trace  # torch imports both at the first export; here the fork server does it once
 import torch.export.pt2_archive
 from torch import nn
+from trainyard.mapped_rows import rows_of
 from trainyard.networks.logged import (
     ImageModel,
     image_example,
@@ -80,7 +81,9 @@ class TablePredictor:
 
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
         answering = self._answering()
-        parts = [_answers(answering, self.encoding.encode(x.iloc[rows])) for rows in slices(len(x))]
+        parts = [
+            _answers(answering, self.encoding.encode(rows_of(x, rows))) for rows in slices(len(x))
+        ]
         return np.concatenate(parts)
 
     def feature_importance(self) -> Mapping[str, float] | None:

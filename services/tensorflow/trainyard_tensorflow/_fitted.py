@@ -13,6 +13,7 @@ import mlflow.tensorflow
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from trainyard.mapped_rows import rows_of
 from trainyard.networks.logged import (
     ImageModel,
     image_example,
@@ -81,7 +82,8 @@ class TablePredictor:
 
     def predict(self, x: pd.DataFrame) -> npt.NDArray[np.float64]:
         parts = [
-            _answers(self._answering, self.encoding.encode(x.iloc[rows])) for rows in slices(len(x))
+            _answers(self._answering, self.encoding.encode(rows_of(x, rows)))
+            for rows in slices(len(x))
         ]
         found = np.concatenate(parts)
         return found if self.classes else found[:, 0]

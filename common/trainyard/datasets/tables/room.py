@@ -18,7 +18,7 @@ TIMES = 2.5
 BYTES_A_ROW = 64
 """In batches: target, part, weight, gradients and predictions of a row, and some columns while they are read."""
 BYTES_A_VALUE = 1
-"""In batches: the bin of a value."""
+"""In batches: the bin of a value. Each of several workers has those of its own rows."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Size:
 
     def fits_in_batches(self, access: DataAccess) -> bool:
         """Whether a run may hold what is left of it when it is read in batches."""
-        held = self.rows * (BYTES_A_ROW + self.columns * BYTES_A_VALUE)
+        bins = self.columns * BYTES_A_VALUE / access.workers
+        held = self.rows * (BYTES_A_ROW + bins)
         return access.memory_mb is None or held <= access.memory_mb << 20
 
     def said(self, access: DataAccess) -> str:
@@ -70,8 +71,13 @@ def check_room(size: Size, access: DataAccess, spec: AnyTable, *, needs_whole: s
             "/data/test_uri",
         )
     if not size.fits_in_batches(access):
+        own = (
+            f" of a worker's own rows, which are one in {access.workers}"
+            if access.workers > 1
+            else ""
+        )
         raise InvalidData(
-            f"{uri!r} is too large, even in batches: {size.said(access)}, in which each row takes {BYTES_A_ROW} bytes and each value {BYTES_A_VALUE}; {cure}",
+            f"{uri!r} is too large, even in batches: {size.said(access)}, in which each row takes {BYTES_A_ROW} bytes and each value{own} {BYTES_A_VALUE}; {cure}",
             spec.pointer,
         )
 
