@@ -19,7 +19,7 @@ from trainyard.datasets.sources.location import Location, readable
 from trainyard.datasets.sources.memory import available_mb
 from trainyard.datasets.tables import packed
 from trainyard.datasets.tables.dialects.dialect import MISSING, Dialect, Layout
-from trainyard.datasets.tables.dialects.encodings import encoding_of
+from trainyard.datasets.tables.dialects.encodings import encoding_of, is_guess
 from trainyard.datasets.tables.dialects.finding import dialect_of
 from trainyard.errors import InvalidData
 
@@ -49,6 +49,7 @@ CODE = r"^\s*(0\d+|-?0[xX][0-9a-fA-F]+)\s*$"
 BARE_EXPONENT = re.compile(rb"\d[eE]\d")
 EXPONENT_CODE, FRACTION = r"^\s*\d+[eE]\d+\s*$", r"[.,]\d|[eE][+-]"
 """12e4 among numbers without fractions or a sign before the exponent, as programs write it: such identifiers have letters of a to f."""
+BEYOND_ASCII = re.compile(r"[^\s,;|\"'\x00-\x1f]{0,20}[^\x00-\x7f\ufffd][^\s,;|\"'\x00-\x1f]{0,20}")
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -91,7 +92,12 @@ def first_rows(
         # block of a file that was cut holds only whole rows.
         block = len(data) + 1 if complete else len(data) // 2
         named = _head(data, dialect, block)
-        layout = replace(_laid_out(named, dialect, stated), texts=texts, missing=missing)
+        layout = replace(
+            _laid_out(named, dialect, stated),
+            texts=texts,
+            missing=missing,
+            word=_first_word(text) if is_guess(encoding) else "",
+        )
         options = csv.ReadOptions(block_size=block, use_threads=False, **_header(layout))
         reader = csv.open_csv(
             pa.BufferReader(data), options, _parsing(dialect), _converting(layout, None)
@@ -107,6 +113,12 @@ def first_rows(
     layout = replace(layout, nameless=empty)
     rows = table.drop_columns(list(empty))
     return Start(rows, complete, layout, bytes_a_row=block / max(len(rows), 1))
+
+
+def _first_word(text: str) -> str:
+    """The first word beyond ASCII; empty where there is none."""
+    found = BEYOND_ASCII.search(text)
+    return found[0] if found else ""
 
 
 def _check_text(data: bytes, location: Location | WebFile) -> None:
