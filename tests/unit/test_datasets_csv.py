@@ -287,3 +287,22 @@ def test_names_that_mlflow_cannot_keep_are_refused_in_words(field, value):
     with pytest.raises(ValidationError) as refused:
         TrainRequest(**{**NAMED, field: value})
     assert "pattern" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "fields", "is_told"),
+    [
+        ("", {}, True),
+        ("", {"csv": {"decimal": "."}}, False),
+        ("0.5", {}, False),
+        ("0,5", {}, False),
+    ],
+)
+def test_points_that_may_be_of_thousands_are_told_of(root, more, fields, is_told):
+    lines = [f"{row + 1}.{row * 37 % 900 + 100};{more};{row % 2}" for row in range(60)]
+    write(root, "\n".join(["price;more;y", *lines]))
+    told = [each for each in loaded(root, **fields).warnings if "where thousands are meant" in each]
+    assert bool(told) is is_told
+    if is_told:
+        data = loaded(root, csv={"decimal": ","})
+        assert data.frame["price"].min() > 1_000

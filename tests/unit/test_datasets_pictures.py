@@ -278,3 +278,25 @@ def test_classes_of_pictures_that_differ_by_case_or_blanks_alone_are_told_of(tmp
     (said,) = load(tmp_path, "set").warnings
     assert said.startswith("the images of 'set' have the classes")
     assert repr(name) in said
+
+
+def test_pictures_of_sixteen_bits_that_hardly_use_them_are_told_of(tmp_path):
+    for row in range(40):
+        path = tmp_path / "set" / "ab"[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(X[row].astype(np.uint16) * 16).save(path)
+    assert "so that 17 shades are left of theirs" in "".join(load(tmp_path, "set").warnings)
+
+
+@pytest.mark.parametrize("ending", ["jfif", "jpe", "JPG"])
+def test_jpeg_is_read_under_its_other_endings(tmp_path, ending):
+    laid_out(tmp_path, "set/{}/{}")
+    Image.fromarray(RGB[0]).save(tmp_path / f"set/cat/more.{ending}", "JPEG")
+    data = load(tmp_path, "set")
+    assert (sum(data.profile["parts"].values()), data.warnings) == (41, ())
+
+
+def test_colours_that_are_kept_otherwise_are_not_taken_for_transparent(tmp_path):
+    laid_out(tmp_path, "set/{}/{}")
+    Image.fromarray(RGB[0]).convert("LAB").save(tmp_path / "set/cat/lab.tif")
+    assert load(tmp_path, "set").warnings == ()

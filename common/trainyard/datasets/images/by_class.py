@@ -28,6 +28,10 @@ LOOKED_AT = 20
 MOST_BYTES = MOST_PIXELS = 1 << 25
 GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "F"})
 DEEP = frozenset({"I", "I;16", "I;16B"})
+CLEAR = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+"""With a part that says how much can be seen through."""
+DARK = 64
+"""Brightest of all bytes, below which pictures of 16 bits have lost most of their shades."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def read(location: Location) -> Found:
     check_fits(len(both) * size[0] * size[1] * channels, repr(location.uri), location.pointer)
     said += _done(location, both, size, channels)
     made = [_images(location, part, size, channels) for part in (train, test)]
+    said += _dark(location, both, [x for x, _ in made])
     return Found(made[0], made[1] if test else None, tuple(said))
 
 
@@ -132,7 +137,7 @@ def _decoded(picture: Any, size: tuple[int, int], channels: int) -> npt.NDArray[
         picture = Image.fromarray(_as_bytes(np.asarray(picture).astype(np.float64), (65535,)))
     elif picture.mode == "F":
         picture = Image.fromarray(_as_bytes(np.asarray(picture).astype(np.float64), (1, WHITE)))
-    if "A" in picture.mode or "transparency" in picture.info:
+    if picture.mode in CLEAR or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture)
@@ -158,7 +163,7 @@ def _done(
 ) -> list[str]:
     """What is done to some of the pictures, in words."""
     others = [each for each in pictures if each.size != size]
-    clear = [each for each in pictures if "A" in each.mode]
+    clear = [each for each in pictures if each.mode in CLEAR]
     grey = [each for each in pictures if each.mode in GREY and channels == 3]
     deep = [each for each in pictures if each.mode in DEEP]
     floats = [each for each in pictures if each.mode == "F"]
@@ -175,6 +180,18 @@ def _done(
         f"{len(found)} of {len(pictures)} pictures of {location.uri!r} {words}, such as {found[0].file!r}"
         for words, found in counted.items()
         if found
+    ]
+
+
+def _dark(
+    location: Location, pictures: Sequence[_Picture], parts: Sequence[npt.NDArray[np.uint8]]
+) -> list[str]:
+    """A sentence where pictures of 16 bits use so few of these that few shades are left of them."""
+    brightest = max(int(x.max(initial=0)) for x in parts)
+    if brightest >= DARK or not all(each.mode in DEEP for each in pictures):
+        return []
+    return [
+        f"the pictures of {location.uri!r} are of 16 bits, of which white is 65535, and none has more than {brightest * 257:,}, so that {brightest + 1} shades are left of theirs; save them as bytes, or brighter"
     ]
 
 

@@ -7,7 +7,10 @@ from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables.parts import visible
 from trainyard.errors import InvalidData
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+ENDINGS = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"),
+    *(".tif", ".tiff"),
+)
 PARTS = {
     "train": frozenset({"train", "training", "train_set", "training_set"}),
     "test": frozenset({"test", "testing", "test_set", "testing_set"}),

@@ -124,7 +124,7 @@ def _alike(classes: list[Any], name: str) -> list[str]:
     if alike is None:
         return []
     return [
-        f"the images of {name!r} have the classes {alike[0]!r} and {alike[1]!r}, which are two; write them alike where they mean the same"
+        f"the images of {name!r} have the classes {alike[0]} and {alike[1]}, which are two; write them alike where they mean the same"
     ]
 
 
