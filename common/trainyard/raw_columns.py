@@ -69,10 +69,29 @@ MOST_SHOWN = 5
 
 ISO, COMPACT = "ISO8601", "%Y%m%dT%H%M%S"
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?", re.DOTALL)
+ZONES = {
+    **dict.fromkeys(("Z", "UTC", "GMT", "WET"), 0),
+    "EDT": -4,
+    "EST": -5,
+    "CDT": -5,
+    "MDT": -6,
+    "MST": -7,
+    "PDT": -7,
+    "PST": -8,
+    "WEST": 1,
+    "CET": 1,
+    "MEZ": 1,
+    "CEST": 2,
+    "MESZ": 2,
+    "EET": 2,
+    "EEST": 3,
+    "MSK": 3,
+    "JST": 9,
+}
+"""Hours from UTC of the zones whose letters mean one zone; those of America as RFC 2822 has them. CST, IST and BST mean several."""
 WITH_ZONE = re.compile(
-    r"(:\d\d(?:\.\d+)?(?: [AP]M)?)\s?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE
+    rf"(:\d\d(?:\.\d+)?(?: [AP]M)?)\s?({'|'.join(ZONES)}|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE
 )
-UTC = frozenset({"Z", "UTC", "GMT"})
 TIMES = (
     *("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", ":%H:%M:%S"),
     *(" %I:%M %p", " %I:%M:%S %p", " %I:%M%p", " %I:%M:%S%p", " %I:%M:%S.%f %p"),
@@ -88,12 +107,12 @@ PLAINER_DATES = (
     (r"(:\d\d),(\d)", r"\1.\2"),
     (r"([+-]\d\d:?\d\d|Z)\[[A-Za-z_+-]+(?:/[A-Za-z_+-]+){0,2}\]$", r"\1"),
     (
-        r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d:\d\d:\d\d)( (?:UTC|GMT|[+-]\d{4}))? (\d{4})$",
+        r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d:\d\d:\d\d)( (?:[A-Z]{3,4}|[+-]\d{4}))? (\d{4})$",
         r"\1 \2 \5 \3\4",
     ),
 )
 """What people and programs write into dates besides, each with the same in the `ORDERS` and `TIMES` that are read: th, a comma or at before the time, Uhr behind it, dots in it, a comma in its seconds, Java's name of a zone, and C's order."""
-ODD_DATE = re.compile("|".join(f"(?:{pattern})" for pattern, _ in PLAINER_DATES))
+ANY_DIGIT = {ord(digit): "0" for digit in "123456789"}
 COMMON_DATE = re.compile(r"[0-9/: TZ+-]*")
 """In which nothing of that is: most dates, and soon told."""
 ORDERS: dict[str, tuple[str, ...]] = {
@@ -289,7 +308,7 @@ def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) ->
     Where `zone` is None, text with a zone fits none, and otherwise text without.
     """
     found = np.full(len(words), np.datetime64("NaT"), "datetime64[us]")
-    words = [plain_date(word) for word in words]
+    words = plain_dates(words)
     aware = np.array([WITH_ZONE.search(word) is not None for word in words], dtype=bool)
     text = pd.Index([WITH_ZONE.sub(_offset, word) for word in words], dtype=object)
     fits = aware == (zone is not None)
@@ -311,11 +330,34 @@ def parsed(words: Sequence[str], formats: Iterable[str], *, zone: str | None) ->
 
 def plain_date(word: str) -> str:
     """The text of a date without white space around it, as `ORDERS` and `TIMES` have it."""
-    word = word.strip()
-    if not COMMON_DATE.fullmatch(word) and ODD_DATE.search(word):
-        for pattern, plainer in PLAINER_DATES:
-            word = re.sub(pattern, plainer, word)
-    return word.strip()
+    return plain_dates([word])[0]
+
+
+def plain_dates(words: Iterable[str]) -> list[str]:
+    """As `plain_date`, for many: what is to be replaced is found out once for all that are alike but for their digits."""
+    found: dict[str, list[tuple[re.Pattern[str], str]]] = {}
+    made = []
+    for word in map(str.strip, words):
+        plain = word
+        if not COMMON_DATE.fullmatch(word):
+            shape = word.translate(ANY_DIGIT)
+            if shape not in found:
+                found[shape] = _replaced_in(shape)
+            for pattern, plainer in found[shape]:
+                plain = pattern.sub(plainer, plain)
+        made.append(plain.strip())
+    return made
+
+
+def _replaced_in(shape: str) -> list[tuple[re.Pattern[str], str]]:
+    """Those of `PLAINER_DATES` that change a date of this shape, one after the other."""
+    changing = []
+    for pattern, plainer in PLAINER_DATES:
+        changed = re.sub(pattern, plainer, shape)
+        if changed != shape:
+            changing.append((re.compile(pattern), plainer))
+        shape = changed
+    return changing
 
 
 def period_start(word: str, kind: str) -> Any:
@@ -353,7 +395,8 @@ def _digits(value: Any) -> Any:
 
 def _offset(zone: re.Match[str]) -> str:
     """The zone behind a time as its hours from UTC, which all that reads dates knows."""
-    offset = "+00:00" if zone[2].upper() in UTC else zone[2]
+    hours = ZONES.get(zone[2].upper())
+    offset = zone[2] if hours is None else f"{hours:+03d}"
     return zone[1] + offset + ":00" * (len(offset) == len("+00"))
 
 

@@ -20,7 +20,7 @@ def suggestion(name: str, known: Iterable[str], *, otherwise: str = "known are")
         wanted = bare(name)
         alike = next((each for each in names[:MOST_COMPARED] if bare(each) == wanted), None)
         if alike is not None:
-            return f"did you mean {_told_apart(alike, name)}?"
+            return f"did you mean {told_apart(alike, name)}?"
         near = difflib.get_close_matches(name, names[:MOST_COMPARED], n=1)
         if near:
             return f"did you mean {near[0]!r}?"
@@ -36,7 +36,7 @@ def bare(name: str) -> str:
     return _composed(name.strip()[: 2 * LONGEST_NAME]).casefold()
 
 
-def _told_apart(known: str, name: str) -> str:
+def told_apart(known: str, name: str) -> str:
     """In quotes; by its code points where it looks like the other."""
     return ascii(known) if _composed(known) == _composed(name) else repr(known)
 

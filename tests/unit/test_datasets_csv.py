@@ -197,12 +197,33 @@ def test_a_value_in_a_column_without_a_name_is_refused_rather_than_lost(root):
         (["東京", "大阪", "名古屋"], "shift_jis"),
         (["Αθήνα", "Πάτρα", "Βόλος"], "cp1253"),
         (["서울", "부산", "대구시"], "euc_kr"),
+        (["красный", "зелёный", "Москва"], "cp866"),
+        (["шалаш", "город", "улица"], "koi8-r"),
+        (["שלום", "ירושלים", "תל אביב"], "cp1255"),
+        (["القاهرة", "بغداد", "دمشق"], "cp1256"),
+        (["Şişli", "ağaç", "İzmir"], "cp1254"),
+        (["Łódź", "duży", "słowo"], "cp1250"),
+        (["červený", "žlutý", "Třebíč"], "cp1250"),
+        (["Björk", "borð", "stór"], "cp1252"),
+        (["pas à pas", "Crème", "Søren"], "cp1252"),
+        (["voilà", "à", "a à b"], "cp1252"),
     ],
 )
 def test_texts_are_read_in_the_encoding_that_they_are_in(words, encoding):
     text = "a,c,y\n" + "".join(f"{i},{words[i % 3]},{i % 2}\n" for i in range(300))
     found = encoding_of(text.encode(encoding))
     assert text.encode(encoding).decode(found) == text
+
+
+def test_an_encoding_that_letters_tell_is_said_with_a_word_in_it(root):
+    text = "a;c;y\n" + "".join(
+        f"{i / 7:.3f};{['żółty', 'mały'][i % 2]};{i % 2}\n" for i in range(60)
+    )
+    write(root, text.encode("cp1250"))
+    (said,) = (each for each in loaded(root).warnings if "encoding" in each)
+    assert "the encoding cp1250, in which its first text beyond ASCII is 'żółty'" in said
+    write(root, text.encode("utf-16"))
+    assert "beyond ASCII" not in "".join(loaded(root).warnings)
 
 
 @pytest.mark.parametrize(
@@ -266,3 +287,22 @@ def test_names_that_mlflow_cannot_keep_are_refused_in_words(field, value):
     with pytest.raises(ValidationError) as refused:
         TrainRequest(**{**NAMED, field: value})
     assert "pattern" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "fields", "is_told"),
+    [
+        ("", {}, True),
+        ("", {"csv": {"decimal": "."}}, False),
+        ("0.5", {}, False),
+        ("0,5", {}, False),
+    ],
+)
+def test_points_that_may_be_of_thousands_are_told_of(root, more, fields, is_told):
+    lines = [f"{row + 1}.{row * 37 % 900 + 100};{more};{row % 2}" for row in range(60)]
+    write(root, "\n".join(["price;more;y", *lines]))
+    told = [each for each in loaded(root, **fields).warnings if "where thousands are meant" in each]
+    assert bool(told) is is_told
+    if is_told:
+        data = loaded(root, csv={"decimal": ","})
+        assert data.frame["price"].min() > 1_000

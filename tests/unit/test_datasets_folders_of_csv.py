@@ -72,6 +72,9 @@ def test_files_of_a_folder_are_read_each_in_its_own_dialect_and_joined_by_name(t
     assert "'a' is whole numbers in some files and numbers in others" in said
     assert "'early' is not in 1 of 2 files of 'parts', such as 'b.tsv'" in said
     assert "'late' is not in 1 of 2 files of 'parts', such as 'a.csv'" in said
+    (tmp_path / "parts/c.csv").write_bytes(table("a", "książka", "y").encode("cp1250"))
+    said = "\n".join(load(tmp_path)[0].warnings)
+    assert "'c.csv' is read in the encoding cp1250, in which its first text beyond" in said
 
 
 def test_what_is_text_in_one_file_is_read_as_the_text_that_it_is_in_all(tmp_path):

@@ -208,3 +208,95 @@ def test_a_folder_of_neither_is_refused(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set/x.bin").write_bytes(b"x")
     assert "holds no IDX files and no pictures" in refused(tmp_path, "set")
+
+
+WRAPPED = [
+    ("set/train/{}/{}", "set/test/{}/{}"),
+    ("set/images/train/{}/{}", "set/images/test/{}/{}"),
+    ("set/train/images/{}/{}", "set/test/{}/{}"),
+    ("set/training_set/training_set/{}/{}", "set/test_set/test_set/{}/{}"),
+]
+
+
+def laid_out(root: Path, *paths: str) -> None:
+    """Two classes of pictures, twenty of each to train on, and twenty to test on where the second path is for these."""
+    for path in paths:
+        for row in range(40):
+            file = root / path.format(["cat", "dog"][row % 2], f"{row}.png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(RGB[row]).save(file)
+
+
+@pytest.mark.parametrize("paths", WRAPPED, ids=lambda paths: paths[0])
+def test_a_folder_that_wraps_those_of_the_classes_is_read_through_and_said(tmp_path, paths):
+    laid_out(tmp_path, *paths)
+    inspect(tmp_path, "set")
+    data = load(tmp_path, "set")
+    assert (data.classes, len(data.test), data.profile["parts"]["test"]) == (("cat", "dog"), 40, 40)
+    is_wrapped = paths[0] != WRAPPED[0][0]
+    assert is_wrapped is any("are the folders below" in said for said in data.warnings)
+
+
+def test_one_class_in_folders_within_is_that_of_the_folders(tmp_path):
+    laid_out(tmp_path, "set/pets/{}/{}")
+    data = load(tmp_path, "set")
+    assert data.classes == ("cat", "dog")
+    assert data.warnings == ("the classes of 'set' are the folders below 'pets'",)
+
+
+def test_parts_under_names_that_are_not_known_are_told_of(tmp_path):
+    laid_out(tmp_path, "set/first/{}/{}", "set/second/{}/{}")
+    data = load(tmp_path, "set")
+    assert data.classes == ("first", "second")
+    assert "each has the same folders in it, 'cat', 'dog'; where these" in data.warnings[0]
+
+
+def test_folders_of_tests_alone_are_refused(tmp_path):
+    laid_out(tmp_path, "set/test/{}/{}", "set/val/{}/{}")
+    assert "has the folders 'test', 'val' and none" in refused(tmp_path, "set")
+
+
+def test_pictures_without_a_byte_are_told_of_and_a_class_of_these_alone_is_refused(tmp_path):
+    laid_out(tmp_path, "set/{}/{}")
+    for name in ("1.png", "3.png"):
+        (tmp_path / "set/dog" / name).write_bytes(b"")
+    inspect(tmp_path, "set")
+    (said,) = load(tmp_path, "set").warnings
+    assert said.startswith("2 of 40 pictures of 'set' have 0 bytes and are left out, such as 'dog/")
+    (tmp_path / "set/fox").mkdir()
+    (tmp_path / "set/fox/1.png").write_bytes(b"")
+    assert "the class 'fox' of 'set' has no picture that" in refused(tmp_path, "set")
+    for path in (tmp_path / "set").rglob("*.png"):
+        path.write_bytes(b"")
+    assert "the class 'cat' of 'set' has no picture that" in refused(tmp_path, "set")
+
+
+@pytest.mark.parametrize("name", ["Cat", "cat "])
+def test_classes_of_pictures_that_differ_by_case_or_blanks_alone_are_told_of(tmp_path, name):
+    laid_out(tmp_path, "set/{}/{}")
+    (tmp_path / "set/dog").rename(tmp_path / "set" / name)
+    (said,) = load(tmp_path, "set").warnings
+    assert said.startswith("the images of 'set' have the classes")
+    assert repr(name) in said
+
+
+def test_pictures_of_sixteen_bits_that_hardly_use_them_are_told_of(tmp_path):
+    for row in range(40):
+        path = tmp_path / "set" / "ab"[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(X[row].astype(np.uint16) * 16).save(path)
+    assert "so that 17 shades are left of theirs" in "".join(load(tmp_path, "set").warnings)
+
+
+@pytest.mark.parametrize("ending", ["jfif", "jpe", "JPG"])
+def test_jpeg_is_read_under_its_other_endings(tmp_path, ending):
+    laid_out(tmp_path, "set/{}/{}")
+    Image.fromarray(RGB[0]).save(tmp_path / f"set/cat/more.{ending}", "JPEG")
+    data = load(tmp_path, "set")
+    assert (sum(data.profile["parts"].values()), data.warnings) == (41, ())
+
+
+def test_colours_that_are_kept_otherwise_are_not_taken_for_transparent(tmp_path):
+    laid_out(tmp_path, "set/{}/{}")
+    Image.fromarray(RGB[0]).convert("LAB").save(tmp_path / "set/cat/lab.tif")
+    assert load(tmp_path, "set").warnings == ()

@@ -124,3 +124,11 @@ def test_too_few_rows_are_told_of_in_the_words_of_the_request(tmp_path):
     with pytest.raises(InvalidData, match="one of each of the 2 classes") as caught:
         load(tmp_path)
     assert "n_samples" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [("Size", "size"), ("size", " size"), ("Y ", "y")])
+def test_columns_that_are_called_alike_are_told_of(tmp_path, names):
+    csv(tmp_path, **dict.fromkeys(names, every(1, 2, 4)) | {"y": every(0, 1)})
+    assert any(
+        f"{names[0]!r}" in each and "called alike" in each for each in load(tmp_path).warnings
+    )

@@ -67,6 +67,32 @@ def test_a_row_that_is_none_is_told_of_with_the_filter_that_leaves_it_out(
     assert data.train.x["width"].dtype.kind in "if"
 
 
+@pytest.mark.parametrize(
+    ("stray", "at", "said"),
+    [
+        ("{names},y", 20_000, "row 20,001 of 40,001 .* repeats the header"),
+        ("{units},", 0, "row 1 of 40,001 .* units"),
+        ("Total{empty},", 40_000, "row 40,001 of 40,001 .* adds the others up"),
+    ],
+)
+def test_a_table_beyond_memory_is_told_of_it_too(
+    tmp_path: Path, stray: str, at: int, said: str
+) -> None:
+    names = [f"x{column}" for column in range(12)]
+    lines = [",".join([*["1.5"] * 12, str(row % 2)]) for row in range(40_000)]
+    row = stray.format(names=",".join(names), units=",".join(["kg"] * 12), empty="," * 11)
+    content = "\n".join([",".join([*names, "y"]), *lines[:at], row, *lines[at:]])
+    (tmp_path / "t.csv").write_text(content)
+    spec = FileData.model_validate({"source": "file", "uri": "t.csv", "target": "y"})
+    access = DataAccess((tmp_path,), tmp_path, memory_mb=8)
+    with pytest.raises(InvalidData, match=said):
+        loading.load(spec, Split(), task=Task.CLASSIFICATION, access=access, needs_whole=None)
+    plain = "\n".join([",".join([*names, "y"]), *lines])
+    (tmp_path / "t.csv").write_text(plain)
+    data = loading.load(spec, Split(), task=Task.CLASSIFICATION, access=access, needs_whole=None)
+    assert data.beyond_memory
+
+
 @pytest.mark.parametrize("stray", [HEADER.strip(), "kg,cm,-,EUR"])
 def test_a_regression_is_told_of_it_too(tmp_path: Path, stray: str) -> None:
     with pytest.raises(InvalidData, match="row 1 of 61"):

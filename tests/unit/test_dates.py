@@ -12,6 +12,7 @@ from trainyard import raw_columns
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.tables.recognition.reading import recognised
 from trainyard.errors import InvalidData
 from trainyard.networks.tables import TableEncoding
 
@@ -231,6 +232,59 @@ def test_periods_that_may_be_others_are_not_guessed(tmp_path, words, doubt):
 def test_text_that_only_resembles_periods_stays_text(tmp_path, words):
     data = load(tmp_path, pa.array([words[row % len(words)] for row in range(ROWS)]))
     assert "when" not in data.dates
+
+
+@pytest.mark.parametrize(
+    ("form", "zones", "hours"),
+    [
+        ("%Y-%m-%d %H:%M:%S {}", ["CET"], [1]),
+        ("%d.%m.%Y %H:%M {}", ["CET", "CEST", "MESZ"], [1, 2, 2]),
+        ("%m/%d/%Y %I:%M %p {}", ["EST", "PDT"], [-5, -7]),
+        ("%a %b %d %H:%M:%S {} %Y", ["MSK"], [3]),
+    ],
+)
+def test_zones_whose_letters_mean_one_are_read_and_said(tmp_path, form, zones, hours):
+    text = [time.strftime(form).format(zones[row % len(zones)]) for row, time in enumerate(HOURS)]
+    data = load(tmp_path, pa.array(text))
+    assert f"{zones[0]} as {hours[0]:+03d}:00" in data.warnings[0]
+    found = raw_columns.dates(pd.Series(text[:6]), raw(data))
+    away = [pd.Timedelta(hours=hours[row % len(hours)]) for row in range(6)]
+    seconds = "%S" in form
+    expected = [
+        (each if seconds else each.floor("min")) - by
+        for each, by in zip(HOURS[:6], away, strict=True)
+    ]
+    assert [pd.Timestamp(each) for each in found] == expected
+
+
+@pytest.mark.parametrize("zone", ["IST", "CST", "Europe/Berlin"])
+def test_a_zone_that_may_be_several_is_named_and_not_guessed(tmp_path, zone):
+    data = load(tmp_path, pa.array(HOURS.strftime(f"%Y-%m-%d %H:%M:%S {zone}")))
+    assert "when" not in data.dates
+    assert f"the time zone {zone!r} behind" in data.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "said"),
+    [
+        ("orderDate", 45291, "as spreadsheets count them, such as 45291, which is 2023-12-31"),
+        ("Liefer_Datum", 45291.5, "as spreadsheets count them, such as 45291.5, which is 2023"),
+        ("date", 2019060, "a year and its day, such as 2019060, which is 2019-03-01"),
+        ("when", "2019-060", "a year and its day, such as '2019-060', which is 2019-03-01"),
+        ("amount", 45291, ""),
+        ("mandate_id_of", 45291, ""),
+    ],
+)
+def test_days_that_are_counted_are_told_of_and_not_guessed(name, first, said):
+    more = range(40)
+    values = (
+        [f"2019-{60 + at:03d}" for at in more]
+        if first == "2019-060"
+        else [first + at for at in more]
+    )
+    read = recognised(name, pa.chunked_array([values]))
+    assert read.dates is None
+    assert [said in each for each in read.warnings] == [True] * bool(said)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,8 @@ def test_the_only_word_among_very_many_numbers_is_missing_in_however_many_rows()
         (["<20"] * 20 + MANY, "'<20'"),
         (["A"] + [str(number % 5) for number in range(60)], "'A'"),
         ([f"{number}{'KM'[number % 2]}" for number in range(30)], "several units (K, M)"),
+        ([f"{number}\N{VULGAR FRACTION ONE HALF}" for number in range(30)], "within other text"),
+        ([f"{number % 24}.{number + 10} Uhr" for number in range(30)], "within other text"),
         (["1,5", "2.5"], "written in several ways, such as '2.5' and '1,5'"),
         (["~12.5", "~7"], "other signs around the numbers, as in '~12.5'"),
         (['="0012"', '="0700"'], "begins with a zero"),

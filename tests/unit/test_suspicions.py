@@ -1,5 +1,7 @@
 """Columns that a person should look at, and columns that nobody need be told of."""
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -60,6 +62,7 @@ def test_other_values_are_not_worth_a_word(values):
     [
         ([-999, 5, None, 7, -999], "is -999 in 2 of 5 rows, and in no other below 0 or above 7,"),
         ([0.5, 9999.0, 120.0, 9999.0], "is 9999 in 2 of 4 rows"),
+        ([-1, 40, 12, -1], "is -1 in 2 of 4 rows, and in no other below 0 or above 40"),
     ],
 )
 def test_a_number_of_nines_that_may_stand_for_a_missing_value_is_named(values, said):
@@ -68,7 +71,17 @@ def test_a_number_of_nines_that_may_stand_for_a_missing_value_is_named(values, s
 
 @pytest.mark.parametrize(
     "values",
-    [[-999, 5, 7], [-999, -999, -5, 7], [999, 999, 998], [999, 999], [None, None], ["-999"] * 2],
+    [
+        [-1, -1, 0, 1],
+        [-1, -1, -2, 40],
+        [-1, 0, 40],
+        [-999, 5, 7],
+        [-999, -999, -5, 7],
+        [999, 999, 998],
+        [999, 999],
+        [None, None],
+        ["-999"] * 2,
+    ],
     ids=str,
 )
 def test_other_nines_are_not_worth_a_word(values):
@@ -82,10 +95,29 @@ def test_other_nines_are_not_worth_a_word(values):
         (["0", "1", "FALSE"], "'0' and 'FALSE'"),
         (["no", "yes"], None),
         (["maybe", "true", "yes"], None),
+        (["e\u0301", "\xe9"], r"'e\u0301' and '\xe9'"),
+        (["0", "1", "1.0"], "'1' and '1.0'"),
+        (["01", "1"], None),
     ],
 )
 def test_yes_and_no_in_several_ways_are_told_of(categories, said):
     found = suspicions.of_spelling("a", pd.Categorical(categories))
+    assert found is None if said is None else said in str(found)
+
+
+@pytest.mark.parametrize(
+    ("years", "said"),
+    [
+        ([2024, 2023, 9999, 9999], "is 9999-01-01 in 2 of 4 rows"),
+        ([1, 2023, 2022, None], "is 0001-01-01 in 1 of 4 rows"),
+        ([950, 940, 930], None),
+        ([1066, 2024], None),
+        ([None, None], None),
+    ],
+)
+def test_dates_that_may_stand_for_a_missing_one_are_named(years, said):
+    times = pa.array([year and datetime(year, 1, 1) for year in years], pa.timestamp("us"))  # noqa: DTZ001 - a time on the wall
+    found = suspicions.of_stand_in_dates(feature(times))
     assert found is None if said is None else said in str(found)
 
 

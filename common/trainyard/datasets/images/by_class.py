@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainyard.datasets.images.class_folders import Labelled, divided
 from trainyard.datasets.images.pixels import WHITE, Found, Images
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import check_fits
 from trainyard.datasets.tables.parts import visible
 from trainyard.errors import InvalidData
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 OTHER_ENDINGS = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".eps", ".pdf", ".psd", ".ico", ".tga"),
     *(".ppm", ".pgm", ".raw", ".dng", ".cr2", ".nef", ".arw", ".dcm", ".npy"),
@@ -23,14 +23,15 @@ OTHER_ENDINGS = (
 """Of pictures that are not read."""
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """What Pillow may take a picture for, whatever its name says."""
-TRAIN = frozenset({"train", "training"})
-TEST = frozenset({"test", "testing"})
-VALIDATION = frozenset({"val", "valid", "validation"})
 LOOKED_AT = 20
 """Pictures whose headers are read at submit."""
 MOST_BYTES = MOST_PIXELS = 1 << 25
 GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "F"})
 DEEP = frozenset({"I", "I;16", "I;16B"})
+CLEAR = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+"""With a part that says how much can be seen through."""
+DARK = 64
+"""Brightest of all bytes, below which pictures of 16 bits have lost most of their shades."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +47,18 @@ class _Picture:
     """Whether it has several frames or pages."""
 
 
-def holds_pictures(location: Location) -> bool:
-    """Whether the folder has pictures in it."""
-    return any(file.lower().endswith(ENDINGS) for file in visible(location.files or ()))
-
-
 def check(location: Location) -> None:
     """Raise `InvalidData` unless each picture is in the folder of a class, and the first ones are pictures."""
-    train, _, _ = _divided(location)
-    for picture in train[:LOOKED_AT]:
+    for picture in divided(location).train[:LOOKED_AT]:
         _looked_at(location, picture)
 
 
 def read(location: Location) -> Found:
     """All pictures in the size that most have, grey where all are. Raises `InvalidData`."""
-    train, test, said = _divided(location)
-    said += _unread(location)
-    train = [_looked_at(location, each) for each in train]
-    test = [_looked_at(location, each) for each in test]
+    found = divided(location)
+    said = [*found.said, *_unread(location)]
+    train = [_looked_at(location, each) for each in found.train]
+    test = [_looked_at(location, each) for each in found.test]
     both = [*train, *test]
     sizes = Counter(each.size for each in train)
     size = max(sizes, key=lambda each: (sizes[each], -each[0] * each[1]))
@@ -71,33 +66,8 @@ def read(location: Location) -> Found:
     check_fits(len(both) * size[0] * size[1] * channels, repr(location.uri), location.pointer)
     said += _done(location, both, size, channels)
     made = [_images(location, part, size, channels) for part in (train, test)]
+    said += _dark(location, both, [x for x, _ in made])
     return Found(made[0], made[1] if test else None, tuple(said))
-
-
-def _divided(location: Location) -> tuple[list[_Picture], list[_Picture], list[str]]:
-    """The pictures to train on, those to test on where they are set apart, and what to say of it."""
-    files = [file for file in visible(location.files or ()) if file.lower().endswith(ENDINGS)]
-    parts = {file.split("/")[0].lower() for file in files}
-    if not parts & TRAIN:
-        return [_picture(file, file, location) for file in files], [], []
-    found: dict[str, list[_Picture]] = {"train": [], "test": [], "validation": []}
-    for file in files:
-        part, _, rest = file.partition("/")
-        names = {"train": TRAIN, "test": TEST, "validation": VALIDATION}
-        known = next((name for name, each in names.items() if part.lower() in each), None)
-        if known is None:
-            raise InvalidData(
-                f"{file!r} in {location.uri!r} is beside the folder of training pictures; put it into 'train', 'validation' or 'test'",
-                location.pointer,
-            )
-        found[known].append(_picture(rest, file, location))
-    if not found["validation"]:
-        return found["train"], found["test"], []
-    if not found["test"]:
-        said = f"the validation pictures of {location.uri!r} are the test, as there are no others"
-        return found["train"], found["validation"], [said]
-    said = f"the validation pictures of {location.uri!r} are among those to train on, of which split.validation_size are set apart"
-    return [*found["train"], *found["validation"]], found["test"], [said]
 
 
 def _unread(location: Location) -> list[str]:
@@ -110,26 +80,16 @@ def _unread(location: Location) -> list[str]:
     ]
 
 
-def _picture(path: str, file: str, location: Location) -> _Picture:
-    label, _, name = path.partition("/")
-    if not name:
-        raise InvalidData(
-            f"{file!r} in {location.uri!r} is in no folder of a class; 'train/cat/1.png' or 'cat/1.png' is right",
-            location.pointer,
-        )
-    return _Picture(file, label)
-
-
-def _looked_at(location: Location, picture: _Picture) -> _Picture:
+def _looked_at(location: Location, labelled: Labelled) -> _Picture:
     """The picture with what its header says, checked to be no bomb. Raises `InvalidData`."""
-    opened = _opened(location, picture)
+    opened = _opened(location, labelled.file)
     if opened.width * opened.height > MOST_PIXELS:
         raise InvalidData(
-            f"{picture.file!r} in {location.uri!r} is {opened.width} x {opened.height}, and at most {MOST_PIXELS:,} pixels are read; save it smaller",
+            f"{labelled.file!r} in {location.uri!r} is {opened.width} x {opened.height}, and at most {MOST_PIXELS:,} pixels are read; save it smaller",
             location.pointer,
         )
     mode = "RGBA" if "transparency" in opened.info else opened.mode
-    return _Picture(picture.file, picture.label, opened.size, mode, _moves(opened))
+    return _Picture(labelled.file, labelled.label, opened.size, mode, _moves(opened))
 
 
 def _moves(opened: Any) -> bool:
@@ -139,20 +99,20 @@ def _moves(opened: Any) -> bool:
         return False  # what is damaged is told of by its decoding
 
 
-def _opened(location: Location, picture: _Picture) -> Any:
+def _opened(location: Location, file: str) -> Any:
     from PIL import Image, UnidentifiedImageError
 
-    with location.seekable(picture.file) as stream:
+    with location.seekable(file) as stream:
         if stream.size() > MOST_BYTES:
             raise InvalidData(
-                f"{picture.file!r} in {location.uri!r} takes {stream.size():,} bytes, and at most {MOST_BYTES:,} are read; save it smaller",
+                f"{file!r} in {location.uri!r} takes {stream.size():,} bytes, and at most {MOST_BYTES:,} are read; save it smaller",
                 location.pointer,
             )
         data = stream.read()
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise _damaged(location, picture, error) from error
+        raise _damaged(location, file, error) from error
 
 
 def _images(
@@ -162,9 +122,9 @@ def _images(
     x = np.empty((len(pictures), size[1], size[0], channels), dtype=np.uint8)
     for at, picture in enumerate(pictures):
         try:
-            x[at] = _decoded(_opened(location, picture), size, channels)
+            x[at] = _decoded(_opened(location, picture.file), size, channels)
         except (OSError, ValueError, SyntaxError) as error:
-            raise _damaged(location, picture, error) from error
+            raise _damaged(location, picture.file, error) from error
     return x, np.array([each.label for each in pictures], dtype=np.str_)
 
 
@@ -177,7 +137,7 @@ def _decoded(picture: Any, size: tuple[int, int], channels: int) -> npt.NDArray[
         picture = Image.fromarray(_as_bytes(np.asarray(picture).astype(np.float64), (65535,)))
     elif picture.mode == "F":
         picture = Image.fromarray(_as_bytes(np.asarray(picture).astype(np.float64), (1, WHITE)))
-    if "A" in picture.mode or "transparency" in picture.info:
+    if picture.mode in CLEAR or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture)
@@ -203,7 +163,7 @@ def _done(
 ) -> list[str]:
     """What is done to some of the pictures, in words."""
     others = [each for each in pictures if each.size != size]
-    clear = [each for each in pictures if "A" in each.mode]
+    clear = [each for each in pictures if each.mode in CLEAR]
     grey = [each for each in pictures if each.mode in GREY and channels == 3]
     deep = [each for each in pictures if each.mode in DEEP]
     floats = [each for each in pictures if each.mode == "F"]
@@ -223,7 +183,19 @@ def _done(
     ]
 
 
-def _damaged(location: Location, picture: _Picture, error: Exception) -> InvalidData:
+def _dark(
+    location: Location, pictures: Sequence[_Picture], parts: Sequence[npt.NDArray[np.uint8]]
+) -> list[str]:
+    """A sentence where pictures of 16 bits use so few of these that few shades are left of them."""
+    brightest = max(int(x.max(initial=0)) for x in parts)
+    if brightest >= DARK or not all(each.mode in DEEP for each in pictures):
+        return []
+    return [
+        f"the pictures of {location.uri!r} are of 16 bits, of which white is 65535, and none has more than {brightest * 257:,}, so that {brightest + 1} shades are left of theirs; save them as bytes, or brighter"
+    ]
+
+
+def _damaged(location: Location, file: str, error: Exception) -> InvalidData:
     from PIL import UnidentifiedImageError
 
     unknown = isinstance(
@@ -231,6 +203,6 @@ def _damaged(location: Location, picture: _Picture, error: Exception) -> Invalid
     )  # which tells of Python's own, and not of the picture
     why = "of no kind that is known" if unknown else str(error)
     return InvalidData(
-        f"{picture.file!r} in {location.uri!r} is not a readable picture: {why}; {', '.join(FORMATS)} are read",
+        f"{file!r} in {location.uri!r} is not a readable picture: {why}; {', '.join(FORMATS)} are read",
         location.pointer,
     )

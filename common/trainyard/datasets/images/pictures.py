@@ -11,6 +11,7 @@ import numpy.typing as npt
 from trainyard.contract import ImageData, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.images import by_class, idx_folder, npz
+from trainyard.datasets.images.class_folders import holds_pictures
 from trainyard.datasets.images.pixels import Found
 from trainyard.datasets.profile import image_profile
 from trainyard.datasets.sources.addresses import locate, opened
@@ -19,6 +20,7 @@ from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import partition
+from trainyard.datasets.tables.suspicions import spelt_alike
 from trainyard.errors import InvalidData
 from trainyard.trainer import Data, Part
 
@@ -59,7 +61,7 @@ def _source(location: Location) -> ModuleType:
     """The module that reads such images: it has `read` and `check`."""
     if location.files is None:
         return npz
-    return by_class if by_class.holds_pictures(location) else idx_folder
+    return by_class if holds_pictures(location) else idx_folder
 
 
 def inspect_images(spec: ImageData, *, access: DataAccess) -> None:
@@ -89,6 +91,7 @@ def divided(  # noqa: PLR0913 - images, and what is known of them
         raise InvalidData(
             f"all images of {name!r} are of one class, {classes}; two or more are needed", pointer
         )
+    warnings = (*warnings, *_alike(classes, name))
     y = y.astype(np.int64)
     parts = _parts(train, y, classes, split, with_test=test is None)
     if test is not None:
@@ -113,6 +116,16 @@ def divided(  # noqa: PLR0913 - images, and what is known of them
         ),
         warnings=warnings,
     )
+
+
+def _alike(classes: list[Any], name: str) -> list[str]:
+    """A sentence where two classes have the same name but for case or white space."""
+    alike = spelt_alike(classes)
+    if alike is None:
+        return []
+    return [
+        f"the images of {name!r} have the classes {alike[0]} and {alike[1]}, which are two; write them alike where they mean the same"
+    ]
 
 
 def _parts(

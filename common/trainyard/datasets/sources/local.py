@@ -45,13 +45,16 @@ def local(path: Path, root: Path, uri: str, pointer: str) -> Location:
         return Location(uri, pointer, LocalFileSystem(), str(path))
     if not path.is_dir():
         raise InvalidData(f"{uri!r} is neither a file nor a folder", pointer)
-    files = _files(path, root, uri, pointer)
-    return Location(uri, pointer, LocalFileSystem(), str(path), files)
+    files, empty = _files(path, root, uri, pointer)
+    return Location(uri, pointer, LocalFileSystem(), str(path), files, empty)
 
 
-def _files(path: Path, root: Path, uri: str, pointer: str) -> tuple[str, ...]:
-    """The files below the folder `path`, relative to it and sorted; those without a byte say nothing and are left out."""
+def _files(
+    path: Path, root: Path, uri: str, pointer: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files below the folder `path`, relative to it and sorted: those that hold something, and those without a byte."""
     found: list[str] = []
+    empty: list[str] = []
     try:
         for folder, _, names in walk(path):
             for file in map(folder.joinpath, names):
@@ -60,8 +63,8 @@ def _files(path: Path, root: Path, uri: str, pointer: str) -> tuple[str, ...]:
                         f"{uri!r} holds {str(file.relative_to(path))!r}, which points outside the data roots",
                         pointer,
                     )
-                if file.stat().st_size:
-                    found.append(os.path.relpath(file, path))
+                kind = found if file.stat().st_size else empty
+                kind.append(os.path.relpath(file, path))
     except TooManyEntries as error:
         raise InvalidData(
             f"{uri!r} holds more than {MOST_ENTRIES:,} files and folders; name the folder of one table, or join its files into fewer",
@@ -69,7 +72,7 @@ def _files(path: Path, root: Path, uri: str, pointer: str) -> tuple[str, ...]:
         ) from error
     except OSError as error:
         raise InvalidData(f"{uri!r} cannot be read: {error.strerror}", pointer) from error
-    return tuple(sorted(found))
+    return tuple(sorted(found)), tuple(sorted(empty))
 
 
 def _resolved(path: Path, uri: str, pointer: str) -> Path:

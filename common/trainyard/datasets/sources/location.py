@@ -33,6 +33,8 @@ class Location:
     """A `pyarrow.fs.FileSystem`."""
     path: str
     files: tuple[str, ...] | None = None
+    empty: tuple[str, ...] = ()
+    """Those without a byte, likewise."""
     all_files: bool = True
     """False where a look at submit listed only some of the folder's files."""
     options: Mapping[str, str] = field(default_factory=dict)

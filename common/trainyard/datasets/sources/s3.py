@@ -67,15 +67,15 @@ def _listed(folder: Location) -> Location:
     from pyarrow.fs import FileSelector, FileType
 
     found = folder.filesystem.get_file_info(FileSelector(folder.path, recursive=True))
-    files = [
-        _relative(each.path, folder) for each in found if each.type == FileType.File and each.size
-    ]
+    every = [each for each in found if each.type == FileType.File]
+    files = [_relative(each.path, folder) for each in every if each.size]
+    empty = [_relative(each.path, folder) for each in every if not each.size]
     if len(files) > MOST_ENTRIES:
         raise InvalidData(
             f"{folder.uri!r} holds {len(files):,} objects, and at most {MOST_ENTRIES:,} are read; name the folder of one table, or join its objects into fewer",
             folder.pointer,
         )
-    return replace(folder, files=_sorted(files))
+    return replace(folder, files=_sorted(files), empty=_sorted(empty))
 
 
 def _looked_at(folder: Location) -> Location:

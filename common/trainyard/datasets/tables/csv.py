@@ -19,7 +19,7 @@ from trainyard.datasets.sources.location import Location, readable
 from trainyard.datasets.sources.memory import available_mb
 from trainyard.datasets.tables import packed
 from trainyard.datasets.tables.dialects.dialect import MISSING, Dialect, Layout
-from trainyard.datasets.tables.dialects.encodings import encoding_of
+from trainyard.datasets.tables.dialects.encodings import encoding_of, is_guess
 from trainyard.datasets.tables.dialects.finding import dialect_of
 from trainyard.errors import InvalidData
 
@@ -49,6 +49,10 @@ CODE = r"^\s*(0\d+|-?0[xX][0-9a-fA-F]+)\s*$"
 BARE_EXPONENT = re.compile(rb"\d[eE]\d")
 EXPONENT_CODE, FRACTION = r"^\s*\d+[eE]\d+\s*$", r"[.,]\d|[eE][+-]"
 """12e4 among numbers without fractions or a sign before the exponent, as programs write it: such identifiers have letters of a to f."""
+BEYOND_ASCII = re.compile(r"[^\s,;|\"'\x00-\x1f]{0,20}[^\x00-\x7f\ufffd][^\s,;|\"'\x00-\x1f]{0,20}")
+THOUSANDS, POINT = r"^\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*$", r"\."
+FEWEST_THOUSANDS = 5
+"""Numbers that differ: fewer have three decimals by chance."""
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -91,14 +95,20 @@ def first_rows(
         # block of a file that was cut holds only whole rows.
         block = len(data) + 1 if complete else len(data) // 2
         named = _head(data, dialect, block)
-        layout = replace(_laid_out(named, dialect, stated), texts=texts, missing=missing)
+        layout = replace(
+            _laid_out(named, dialect, stated),
+            texts=texts,
+            missing=missing,
+            word=_first_word(text) if is_guess(encoding) else "",
+        )
         options = csv.ReadOptions(block_size=block, use_threads=False, **_header(layout))
         reader = csv.open_csv(
             pa.BufferReader(data), options, _parsing(dialect), _converting(layout, None)
         )
         batch = next(iter(reader), None)
         table = reader.schema.empty_table() if batch is None else pa.Table.from_batches([batch])
-        layout = replace(layout, codes=_codes(data, table, layout, options))
+        codes = _codes(data, table, layout, options) | _thousands(data, table, layout, options)
+        layout = replace(layout, codes=codes)
     empty = tuple(
         name
         for name, own in zip(layout.names, _without_name(named, dialect), strict=True)
@@ -107,6 +117,12 @@ def first_rows(
     layout = replace(layout, nameless=empty)
     rows = table.drop_columns(list(empty))
     return Start(rows, complete, layout, bytes_a_row=block / max(len(rows), 1))
+
+
+def _first_word(text: str) -> str:
+    """The first word beyond ASCII; empty where there is none."""
+    found = BEYOND_ASCII.search(text)
+    return found[0] if found else ""
 
 
 def _check_text(data: bytes, location: Location | WebFile) -> None:
@@ -122,8 +138,6 @@ def _check_text(data: bytes, location: Location | WebFile) -> None:
 
 def _codes(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[str, str]:
     """The columns of numbers in which text such as 00501, 0x1F or 12e4 was found, with that; none of a name that is there twice."""
-    from pyarrow import csv
-
     counts = Counter(table.column_names)
     looked_for = {"whole": ZERO_FIRST.search(data), "float": BARE_EXPONENT.search(data)}
     kinds = {
@@ -134,13 +148,43 @@ def _codes(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[s
     names = [name for name, kind in kinds.items() if looked_for[kind]]
     if not names:
         return {}
+    batch = _as_text(data, names, layout, options)
+    found = {name: _code_in(batch[name], kinds[name]) for name in names}
+    return {name: word for name, word in found.items() if word is not None}
+
+
+def _as_text(data: bytes, names: list[str], layout: Layout, options: Any) -> Any:
+    """The first rows of these columns, as they are written."""
+    from pyarrow import csv
+
     as_text = csv.ConvertOptions(
         include_columns=names, column_types=dict.fromkeys(names, pa.string())
     )
     reader = csv.open_csv(pa.BufferReader(data), options, _parsing(layout.dialect), as_text)
-    batch = next(iter(reader))
-    found = {name: _code_in(batch[name], kinds[name]) for name in names}
-    return {name: word for name, word in found.items() if word is not None}
+    return next(iter(reader))
+
+
+def _thousands(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[str, str]:
+    """The columns whose numbers are all as 1.234, with one of them, where nothing tells whether the point is a decimal mark.
+
+    Where a comma divides values nobody writes thousands so, and where one column has other decimals the point is one.
+    """
+    kinds = zip(table.column_names, table.schema.types, strict=True)
+    names = [name for name, kind in kinds if pa.types.is_floating(kind)]
+    own = layout.dialect
+    is_told = own.delimiter == "," or own.decimal == "," or "decimal" in layout.stated
+    if is_told or not names or len(set(table.column_names)) < table.num_columns:
+        return {}
+    batch = _as_text(data, names, layout, options)
+    found = {}
+    for name in names:
+        text = batch[name].filter(pc.match_substring_regex(batch[name], POINT))
+        if not pc.all(pc.match_substring_regex(text, THOUSANDS), min_count=0).as_py():
+            return {}
+        written = batch[name].drop_null()
+        if len(text) == len(written) and len(text.unique()) >= FEWEST_THOUSANDS:
+            found[name] = str(text[0].as_py())
+    return found
 
 
 def _code_in(text: pa.Array, kind: str) -> str | None:

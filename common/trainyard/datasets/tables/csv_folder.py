@@ -42,7 +42,17 @@ class FolderLayout:
         others = [each.file for each in self.parts if each.layout.dialect != self.dialect]
         if others:
             said = f"the files of {uri!r} are written in more ways than one, and each is read in its own, such as {others[0]!r}"
-        return [*([said] if said else []), *self.differ]
+        of_letters = self._encodings() if others else []
+        return [*([said] if said else []), *of_letters, *self.differ]
+
+    def _encodings(self) -> list[str]:
+        """A sentence for each encoding that letters tell."""
+        found = {each.layout.dialect.encoding: each for each in self.parts if each.layout.word}
+        return [
+            f"{each.file!r} is read in {each.layout.in_encoding}"
+            for each in found.values()
+            if "encoding" not in each.layout.stated
+        ]
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ def codes(layout: Laid, selection: Selection) -> list[str]:
 
 def _said_of_code(name: str, word: str, selection: Selection) -> str:
     word = word.strip()
+    if "." in word:
+        return f"the column {name!r} holds numbers such as {word!r}, all with three digits behind the point, which is read as the decimal mark; where thousands are meant, set data.csv.decimal to ','"
     if "x" in word.lower():
         return f"the column {name!r} holds hexadecimal numbers, such as {word!r}, and is read as numbers; where they are codes, put a letter before each, as in {'c' + word!r}"
     if "e" in word.lower():

@@ -98,6 +98,7 @@ def _suspected(one: Feature, parts: Mapping[str, Any]) -> tuple[str | None, ...]
     return (
         suspicions.of_values(one),
         suspicions.of_stand_ins(one),
+        suspicions.of_stand_in_dates(one),
         suspicions.of_spelling(one.name, parts["train"]),
     )
 

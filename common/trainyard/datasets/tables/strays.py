@@ -51,14 +51,32 @@ def totals_of(column: pa.ChunkedArray) -> list[str]:
     return found
 
 
+class _Looked(Mapping[str, pa.ChunkedArray]):
+    """The target, and the first of the other columns, which need not be in memory."""
+
+    def __init__(self, columns: Any, target: str, column: pa.ChunkedArray) -> None:
+        others = (name for name in columns if name != target)
+        self._names = [target, *islice(others, MOST_COLUMNS)]
+        self._columns, self._column = columns, column
+
+    def __getitem__(self, name: str) -> pa.ChunkedArray:
+        return self._column if name == self._names[0] else self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 @contextmanager
 def told(columns: Any, target: str, column: pa.ChunkedArray) -> Iterator[None]:
     """What is wrong with a target is told by the row that is none of the table, where there is one. Raises `InvalidData`.
 
-    `columns` are the others, by name; where they are not in memory, nothing is looked for.
+    `columns` are the others, by name; where they are not in memory, each is read when it is looked at, and only where
+    something is wrong.
     """
-    others = dict(islice(columns.items(), MOST_COLUMNS)) if isinstance(columns, dict) else {}
-    found = {target: column, **others}
+    found = _Looked(columns, target, column)
     _check(_repeated(found, target), found, target)
     try:
         yield
@@ -79,8 +97,8 @@ def _check(
         return
     at, what = stray
     rows, label = len(columns[target]), columns[target][at].as_py()
-    values = {name: column[at].as_py() for name, column in columns.items()}
-    shown = ", ".join(f"{name!r}: {_shown(value)}" for name, value in islice(values.items(), SHOWN))
+    values = ((name, column[at].as_py()) for name, column in islice(columns.items(), SHOWN))
+    shown = ", ".join(f"{name!r}: {_shown(value)}" for name, value in values)
     condition = {"column": target, "op": "is not null"}
     if label is not None:
         condition = {"column": target, "op": "!=", "value": label}
@@ -110,8 +128,10 @@ def _repeated(columns: Mapping[str, pa.ChunkedArray], target: str) -> tuple[int,
 
 def _of_units(columns: Mapping[str, pa.ChunkedArray], target: str) -> tuple[int, str] | None:
     """Where the first row has words over columns of numbers."""
-    heads = [each.slice(0, SAMPLE_ROWS).to_pylist() for each in columns.values()]
-    if not _is_odd(columns[target], 0) or not any(map(_is_worded, heads)):
+    if not _is_odd(columns[target], 0):
+        return None
+    heads = (each.slice(0, SAMPLE_ROWS).to_pylist() for each in columns.values())
+    if not any(map(_is_worded, heads)):
         return None
     return 0, "holds no values, but what stands under a header: units, types or a line"
 

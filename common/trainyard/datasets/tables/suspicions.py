@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables.columns import is_text
 from trainyard.datasets.tables.features import Feature
 from trainyard.datasets.tables.strays import is_total, totals_of
+from trainyard.raw_columns import same
+from trainyard.suggestions import told_apart
 
 Floats = npt.NDArray[np.float64]
 FEWEST_ROWS = 50
@@ -21,8 +24,11 @@ FEWEST_TESTS = 30
 """Rows of the test part: fewer may be predicted perfectly by chance."""
 FIRST_ROWS = 1_000
 NINES = frozenset({99, 999, 9_999, 99_999, 999_999, 9_999_999})
+LEAST_SPREAD = 10
+"""Of the largest of the others, for -1 to stand for a missing value: among fewer it may be a score."""
 FAR = 2
 """So many times the largest of the others is a number of nines that stands for a missing value."""
+LIKELY_YEARS = (1000, 2500)
 TRUTHS = {
     **dict.fromkeys(("true", "yes", "y", "t", "on", "1"), True),
     **dict.fromkeys(("false", "no", "n", "f", "off", "0"), False),
@@ -59,21 +65,43 @@ def of_values(each: Feature) -> str | None:
 
 
 def of_stand_ins(each: Feature) -> str | None:
-    """A sentence about numbers among which one of nines, such as -999, stands far from all others, and more than once."""
+    """A sentence about numbers among which one of nines, such as -999, stands far from all others, or -1 alone below 0, and more than once."""
     column, name = each.column, each.name
     if not (pt.is_integer(column.type) or pt.is_floating(column.type)):
         return None
     ends = pc.min_max(column).as_py()
     for end, sign in (("min", -1), ("max", 1)):
-        if ends[end] is None or sign * ends[end] not in NINES:
+        if ends[end] is None or (sign * ends[end] not in NINES and ends[end] != -1):
             continue
         others = column.filter(pc.not_equal(column, ends[end]))
         rows = len(column) - len(others) - column.null_count
         low, high = pc.min_max(others).as_py().values()
         is_far = low is not None and low >= 0 and (sign < 0 or FAR * high <= ends[end])
+        is_far = is_far and (ends[end] != -1 or high > LEAST_SPREAD)
         if rows > 1 and is_far:
             return f"the column {name!r} is {ends[end]:g} in {rows} of {len(column)} rows, and in no other below 0 or above {high:g}, so it may stand for a missing value; where it does, leave it empty in the table"
     return None
+
+
+def of_stand_in_dates(each: Feature) -> str | None:
+    """A sentence about dates among which some lie far from all that a table tells of, such as 9999-12-31."""
+    column, name = each.column, each.name
+    if not pt.is_timestamp(column.type):
+        return None
+    years = pc.year(column)
+    ends = pc.min_max(years).as_py()
+    far = [year for year in ends.values() if year is not None and not _is_likely(year)]
+    likely = pc.sum(
+        pc.and_(pc.greater_equal(years, LIKELY_YEARS[0]), pc.less(years, LIKELY_YEARS[1]))
+    )
+    if not far or 2 * (likely.as_py() or 0) < len(column) - column.null_count:
+        return None
+    found = column.filter(pc.equal(years, far[0]))
+    return f"the column {name!r} is {str(found[0].as_py())[:10]} in {len(found)} of {len(column)} rows, far from most others, so it may stand for a missing date; where it does, leave it empty in the table"
+
+
+def _is_likely(year: int) -> bool:
+    return LIKELY_YEARS[0] <= year < LIKELY_YEARS[1]
 
 
 def of_totals(each: Feature, counted_missing: Iterable[str]) -> str | None:
@@ -92,28 +120,29 @@ def of_spelling(name: str, values: Any) -> str | None:
     alike = _mixed_truths(labels) or spelt_alike(labels[:MOST_SPELT])
     if alike is None:
         return None
-    return f"the column {name!r} has {alike[0]!r} and {alike[1]!r}, which are two categories; write them alike where they mean the same"
+    return f"the column {name!r} has {alike[0]} and {alike[1]}, which are two categories; write them alike where they mean the same"
 
 
 def _mixed_truths(labels: Any) -> tuple[str, str] | None:
-    """Two of them, where all are yes or no, in more than one way to say so."""
+    """Two of them in quotes, where all are yes or no, in more than one way to say so."""
     if not 2 < len(labels) <= MOST_TRUTHS or not all(isinstance(each, str) for each in labels):
         return None
     said = [TRUTHS.get(label.strip().casefold()) for label in labels]
     if None in said or len(set(said)) < 2:
         return None
     twice = next(at for at, means in enumerate(said) if means in said[:at])
-    return labels[said.index(said[twice])], labels[twice]
+    return repr(labels[said.index(said[twice])]), repr(labels[twice])
 
 
 def spelt_alike(labels: Iterable[Any]) -> tuple[str, str] | None:
-    """The first two that are the same text but for case or white space around it."""
-    seen: dict[str, str] = {}
+    """The first two, in quotes, that are the same text but for case, white space around it and how accents are encoded, or the same number."""
+    seen: dict[Any, str] = {}
     for label in labels:
         if isinstance(label, str):
-            other = seen.setdefault(label.strip().casefold(), label)
+            plain = normalize("NFC", label.strip()).casefold()
+            other = seen.setdefault(same(plain), label)
             if other != label:
-                return other, label
+                return told_apart(other, label), told_apart(label, other)
     return None
 
 

@@ -32,6 +32,10 @@ def of_columns(
         f"the column {name!r} is a pandas index and was left out; name it in features to use it"
         for name in selection.left_out
     ]
+    if (alike := spelt_alike([selection.target, *selection.features])) is not None:
+        said.append(
+            f"the columns {alike[0]} and {alike[1]} are called alike, and are two; names count as they are written, where a model is asked too"
+        )
     if target is not None:
         said.append(
             f"the target {selection.target!r} is text, and is read as numbers with {target.words}"
@@ -50,7 +54,7 @@ def _of_target(name: str, y: npt.NDArray[Any], classes: Sequence[Any] | None) ->
     said = []
     if (alike := spelt_alike(classes)) is not None:
         said.append(
-            f"the target {name!r} has {alike[0]!r} and {alike[1]!r}, which are two classes; write them alike where they mean the same"
+            f"the target {name!r} has {alike[0]} and {alike[1]}, which are two classes; write them alike where they mean the same"
         )
     for at in [at for at, label in enumerate(classes) if _stands_for_none(label)][:1]:
         condition = json.dumps(

@@ -75,6 +75,8 @@ class Layout:
     """Columns of whole numbers of which some begin with a zero, each with one of them."""
     stated: Mapping[str, Any] = field(default_factory=dict)
     """What the request says of the dialect."""
+    word: str = ""
+    """The first text beyond ASCII, as it reads in an encoding that was found by its letters."""
 
     def sentence(self, uri: str) -> str | None:
         """What a person should know of how the file is read; None for plain CSV and for what the request says."""
@@ -83,11 +85,18 @@ class Layout:
             return None
         return f"{uri!r} is not plain CSV, and is read with {', '.join(found)}; set data.csv to have it read otherwise"
 
+    @property
+    def in_encoding(self) -> str:
+        """The encoding, and what tells a person whether it is right."""
+        if not self.word:
+            return f"the encoding {self.dialect.encoding}"
+        return f"the encoding {self.dialect.encoding}, in which its first text beyond ASCII is {self.word!r} (where that is misspelt, set data.csv.encoding)"
+
     def _unusual(self) -> list[tuple[str, str]]:
         own, plain = self.dialect, Dialect()
         words = {
             "delimiter": f"the delimiter {NAMES.get(own.delimiter, repr(own.delimiter))}",
-            "encoding": f"the encoding {own.encoding}",
+            "encoding": self.in_encoding,
             "decimal": "decimal commas",
             "quote": f"the quote {own.quote!r}",
             "escape": f"quotes escaped by {own.escape!r}",

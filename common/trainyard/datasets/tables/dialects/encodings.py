@@ -1,7 +1,8 @@
 """Which encoding the first bytes of a text are in."""
 
 import codecs
-import re
+
+from trainyard.datasets.tables.dialects.letters import latin_of, script_of
 
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -24,32 +25,13 @@ MOST_TOGETHER = 0.4
 SAMPLE_BYTES = 1 << 16
 WINDOWS = {"mac_greek": "cp1253"}
 """What charset-normalizer finds, and what it is: small letters are the same in both, and hardly a table is a Mac's."""
-CYRILLIC = ("cp1251", "koi8-r")
-"""In the one, small letters stand where the other has capitals."""
-CYRILLIC_WORD = re.compile(r"[\u0400-\u042f\u0490]?[\u0430-\u045f\u0491]+|[\u0400-\u042f\u0490]+")
-EASTERN = frozenset(
-    (
-        "big5",
-        "big5hkscs",
-        "cp932",
-        "cp949",
-        "cp950",
-        "euc_jis_2004",
-        "euc_jisx0213",
-        "euc_jp",
-        "euc_kr",
-    )
-) | frozenset(
-    ("gb18030", "gb2312", "gbk", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213")
-)
-"""What charset-normalizer takes a few Cyrillic words for."""
 
 
 def encoding_of(data: bytes) -> str:
     """The encoding of a text that begins with `data`, by Python's name.
 
-    Western texts are told apart here, as charset-normalizer takes short ones for other languages; what is left
-    is charset-normalizer's to say.
+    Western texts and those of a few scripts are told apart here, as charset-normalizer takes short ones for other
+    languages; what is left is charset-normalizer's to say.
     """
     for mark, encoding in MARKS.items():
         if data.startswith(mark):
@@ -67,6 +49,11 @@ def encoding_of(data: bytes) -> str:
     return _of_one_byte(data)
 
 
+def is_guess(encoding: str) -> bool:
+    """Whether the letters alone tell of such an encoding, so that it may be another."""
+    return not encoding.startswith("utf-")
+
+
 def is_utf8(data: bytes) -> bool:
     """Whether these are UTF-8, of which the last character may be cut."""
     try:
@@ -80,27 +67,24 @@ def _of_one_byte(data: bytes) -> str:
     high = [at for at, byte in enumerate(data) if byte > 127][:SAMPLE_BYTES]
     letters = bytes(data[at] for at in high).decode("cp1252", "replace")
     there = set(high)
-    together = sum(at - 1 in there or at + 1 in there for at in high)
+    together = sum(at - 1 in there or at + 1 in there for at in high) / len(high)
+    around = b"\n".join(data.splitlines()[:1] + _lines_with_high(data))[:SAMPLE_BYTES]
+    known = (script_of(around) if together > MOST_TOGETHER else None) or latin_of(around)
+    if known is not None and _decodes(data, known):
+        return known
     is_western = sum(each in WESTERN for each in letters) >= MOSTLY * len(letters)
-    if is_western and together <= MOST_TOGETHER * len(high):
+    if is_western and together <= MOST_TOGETHER:
         return "cp1252" if _decodes(data, "cp1252") else "latin-1"
+    return _by_languages(around, data)
+
+
+def _by_languages(around: bytes, data: bytes) -> str:
+    """What charset-normalizer says of the lines that are not ASCII, if all can be read so."""
     from charset_normalizer import from_bytes
 
-    around = b"\n".join(data.splitlines()[:1] + _lines_with_high(data))[:SAMPLE_BYTES]
     best = from_bytes(around).best()
-    if best is None or best.encoding in EASTERN:
-        cyrillic = next((each for each in CYRILLIC if _are_words(around, each)), None)
-        if cyrillic is not None and _decodes(data, cyrillic):
-            return cyrillic
     found = "latin-1" if best is None else WINDOWS.get(best.encoding, best.encoding)
     return found if _decodes(data, found) else "latin-1"
-
-
-def _are_words(data: bytes, encoding: str) -> bool:
-    """Whether nearly all beyond ASCII is Cyrillic, in words of small letters, of capitals, or that begin with one."""
-    words = re.findall(r"[^\x00-\x7f]+", data.decode(encoding, "replace"))
-    fitting = sum(len(word) for word in words if CYRILLIC_WORD.fullmatch(word))
-    return 0 < MOSTLY * sum(map(len, words)) <= fitting
 
 
 def _lines_with_high(data: bytes) -> list[bytes]:

@@ -37,8 +37,8 @@ WITH_UNIT = re.compile(rf"{AMOUNT}\s?{UNIT}")
 """A number and what stands behind it, as in 12 kg, 36.6°C, 5 m2 or 10d."""
 BEHIND_UNIT = re.compile(rf"{UNIT}\s?{AMOUNT}")
 """A number and what stands before it, as in kg 12."""
-POWERS = frozenset({"e", "e2", "e3"})
-"""Of ten, and no units."""
+NO_UNITS = frozenset({"e", "e2", "e3", "uhr"})
+"""Powers of ten, and what stands behind a time."""
 MOST_UNITS = 5
 """More of them are no units: postcodes have letters too."""
 SIGNS_AROUND = re.compile(r"^\W+|\W+$")
@@ -133,8 +133,8 @@ def units_of(words: Mapping[str, int], where: re.Pattern[str] = WITH_UNIT) -> li
     rows: Counter[str] = Counter()
     for word, unit in found.items():
         rows[unit] += words[word]
-    is_power = any(unit.lower() in POWERS for unit in rows)
-    if len(found) < FEWEST_NUMBERS or rows.total() < ENOUGH * sum(words.values()) or is_power:
+    is_none = any(unit.lower() in NO_UNITS or unit[0].isnumeric() for unit in rows)
+    if len(found) < FEWEST_NUMBERS or rows.total() < ENOUGH * sum(words.values()) or is_none:
         return []
     return [unit for unit, _ in rows.most_common()]
 

@@ -17,7 +17,7 @@ from trainyard.datasets.tables.columns import is_date, is_text, plain
 from trainyard.datasets.tables.recognition.choosing import BEHIND_UNIT, ENOUGH, choose, units_of
 from trainyard.datasets.tables.recognition.converting import Converted, converted
 from trainyard.datasets.tables.recognition.dates import STATE, Written, order_of
-from trainyard.datasets.tables.recognition.lookalikes import of_numbers
+from trainyard.datasets.tables.recognition.lookalikes import of_numbers, of_text
 from trainyard.datasets.tables.recognition.marks import is_mark
 from trainyard.datasets.tables.recognition.notation import Notation
 from trainyard.datasets.tables.recognition.reading_dates import (
@@ -28,6 +28,7 @@ from trainyard.datasets.tables.recognition.reading_dates import (
     digits_of,
 )
 from trainyard.datasets.tables.recognition.within import numbers_within
+from trainyard.datasets.tables.recognition.zones import named_zones, unknown_zone
 from trainyard.datasets.tables.selection import stated_at
 from trainyard.errors import InvalidData
 
@@ -90,7 +91,10 @@ def _dates_or_text(name: str, column: pa.ChunkedArray, counts: Mapping[str, int]
     written = order_of(counts)
     if written is not None:
         return _dates(name, column, counts, written)
-    doubt = numbers_within({word: rows for word, rows in counts.items() if not is_mark(word)})
+    words = {word: rows for word, rows in counts.items() if not is_mark(word)}
+    if (days := of_text(name, words)) is not None:
+        return Reading(column, warnings=(days,))
+    doubt = numbers_within(words)
     return _doubted(name, column, doubt) if doubt else Reading(column)
 
 
@@ -225,11 +229,16 @@ def _dates(
     lost = {**made.marks, **made.others}
     others = sum(made.others.values())
     if others > (1 - ENOUGH) * (len(column) - column.null_count - sum(made.marks.values())):
-        said = f"{found}, and is read as categories, one a date: {others} rows are written otherwise, such as {_shown(next(iter(made.others)))}"
+        why = (
+            unknown_zone(made.others)
+            or f"{others} rows are written otherwise, such as {_shown(next(iter(made.others)))}"
+        )
+        said = f"{found}, and is read as categories, one a date: {why}"
         return Reading(column, warnings=(said,))
     shown, rows = ", ".join(map(_shown, list(lost)[:3])), sum(lost.values())
     missing = f"; {shown} counts as missing, in {rows} of {len(column)} rows" if lost else ""
-    return _of_dates(made, f"{found}, and is read as dates{missing}; {_otherwise(name)}")
+    zones = named_zones(counts) if made.zone else ""
+    return _of_dates(made, f"{found}, and is read as dates{zones}{missing}; {_otherwise(name)}")
 
 
 def _shown(text: str) -> str:
