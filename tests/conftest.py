@@ -12,7 +12,7 @@ from trainyard.people.tokens import Tokens, write_tokens
 
 properties.register()
 
-ONE_GROUP = {"dags", "console", "integration/hosts"}
+ONE_GROUP = {"dags", "console", "integration/hosts", "integration/launcher"}
 """Folders whose tests share one server, or one cluster, and so one worker."""
 
 

@@ -1,14 +1,22 @@
 """An artifact store that is broken while MLflow answers: the run ends soon and says why, or goes on when it heals."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from servers import Yard, until
+from servers import Server, Yard, open_yard, until
 
 QUICK = {"model": "troubled", "data": {"source": "builtin", "name": "iris"}}
+
+
+@pytest.fixture(scope="module")
+def impatient(mlflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """A service whose runs wait three seconds for a store that refuses."""
+    home = tmp_path_factory.mktemp("impatient")
+    yield from open_yard(mlflow_server, home, TRAINYARD_TRACKING_PATIENCE_SECONDS="3")
 
 
 def held(yard: Yard, place: str, experiment: str) -> dict[str, Any]:
@@ -56,40 +64,40 @@ def logged_models(yard: Yard, run: dict[str, Any]) -> list[str]:
     return [each["info"]["status"] for each in answer.json().get("models", [])]
 
 
-@pytest.mark.parametrize("yard", [{"TRAINYARD_TRACKING_PATIENCE_SECONDS": "3"}], indirect=True)
 @pytest.mark.parametrize("folder", ["", "models"])
 def test_a_broken_artifact_store_ends_the_run_soon_and_frees_its_slot(
-    yard: Yard, folder: str
+    impatient: Yard, folder: str
 ) -> None:
-    run = held(yard, "predict", f"broken {folder or 'whole'}")
-    place = broken(yard, run, folder)
+    run = held(impatient, "predict", f"broken {folder or 'whole'}")
+    place = broken(impatient, run, folder)
     started = time.monotonic()
-    let_go(yard, run)
-    ended = yard.http.get(f"/train/{run['run_id']}", params={"wait": 60}).json()
+    let_go(impatient, run)
+    ended = impatient.http.get(f"/train/{run['run_id']}", params={"wait": 60}).json()
     assert time.monotonic() - started < 30
     assert (ended["status"], ended["reason"]) == ("FAILED", "tracking_unavailable")
     assert f"artifact store mlflow-artifacts:/{run['experiment_id']}/" in ended["message"]
     assert "/mlflow-artifacts/artifacts/" in ended["message"], (
         "what was asked of it, and its answer"
     )
-    assert logged_models(yard, run) == []
-    assert yard.ended(submitted(yard, {**QUICK, "experiment": "whole"}))["status"] == "FINISHED"
+    assert logged_models(impatient, run) == []
+    following = submitted(impatient, {**QUICK, "experiment": "whole"})
+    assert impatient.ended(following)["status"] == "FINISHED"
     place.unlink()
-    assert yard.ended(run["run_id"])["status"] == "FAILED"
+    assert impatient.ended(run["run_id"])["status"] == "FAILED"
 
 
 @pytest.mark.parametrize("folder", ["", "models"])
 def test_an_artifact_store_that_heals_gets_the_run_whole_with_one_model(
-    yard: Yard, folder: str
+    shared_yard: Yard, folder: str
 ) -> None:
-    run = held(yard, "predict", f"healing {folder or 'whole'}")
-    place = broken(yard, run, folder)
-    let_go(yard, run)
-    until(lambda: "refuses" in log_of(yard, run), "a refused try")
+    run = held(shared_yard, "predict", f"healing {folder or 'whole'}")
+    place = broken(shared_yard, run, folder)
+    let_go(shared_yard, run)
+    until(lambda: "refuses" in log_of(shared_yard, run), "a refused try")
     place.unlink()
-    ended = yard.ended(run["run_id"])
+    ended = shared_yard.ended(run["run_id"])
     assert ended["status"] == "FINISHED", ended
-    assert logged_models(yard, run) == ["LOGGED_MODEL_READY"]
+    assert logged_models(shared_yard, run) == ["LOGGED_MODEL_READY"]
     assert any("artifact store" in (each["message"] or "") for each in ended["transitions"])
 
 
@@ -113,16 +121,16 @@ def test_a_model_that_an_earlier_process_began_to_log_is_deleted(shared_yard: Ya
 
 
 def test_an_artifact_store_that_mlflow_does_not_stand_before_is_named_too(
-    yard: Yard, tmp_path: Path
+    shared_yard: Yard, tmp_path: Path
 ) -> None:
     """A folder that MLflow and the services were meant to share, and do not."""
     (tmp_path / "shared").write_text("not a folder")
     httpx.post(
-        f"{yard.mlflow.url}/api/2.0/mlflow/experiments/create",
+        f"{shared_yard.mlflow.url}/api/2.0/mlflow/experiments/create",
         json={"name": "shared folder", "artifact_location": f"file://{tmp_path}/shared/runs"},
         timeout=30,
     ).raise_for_status()
-    run = yard.submit({**QUICK, "experiment": "shared folder"})
-    until(lambda: "artifact store file://" in log_of(yard, run), "a refused try")
+    run = shared_yard.get(submitted(shared_yard, {**QUICK, "experiment": "shared folder"}))
+    until(lambda: "artifact store file://" in log_of(shared_yard, run), "a refused try")
     (tmp_path / "shared").unlink()
-    assert yard.ended(run["run_id"])["status"] == "FINISHED"
+    assert shared_yard.ended(run["run_id"])["status"] == "FINISHED"

@@ -1,0 +1,1 @@
+"""What a launcher promises of the processes that it starts."""

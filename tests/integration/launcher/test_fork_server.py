@@ -1,0 +1,127 @@
+"""A fork server that is killed, hangs or does not get warm, and the end of all."""
+
+import asyncio
+from pathlib import Path
+
+import psutil
+import pytest
+from launcher_lab import InLab, Lab, gone, opened, process_of, until
+from servers import START_SECONDS
+from trainyard.errors import Unavailable
+from trainyard.launcher.fork_launcher import ForkLauncher
+
+
+def test_runs_go_on_without_their_fork_server_and_a_pending_order_is_unavailable(
+    in_lab: InLab,
+) -> None:
+    async def test(lab: Lab) -> None:
+        job = lab.job()
+        process = await lab.launch(job)
+        await lab.training(job)
+        server = lab.fork_server()
+        pending = asyncio.create_task(
+            lab.launcher.check(lab.request("harsh", params={"trouble": "hang"}), lab.access)
+        )
+        others = {process_of(process), await lab.spare()}
+        (looker,) = await until(lambda: set(server.children()) - others, "the check's process")
+        server.kill()
+        with pytest.raises(Unavailable):
+            await pending
+        before = lab.rounds(job)
+        await until(lambda: lab.rounds(job) > before + 5, "more rounds", job)
+        assert process.id.startswith("fork:")
+        other = ForkLauncher("none", None, threads=1, tracking_uri="")
+        found = await other.find(process.id)  # as a service that started again would
+        assert found is not None
+        found.kill()
+        assert await found.ended() is None
+        found.release()
+        assert await process.ended() is None
+        process.release()
+        assert await other.find(process.id) is None
+        assert await other.find("fork:1:1") is None
+        assert await other.find("ray:1") is None
+        await until(lambda: gone(looker), "the check to end although its fork server is gone")
+        await until(lab.launcher.warm, "the next fork server", seconds=START_SECONDS)
+        assert (await lab.launcher.check(lab.request(), lab.access)).errors == ()
+
+    in_lab(test, check_seconds=3.0)
+
+
+def test_a_fork_server_that_hangs_is_replaced_and_its_runs_go_on(
+    in_lab: InLab,
+) -> None:
+    async def test(lab: Lab) -> None:
+        job = lab.job()
+        process = await lab.launch(job)
+        await lab.training(job)
+        server = lab.fork_server()
+        server.suspend()
+        with pytest.raises(Unavailable, match="did not answer"):
+            await lab.launcher.check(lab.request("harsh"), lab.access)
+        await until(lambda: not server.is_running(), "the end of the server that hangs")
+        before = lab.rounds(job)
+        await until(lambda: lab.rounds(job) > before + 5, "more rounds", job)
+        await until(lab.launcher.warm, "the next fork server", seconds=START_SECONDS)
+        assert (await lab.launcher.check(lab.request(), lab.access)).errors == ()
+        process.kill()
+        assert await process.ended() is None
+        process.release()
+
+    in_lab(test, check_seconds=1.0)
+
+
+def test_a_fork_server_that_answers_again_is_kept(in_lab: InLab) -> None:
+    async def test(lab: Lab) -> None:
+        server = lab.fork_server()
+        server.suspend()
+        with pytest.raises(Unavailable, match="did not answer"):
+            await lab.launcher.check(lab.request("harsh"), lab.access)
+        server.resume()
+        doubt = lab.launcher._server._doubt
+        assert doubt is not None
+        await doubt
+        assert (await lab.launcher.check(lab.request("harsh"), lab.access)).errors == ()
+        assert lab.fork_server().pid == server.pid
+
+    in_lab(test, check_seconds=1.0)
+
+
+def test_a_fork_server_that_does_not_get_warm_is_unavailable_within_the_limit(
+    home: Path,
+) -> None:
+    async def test() -> None:
+        launcher = ForkLauncher(
+            "trainyard_boosting",
+            None,
+            threads=1,
+            tracking_uri="",
+            warm_seconds=0.2,
+            python="/bin/false",
+        )
+        await launcher.start()
+        lab = Lab(home, launcher)
+        try:
+            async with asyncio.timeout(5):
+                with pytest.raises(Unavailable):
+                    await lab.launcher.check(lab.request(), lab.access)
+                with pytest.raises(Unavailable):
+                    await lab.launch(lab.job())
+        finally:
+            await launcher.stop()
+
+    asyncio.run(test())
+
+
+def test_nothing_is_left_when_the_launcher_stops(home: Path) -> None:
+    async def test() -> list[psutil.Process]:
+        lab = await opened(home)
+        job = lab.job()
+        process = await lab.launch(job)
+        await lab.training(job)
+        left = [lab.fork_server(), process_of(process), await lab.spare()]
+        await lab.launcher.stop()
+        return left
+
+    _, alive = psutil.wait_procs(asyncio.run(test()), timeout=5)
+    assert not alive
