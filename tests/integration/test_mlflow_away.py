@@ -5,12 +5,14 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from servers import WEB, Yard, until
+from servers import WEB, Server, Yard, open_yard, until
 
 
 def troubled(**params: Any) -> dict[str, Any]:
@@ -130,13 +132,22 @@ def test_runs_in_every_phase_go_on_without_mlflow_and_are_whole_when_it_is_back(
     assert unended(yard) == []
 
 
-@pytest.mark.parametrize("yard", [{"TRAINYARD_QUEUE": "10"}], indirect=True)
-def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_leaves_no_run(yard: Yard) -> None:
-    wire = Wire(yard.mlflow.port)
-    yard.service.kill()
-    yard.service.environment["MLFLOW_TRACKING_URI"] = wire.url
-    yard.service.start()
-    running = held(yard, "train")
+@pytest.fixture
+def wire(mlflow_server: Server) -> Wire:
+    return Wire(mlflow_server.port)
+
+
+@pytest.fixture
+def by_wire(wire: Wire, mlflow_server: Server, tmp_path: Path) -> Iterator[Yard]:
+    """A service that reaches MLflow by the wire."""
+    variables = {"MLFLOW_TRACKING_URI": wire.url, "TRAINYARD_QUEUE": "10"}
+    yield from open_yard(mlflow_server, tmp_path, **variables)
+
+
+def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_leaves_no_run(
+    by_wire: Yard, wire: Wire
+) -> None:
+    running = held(by_wire, "train")
     wanted = {**troubled(), "on_existing": "attach"}
     keys = [{"Idempotency-Key": f"lost {number}"} for number in range(3)]
     the_discarding_search = b"tags.`trainyard.submission`"
@@ -144,69 +155,70 @@ def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_leaves_no_run(
     with ThreadPoolExecutor(3) as threads:
         submits = [
             threads.submit(
-                httpx.post, f"{yard.service.url}/train", json=wanted, headers=key, timeout=90
+                httpx.post, f"{by_wire.service.url}/train", json=wanted, headers=key, timeout=90
             )
             for key in keys
         ]
         while not all(submit.done() for submit in submits):
             asked = time.monotonic()
-            assert yard.get(running)["status"] == "RUNNING"
+            assert by_wire.get(running)["status"] == "RUNNING"
             assert time.monotonic() - asked < 5, "a poll waited for MLflow"
     for answer in (submit.result() for submit in submits):
         assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
         assert int(answer.headers["Retry-After"]) > 0
-    assert len(unended(yard)) == 1 + len(keys), "MLflow made the runs that nobody was told of"
+    assert len(unended(by_wire)) == 1 + len(keys), "MLflow made the runs that nobody was told of"
     wire.losing = (the_discarding_search,)
-    at_once = yard.http.post("/train", json=wanted, headers=keys[0])
+    at_once = by_wire.http.post("/train", json=wanted, headers=keys[0])
     assert (at_once.status_code, at_once.json()["attempt"]) == (202, 1), at_once.text
     wire.losing = ()
-    let_go(yard, running)
+    let_go(by_wire, running)
     accepted = {running, at_once.json()["run_id"]}
-    assert [yard.ended(run_id)["status"] for run_id in accepted] == ["FINISHED", "FINISHED"]
+    assert [by_wire.ended(run_id)["status"] for run_id in accepted] == ["FINISHED", "FINISHED"]
     until(
-        lambda: {run["run_id"] for run in yard.http.get("/train").json()["runs"]} == accepted,
+        lambda: {run["run_id"] for run in by_wire.http.get("/train").json()["runs"]} == accepted,
         "what was refused to be discarded",
     )
-    later = yard.http.post("/train", json=wanted, headers=keys[1])
+    later = by_wire.http.post("/train", json=wanted, headers=keys[1])
     assert (later.status_code, later.json()["attempt"]) == (202, 1), later.text
-    assert yard.ended(later.json()["run_id"])["status"] == "FINISHED"
-    assert unended(yard) == []
-    assert {path.name for path in (yard.work_dir / "runs").iterdir()} == accepted | {
+    assert by_wire.ended(later.json()["run_id"])["status"] == "FINISHED"
+    assert unended(by_wire) == []
+    assert {path.name for path in (by_wire.work_dir / "runs").iterdir()} == accepted | {
         later.json()["run_id"]
     }
 
 
 def test_a_service_that_starts_without_mlflow_waits_for_it_and_then_takes_up_its_runs(
-    yard: Yard,
+    shared_yard: Yard,
 ) -> None:
-    finishing = held(yard, "train", max_attempts=2)
-    queued = yard.submit(troubled())["run_id"]
-    yard.mlflow.kill(signal.SIGKILL, group=True)
-    yard.service.kill(signal.SIGKILL)
-    yard.service.ready = "/healthz"
-    let_go(yard, finishing)
+    finishing = held(shared_yard, "train", max_attempts=2)
+    queued = shared_yard.submit(troubled())["run_id"]
+    shared_yard.mlflow.kill(signal.SIGKILL, group=True)
+    shared_yard.service.kill(signal.SIGKILL)
+    shared_yard.service.ready = "/healthz"
+    let_go(shared_yard, finishing)
     try:
-        yard.service.start()
+        shared_yard.service.start()
         until(
-            lambda: "recovery" in yard.http.get("/readyz").json()["problems"],
+            lambda: "recovery" in shared_yard.http.get("/readyz").json()["problems"],
             "the service to say what it waits for",
         )
         for answer in (
-            yard.http.post("/train", json=troubled()),
-            yard.http.get(f"/train/{queued}"),
-            yard.http.get("/train"),
+            shared_yard.http.post("/train", json=troubled()),
+            shared_yard.http.get(f"/train/{queued}"),
+            shared_yard.http.get("/train"),
         ):
             assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
             assert int(answer.headers["Retry-After"]) > 0
     finally:
-        yard.mlflow.start()
-    until(lambda: yard.http.get("/readyz").status_code == 200, "the service to be ready")
-    assert [yard.ended(run_id)["status"] for run_id in (finishing, queued)] == [
+        shared_yard.service.ready = "/readyz"
+        shared_yard.mlflow.start()
+    until(lambda: shared_yard.http.get("/readyz").status_code == 200, "the service to be ready")
+    assert [shared_yard.ended(run_id)["status"] for run_id in (finishing, queued)] == [
         "FINISHED",
         "FINISHED",
     ]
-    assert yard.get(finishing)["attempt"] == 2
-    assert unended(yard) == []
+    assert shared_yard.get(finishing)["attempt"] == 2
+    assert unended(shared_yard) == []
 
 
 @pytest.mark.parametrize("yard", [{"TRAINYARD_TRACKING_PATIENCE_SECONDS": "1"}], indirect=True)
