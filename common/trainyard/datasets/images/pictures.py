@@ -91,8 +91,7 @@ def divided(  # noqa: PLR0913 - images, and what is known of them
         raise InvalidData(
             f"all images of {name!r} are of one class, {classes}; two or more are needed", pointer
         )
-    warnings = (*warnings, *_alike(classes, name))
-    y = y.astype(np.int64)
+    y, warnings = y.astype(np.int64), (*warnings, *_alike(classes, name))
     parts = _parts(train, y, classes, split, with_test=test is None)
     if test is not None:
         parts["test"] = Part(test.x, _indices(test.y, found, name, pointer))

@@ -95,20 +95,15 @@ def first_rows(
         # block of a file that was cut holds only whole rows.
         block = len(data) + 1 if complete else len(data) // 2
         named = _head(data, dialect, block)
-        layout = replace(
-            _laid_out(named, dialect, stated),
-            texts=texts,
-            missing=missing,
-            word=_first_word(text) if is_guess(encoding) else "",
-        )
+        word = _first_word(text) if is_guess(encoding) else ""
+        layout = _laid_out(named, dialect, stated, texts=texts, missing=missing, word=word)
         options = csv.ReadOptions(block_size=block, use_threads=False, **_header(layout))
         reader = csv.open_csv(
             pa.BufferReader(data), options, _parsing(dialect), _converting(layout, None)
         )
         batch = next(iter(reader), None)
         table = reader.schema.empty_table() if batch is None else pa.Table.from_batches([batch])
-        codes = _codes(data, table, layout, options) | _thousands(data, table, layout, options)
-        layout = replace(layout, codes=codes)
+        layout = replace(layout, codes=_codes(data, table, layout, options))
     empty = tuple(
         name
         for name, own in zip(layout.names, _without_name(named, dialect), strict=True)
@@ -137,7 +132,8 @@ def _check_text(data: bytes, location: Location | WebFile) -> None:
 
 
 def _codes(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[str, str]:
-    """The columns of numbers in which text such as 00501, 0x1F or 12e4 was found, with that; none of a name that is there twice."""
+    """The columns of numbers in which text such as 00501, 0x1F, 12e4 or 1.025 was found, with that; none of a name that is there twice."""
+    thousands = _thousands(data, table, layout, options)
     counts = Counter(table.column_names)
     looked_for = {"whole": ZERO_FIRST.search(data), "float": BARE_EXPONENT.search(data)}
     kinds = {
@@ -147,10 +143,10 @@ def _codes(data: bytes, table: pa.Table, layout: Layout, options: Any) -> dict[s
     }
     names = [name for name, kind in kinds.items() if looked_for[kind]]
     if not names:
-        return {}
+        return thousands
     batch = _as_text(data, names, layout, options)
     found = {name: _code_in(batch[name], kinds[name]) for name in names}
-    return {name: word for name, word in found.items() if word is not None}
+    return thousands | {name: word for name, word in found.items() if word is not None}
 
 
 def _as_text(data: bytes, names: list[str], layout: Layout, options: Any) -> Any:
@@ -323,9 +319,12 @@ def _without_rows(data: bytes, dialect: Dialect) -> bytes:
     return data[:at]
 
 
-def _laid_out(header: list[str], dialect: Dialect, stated: Mapping[str, Any]) -> Layout:
+def _laid_out(
+    header: list[str], dialect: Dialect, stated: Mapping[str, Any], **more: Any
+) -> Layout:
+    """The layout of a file with this header; `more` are fields of it."""
     names = [*[""] * (dialect.extra < 0), *header, *[""] * (dialect.extra > 0)]
-    return Layout(dialect, tuple(_named(names)), stated=stated)
+    return Layout(dialect, tuple(_named(names)), stated=stated, **more)
 
 
 def _without_name(header: list[str], dialect: Dialect) -> list[bool]:
