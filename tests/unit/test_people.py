@@ -210,6 +210,13 @@ def test_pages_hold_every_entry_once_newest_first_over_files_and_restarts(tmp_pa
         assert numbers(trail, limit) == list(range(11, -1, -1))
 
 
+def test_what_somebody_without_a_token_did_is_read_too(tmp_path: Path) -> None:
+    trail = AuditTrail(tmp_path)
+    done = entry(1).model_copy(update={"by": None})
+    trail.write(done)
+    assert trail.page(limit=5).entries == [done]
+
+
 def test_the_audit_is_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
     trail = AuditTrail(tmp_path, file_bytes=2_000, most_files=3)
     for number in range(300):

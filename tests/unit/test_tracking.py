@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from trainyard.contract import RunStatus, Transition
+from trainyard.contract import Reason, RunStatus, Transition, Usage
 from trainyard.tracking.kept import TAG_LIMIT, Kept
 
 STEPS = [
@@ -31,6 +31,15 @@ def test_what_fits_is_kept_whole() -> None:
     assert kept.metrics == pytest.approx(
         {f"test_metric_{number}": number / 7 for number in range(10)}
     )
+
+
+def test_what_nobody_saw_of_a_run_takes_nothing_else_along() -> None:
+    """The processors that it used before its service was killed, for one."""
+    usage = Usage(
+        queue_seconds=1, run_seconds=2, cpu_seconds=None, gpu_seconds=0, peak_memory_mb=None
+    )
+    whole = Kept(reason=Reason.CRASHED, message="why", attempt=3, usage=usage, transitions=STEPS)
+    assert Kept.read({"trainyard.outcome": whole.as_tag()}) == whole
 
 
 def test_metrics_go_before_transitions_because_mlflow_has_them_too() -> None:

@@ -15,10 +15,11 @@ class Usage(Wire):
 
     queue_seconds: float = Field(description="From the submit to the end, less `run_seconds`")
     run_seconds: float = Field(description="While it had a slot, and a process that ran or started")
-    cpu_seconds: float | None = Field(description="Of the processors, by all its processes")
+    cpu_seconds: float | None = Field(None, description="Of the processors, by all its processes")
     gpu_seconds: float = Field(description="`run_seconds` times the GPUs that were its own")
     peak_memory_mb: int | None = Field(
-        description="The most that its processes were seen to use together, in 2^20 bytes"
+        None,
+        description="The most that its processes were seen to use together, in 2^20 bytes",
     )
 
 

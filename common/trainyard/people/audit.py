@@ -19,7 +19,9 @@ class Entry(Wire):
     """One call that changed something, or was refused for its role."""
 
     at: datetime
-    by: str | None = Field(description="Whose token it was; null where the service asks for none")
+    by: str | None = Field(
+        None, description="Whose token it was; null where the service asks for none"
+    )
     team: str | None = None
     role: Role | None = None
     call: str = Field(description="Method and path")
