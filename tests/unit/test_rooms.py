@@ -116,6 +116,30 @@ def test_runs_wait_for_a_host_and_what_no_host_has_is_refused() -> None:
     assert "there are 6" in wrong.detail
 
 
+def test_what_fits_with_a_host_that_has_just_left_waits_for_it_and_is_refused_after_the_lease() -> (
+    None
+):
+    seconds = 0.0
+    both = Rooms(60, lambda: seconds)
+    small, large = {"small": (place("small"), SMALL)}, {"large": (place("large"), LARGE)}
+    both.offered(small)
+    four, seven = Resources(workers=4), Resources(cpus=7)
+    assert not both.never_fits(four), "others may still join a service that has just begun"
+    assert both.never_fits(seven)
+    both.offered(small | large)
+    seconds = 100
+    assert not both.never_fits(four)
+    assert both.never_fits(Resources(workers=5))
+    both.offered(small)
+    seconds = 159
+    assert not both.never_fits(four)
+    assert not both.never_fits(Resources(cpus=5))
+    assert both.lacks(both.need(four)) == ["room for 4 workers (1 now)"]
+    seconds = 161
+    assert "room for 1" in both.never_fits(four)[0].detail
+    assert both.never_fits(Resources(cpus=5))
+
+
 def test_a_host_that_leaves_takes_no_more_runs_and_is_forgotten_once_the_last_is_over() -> None:
     both = rooms(small=SMALL, large=LARGE)
     assert taken(both, "1") == ["large"]

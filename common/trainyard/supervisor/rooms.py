@@ -7,8 +7,9 @@ with is avoided by the next one where that is possible: the service may reach a 
 searches, because one that has a slot on one host cannot use another host's.
 """
 
+import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from trainyard.contract import Amount, FieldError, Placement, Resources
@@ -19,9 +20,18 @@ KINDS = ("slots", "cpus", "gpus", "memory_mb")
 
 
 class Rooms:
-    """A `Room` a host, by the host's node; as a whole what `Room` is of one machine. Hosts come and go."""
+    """A `Room` a host, by the host's node; as a whole what `Room` is of one machine. Hosts come and go.
 
-    def __init__(self) -> None:
+    One that leaves may be back within the lease: until then nothing is refused that would fit with it.
+    """
+
+    def __init__(
+        self, lease_seconds: float = 0.0, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lease_seconds, self._now = lease_seconds, now
+        self._began_at = now()
+        self._left: dict[str, tuple[There, float]] = {}
+        """What hosts had that are not there any more, and when they left."""
         self._rooms: dict[str, Room] = {}
         self._places: dict[str, Placement] = {}
         self._given: dict[str, Allotment] = {}
@@ -31,8 +41,11 @@ class Rooms:
         for node, (place, there) in offers.items():
             self._room(node).there = there
             self._places[node] = place
+            self._left.pop(node, None)
         for node, room in list(self._rooms.items()):
             if node not in offers:
+                if room.slots:
+                    self._left[node] = room.there, self._now()
                 room.there = NOTHING
                 self._forget_empty(node)
 
@@ -66,15 +79,19 @@ class Rooms:
         )
 
     def never_fits(self, asked: Resources | None) -> tuple[FieldError, ...]:
-        """What of this the hosts that are there do not have; nothing where there is none, as the first may have it all."""
-        largest = sorted(self._there, key=lambda room: (-room.there.cpus, -room.there.memory_mb))
+        """What of this the hosts do not have that are there, or were within the lease.
+
+        Nothing where there is none, as the first may have it all. A service that has just begun does not know how many
+        there are.
+        """
+        largest = sorted(self._lately, key=lambda there: (-there.cpus, -there.memory_mb))
         one = asked and asked.model_copy(update={"workers": 1})
-        found = min((room.never_fits(one) for room in largest), key=len, default=())
+        found = min((there.never_fits(one) for there in largest), key=len, default=())
         if found or not largest or asked is None or asked.workers == 1:
             return found
-        empty = {str(number): Room(room.there) for number, room in enumerate(largest)}
+        empty = {str(number): Room(there) for number, there in enumerate(largest)}
         most = len(_spread(empty, self.need(asked)))
-        if most == asked.workers:
+        if most == asked.workers or self._now() < self._began_at + self._lease_seconds:
             return ()
         detail = (
             f"{asked.workers} workers asked for, and the hosts that have joined have room for {most};"
@@ -162,6 +179,16 @@ class Rooms:
             )
             for kind in KINDS
         }
+
+    @property
+    def _lately(self) -> list[There]:
+        """What each host has; nothing where none is there."""
+        long_ago = self._now() - self._lease_seconds
+        self._left = {
+            node: (there, at) for node, (there, at) in self._left.items() if at > long_ago
+        }
+        left = [there for there, _ in self._left.values()]
+        return [*(room.there for room in self._there), *left] if self._there else []
 
     @property
     def _there(self) -> list[Room]:

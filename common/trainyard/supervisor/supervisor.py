@@ -100,7 +100,7 @@ class Supervisor:
         self._runs_dir = self._work_dir / "runs"
         self._room: Room | Rooms = Room(there(settings))
         if settings.engine is Engine.RAY:
-            self._room = Rooms()
+            self._room = Rooms(settings.host_lease_seconds)
         self._launcher = launcher or launcher_of(service, settings, on_offers=self._offered)
         self._tracking = tracking or tracking_of(settings, self._instance)
         self._blocking = Blocking(settings.tracking_uri, self._tracking.answers)
@@ -439,7 +439,9 @@ class Supervisor:
         return live
 
     def _if_it_fits(self, found: Found) -> Close | Again | GoesOn:
-        """A run that needs more than there is since the restart would wait for ever."""
+        """A run that needs more than this machine has since the restart would wait for ever; hosts may yet join."""
+        if isinstance(self._room, Rooms):
+            return found.decision
         unfit = self._room.never_fits(found.submission.request.resources)
         if isinstance(found.decision, Close | GoesOn) or not unfit:
             return found.decision
