@@ -9,6 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
+STAYS = ("status", "reason", "message", "attempt", "model_uri")
+"""Of a run that has ended, whichever service tells it."""
 PAGE = 1000
 
 
@@ -23,7 +25,8 @@ class Ends:
     @property
     def wrong(self) -> dict[str, set[str]]:
         """What the guarantee rules out."""
-        return {name: getattr(self, name) for name in ("lost", "twice", "unended", "differing")}
+        kinds = ("lost", "twice", "unended", "differing", "unexplained")
+        return {name: getattr(self, name) for name in kinds}
 
     @property
     def unended(self) -> set[str]:
@@ -57,12 +60,25 @@ class Ends:
             if run and run_id in self.kept and run["status"] != self.kept[run_id].info.status
         }
 
-    def changed(self, later: "Ends") -> set[str]:
-        """Runs whose end was another one later."""
+    @property
+    def unexplained(self) -> set[str]:
+        """Runs that failed for no reason."""
         return {
             run_id
             for run_id, run in self.told.items()
-            if run and run["status"] != (later.told[run_id] or {}).get("status")
+            if run and run["status"] == "FAILED" and not run["reason"]
+        }
+
+    def changed(self, later: "Ends") -> set[str]:
+        """Runs whose end was another one later."""
+
+        def end(run: dict[str, Any] | None) -> list[Any]:
+            return [(run or {}).get(name) for name in STAYS]
+
+        return {
+            run_id
+            for run_id, run in self.told.items()
+            if run and end(run) != end(later.told[run_id])
         }
 
     @property
