@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from trainyard.datasets.access import DataAccess
 from trainyard.rundir.checkpoint_store import CheckpointStore
+from trainyard.worker.checkpoints import taken
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "of the tests",
@@ -107,6 +110,19 @@ def test_runs_have_their_own_and_leave_nothing(
     one.remove()
     assert not one.take(folder(tmp_path / "c"))
     assert other.take(folder(tmp_path / "d"))
+
+
+def test_a_run_and_its_study_have_a_store_each_where_its_job_says(
+    place: tuple[str, DataAccess], tmp_path: Path
+) -> None:
+    submission = SimpleNamespace(run_id="run")
+    job: Any = SimpleNamespace(checkpoints=place[0], submission=submission, access=place[1])
+    for name in ("", "search"):
+        store = taken(job, tmp_path / f"first{name}", name)
+        assert store
+        store.give(folder(tmp_path / f"saved{name}", state=f"of {name}"))
+        taken(job, tmp_path / f"next{name}", name)
+        assert held(tmp_path / f"next{name}") == {"state": f"of {name}"}
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:

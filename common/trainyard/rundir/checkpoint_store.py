@@ -28,9 +28,11 @@ log = logging.getLogger(__name__)
 class CheckpointStore:
     """That of one run. Every method raises OSError where the place cannot be reached."""
 
-    def __init__(self, place: str, run_id: str, access: DataAccess) -> None:
+    def __init__(self, place: str, run_id: str, access: DataAccess, name: str = "") -> None:
+        """`name` is for another store of the run, beside that of its checkpoints."""
         self._place = place
-        self._root = posixpath.join(place.removeprefix(S3).rstrip("/"), run_id)
+        # S3 takes no path with an empty part.
+        self._root = posixpath.normpath(posixpath.join(place.removeprefix(S3), run_id, name))
         self._files = _filesystem(place, access)
         self._newest = 0
 

@@ -1,6 +1,5 @@
 """A run's checkpoints where another host finds them, where the service names such a place."""
 
-import posixpath
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,9 +19,7 @@ def taken(job: Job, folder: Path, name: str = "") -> CheckpointStore | None:
     folder.mkdir(exist_ok=True)
     if not job.checkpoints:
         return None
-    store = CheckpointStore(
-        job.checkpoints, posixpath.join(job.submission.run_id, name), job.access
-    )
+    store = CheckpointStore(job.checkpoints, job.submission.run_id, job.access, name)
     try:
         store.take(folder)
     except OSError as error:
