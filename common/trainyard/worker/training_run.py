@@ -16,7 +16,7 @@ from trainyard.launcher.messages import Job
 from trainyard.raw_columns import feature_names
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome
-from trainyard.trainer import Data, Fitted, Params, Trainer, warnings_about
+from trainyard.trainer import Data, Fitted, Params, Trainer, Training, warnings_about
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.judging import Judging, Tested
@@ -48,9 +48,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
-        ranks = World() if chosen.search else world  # the winner is trained as its trial was
-        given = training(_without_study(job), folder, request.seed, progress, ranks)
-        fitted = trainer.train(chosen.params, data, given)
+        fitted = trainer.train(chosen.params, data, _given(job, folder, progress, world))
         progress.trained()
 
         progress.enter(Phase.EVALUATING)
@@ -150,9 +148,16 @@ def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
     return Chosen(params, Search(found, drawing, mirror))
 
 
-def _without_study(job: Job) -> Job:
-    """The job; of a search that of its winner, whose checkpoints stay here: those kept elsewhere may be another winner's."""
-    return job.model_copy(update={"checkpoints": ""}) if asked(job).search else job
+def _given(job: Job, folder: RunFolder, progress: Progress, world: World) -> Training:
+    """What the trainer may use.
+
+    The winner of a search is trained by this process alone, as its trial was, and its checkpoints stay here: those kept
+    elsewhere may be another winner's.
+    """
+    request = asked(job)
+    if request.search:
+        job, world = job.model_copy(update={"checkpoints": ""}), World()
+    return training(job, folder, request.seed, progress, world)
 
 
 def asked(job: Job) -> TrainRequest:
