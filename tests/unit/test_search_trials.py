@@ -19,6 +19,7 @@ from trainyard.rundir.folder import RunFolder
 from trainyard.trainer import Data, Params, Training
 from trainyard.worker.search.record import TrialRecord
 from trainyard.worker.search.searching import search
+from trainyard.world import World
 
 MOODS = ["fine", "diverges", "out_of_memory", "killed", "refused"]
 
@@ -89,7 +90,9 @@ def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
         checkpoints="",
     )
     trainer: Any = Moody()
-    found, drawing = search(job, folder, trainer, data, MagicMock(stopping=False), MagicMock())
+    found, drawing = search(
+        job, folder, trainer, data, MagicMock(stopping=False), MagicMock(), World()
+    )
     drawing.finish()
 
     assert (found.completed, found.failed, found.best_params) == (1, 4, {"mood": "fine"})

@@ -9,15 +9,20 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from trainyard.errors import RankMissing, RunError
-from trainyard.worker.search.forker import LONGEST_ORDER_BYTES, Forker, ForkerGone
-from trainyard.worker.search.spread import WHERE, Ended, Kill, Opening, Seat, kept_alive, line_of
+from trainyard.worker.search.forker import (
+    LONGEST_ORDER_BYTES,
+    MOST_FORKERS,
+    Forker,
+    ForkerGone,
+    Gone,
+)
+from trainyard.worker.search.spread import WHERE, Kill, Opening, Seat, kept_alive
 from trainyard.worker.search.trial import Trials
 from trainyard.world import World
 
-MOST_FORKERS = 5
-"""Who kills the process that forks trials so often means the search, or it is out of memory."""
 MOST_UNOPENED = 64
 """Connections that have not said yet what they are."""
 BEAT_SECONDS = 1.0
@@ -129,22 +134,22 @@ class _Along:
     def _reap(self) -> None:
         try:
             for gone in self._forkers.now.heard():
-                self._ended(gone.number, gone.code)
+                self._ended(gone)
         except ForkerGone as error:
             self._fork_again(error)
 
     def _fork_again(self, gone: ForkerGone) -> None:
         self._forkers.next(gone)
         for number in list(self._trials):
-            self._ended(number, None)
+            self._ended(Gone(number, None))
 
-    def _ended(self, number: int, code: int | None) -> None:
+    def _ended(self, gone: Gone) -> None:
         """Rank 0 has all that a trial said once its connection ends, whoever else has a copy of it."""
-        connection = self._trials.pop(number)
+        connection = self._trials.pop(gone.number)
         with suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
         connection.close()
-        self._tell(line_of(Ended(number=number, code=code)))
+        self._tell(to_json(gone) + b"\n")
 
     def _obey(self) -> None:
         try:

@@ -22,6 +22,8 @@ from trainyard.with_parent import end_with_parent
 
 Run = Callable[[int, Mapping[str, Any], int, socket.socket], NoReturn]
 LONGEST_ORDER_BYTES = 1 << 17
+MOST_FORKERS = 5
+"""Who kills the process that forks trials so often means the search, or it is out of memory."""
 
 
 class ForkerGone(TrainyardError):

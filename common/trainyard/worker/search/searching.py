@@ -21,7 +21,7 @@ from trainyard.trainer import Data, Interrupted, Trainer
 from trainyard.worker.reporting import Progress
 from trainyard.worker.search import findings
 from trainyard.worker.search.first import first_of
-from trainyard.worker.search.forker import Forker, ForkerGone
+from trainyard.worker.search.forker import MOST_FORKERS, Forker, ForkerGone
 from trainyard.worker.search.kept import KeptStudy
 from trainyard.worker.search.metric import direction_of
 from trainyard.worker.search.mirror import Mirror
@@ -33,12 +33,9 @@ from trainyard.worker.search.trial import Trials, trials_of
 from trainyard.worker.search.trials import Place, TrialsUnderWay
 from trainyard.world import World
 
-MOST_FORKERS = 5
-"""Who kills the process that forks trials so often means the search, or it is out of memory."""
 FIRST_FAILURES = 10
 """When so many trials have failed and no other has ended, the search fails."""
 LEAVING_SECONDS = 2.0
-ALONE = World()
 
 
 def search(  # noqa: PLR0913, PLR0917 - the run's parts
@@ -48,7 +45,7 @@ def search(  # noqa: PLR0913, PLR0917 - the run's parts
     data: Data,
     progress: Progress,
     mirror: Mirror,
-    world: World = ALONE,
+    world: World,
 ) -> tuple[Searched, findings.Drawing]:
     """The best params of the space, how they were found, and what draws that.
 
@@ -160,7 +157,7 @@ class _Searching:
     def _places(self, forker: Forker) -> list[Place]:
         """Its own, and those of the other ranks; they share evenly what runs at once."""
         each, more = divmod(self._search.parallel, 1 + len(self._others))
-        own = Place(forker, each + bool(more), self._job.threads, lambda: 1 + self._folder.lent)
+        own = Place(forker, each + (more > 0), self._job.threads, lambda: 1 + self._folder.lent)
         others = [
             Place(other, each + (other.rank < more), other.threads, rank=other.rank)
             for other in self._others

@@ -5,6 +5,7 @@ them for orders, and one to each trial there, over which the trial speaks as one
 over both are lines of JSON, of which the first has the secret that rank 0 gave the ranks over the run's line.
 """
 
+import json
 import secrets
 import socket
 import time
@@ -54,15 +55,6 @@ class Kill(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     number: int
-
-
-class Ended(BaseModel):
-    """What is said of a trial whose process is gone: see `Gone`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    code: int | None
 
 
 def line_of(message: BaseModel) -> bytes:
@@ -139,8 +131,7 @@ class OtherRank:
         self._said += said
         *lines, rest = bytes(self._said).split(b"\n")
         self._said = bytearray(rest)
-        ended = [Ended.model_validate_json(line) for line in lines if line]
-        return [Gone(each.number, each.code) for each in ended]
+        return [Gone(*json.loads(line)) for line in lines if line]
 
     def check(self) -> None:
         """Raise `RankMissing` where it has said nothing for longer than ranks wait for each other."""
