@@ -181,6 +181,13 @@ class Lab:
     async def training(self, job: Job, rounds: int = 3) -> None:
         await until(lambda: self.rounds(job) >= rounds, f"{rounds} rounds", job)
 
+    async def trains(self) -> tuple[Job, Any]:
+        """A run that has trained a few rounds, and its process."""
+        job = self.job()
+        process = await self.launch(job)
+        await self.training(job)
+        return job, process
+
     def fork_server(self) -> psutil.Process:
         process = self.launcher._server._process
         assert process is not None

@@ -15,9 +15,7 @@ def test_runs_go_on_without_their_fork_server_and_a_pending_order_is_unavailable
     in_lab: InLab,
 ) -> None:
     async def test(lab: Lab) -> None:
-        job = lab.job()
-        process = await lab.launch(job)
-        await lab.training(job)
+        job, process = await lab.trains()
         server = lab.fork_server()
         pending = asyncio.create_task(
             lab.launcher.check(lab.request("harsh", params={"trouble": "hang"}), lab.access)
@@ -52,9 +50,7 @@ def test_a_fork_server_that_hangs_is_replaced_and_its_runs_go_on(
     in_lab: InLab,
 ) -> None:
     async def test(lab: Lab) -> None:
-        job = lab.job()
-        process = await lab.launch(job)
-        await lab.training(job)
+        job, process = await lab.trains()
         server = lab.fork_server()
         server.suspend()
         with pytest.raises(Unavailable, match="did not answer"):
@@ -116,9 +112,7 @@ def test_a_fork_server_that_does_not_get_warm_is_unavailable_within_the_limit(
 def test_nothing_is_left_when_the_launcher_stops(home: Path) -> None:
     async def test() -> list[psutil.Process]:
         lab = await opened(home)
-        job = lab.job()
-        process = await lab.launch(job)
-        await lab.training(job)
+        _, process = await lab.trains()
         left = [lab.fork_server(), process_of(process), await lab.spare()]
         await lab.launcher.stop()
         return left

@@ -17,9 +17,7 @@ def test_a_line_that_broke_is_taken_up_again_and_nothing_is_told_twice(
     in_lab: InLab,
 ) -> None:
     async def test(lab: Lab) -> None:
-        job = lab.job()
-        process = await lab.launch(job)
-        await lab.training(job)
+        job, process = await lab.trains()
         for _ in range(3):
             before = lab.rounds(job)
             (connection,) = lab.launcher._lines._connections
@@ -38,9 +36,7 @@ def test_a_run_whose_line_stays_broken_ends_itself_without_an_outcome(
     in_lab: InLab,
 ) -> None:
     async def test(lab: Lab) -> None:
-        job = lab.job()
-        process = await lab.launch(job)
-        await lab.training(job)
+        job, process = await lab.trains()
         lab.launcher._lines.close()
         async with asyncio.timeout(10):
             assert await process.ended() == -signal.SIGKILL
