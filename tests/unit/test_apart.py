@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,21 @@ def test_what_ends_it_ends_it_alone() -> None:
 
     assert Apart(killed).answer() == ("begun", "signal 9")
     assert Apart(left).answer() == (None, "exit code 3")
+
+
+def test_one_that_does_nothing_for_long_is_ended_and_one_that_works_is_not() -> None:
+    def stuck(_: Wait) -> Iterator[str]:
+        yield "begun"
+        signal.pause()
+
+    def busy(_: Wait) -> Iterator[str]:
+        ends = time.process_time() + 0.8
+        while time.process_time() < ends:
+            pass
+        yield "done"
+
+    assert Apart(stuck, idle_seconds=0.2).answer() == ("begun", "signal 9")
+    assert Apart(busy, idle_seconds=0.2).answer() == ("done", "exit code 0")
 
 
 def test_it_ends_with_the_run_and_at_once_when_it_is_asked_to(tmp_path: Path) -> None:

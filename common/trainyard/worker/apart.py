@@ -14,12 +14,16 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
+import psutil
+
 from trainyard.with_parent import end_with_parent
 from trainyard.worker.streams import standard_streams
 
 FORK = multiprocessing.get_context("fork")
 NICER = 9
 """Than the run, whose own work goes first. With a run's own 10 it is the most there is; without, it is still heard beside others."""
+IDLE_SECONDS = 660.0
+"""Without a hundredth of a second of the processor, and it is stuck; another service is waited for for 600 s."""
 T = TypeVar("T")
 Work = Callable[[Callable[[], object]], Iterator[T]]
 """Yields what it finds, more complete each time. It is given what waits until `Apart.go`."""
@@ -28,8 +32,9 @@ Work = Callable[[Callable[[], object]], Iterator[T]]
 class Apart(Generic[T]):
     """The hold on it."""
 
-    def __init__(self, work: Work[T]) -> None:
+    def __init__(self, work: Work[T], *, idle_seconds: float = IDLE_SECONDS) -> None:
         """Fork, and work there. What it yields is pickled."""
+        self._idle_seconds = idle_seconds
         self._connection, its = FORK.Pipe()
         self._process = FORK.Process(target=_do, args=(work, self._connection, its, os.getpid()))
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -43,14 +48,34 @@ class Apart(Generic[T]):
             self._connection.send(None)
 
     def answer(self) -> tuple[T | None, str]:
-        """Wait until it is over: what it found last, None where that is nothing, and how it ended, in words."""
+        """Wait until it is over: what it found last, None where that is nothing, and how it ended, in words.
+
+        One that does nothing for long is ended: a lock that was held as it was forked is never let go there.
+        """
         found: T | None = None
         with suppress(EOFError, OSError):
-            while True:
+            while self._answers():
                 found = self._connection.recv()
         self._process.join()
         code = self._process.exitcode or 0
         return found, f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _answers(self) -> bool:
+        """Whether there is something to receive, or its end to be met; False once it was ended for doing nothing."""
+        worked = None
+        while not self._connection.poll(self._idle_seconds):
+            before, worked = worked, self._worked()
+            if worked == before:
+                self._process.kill()
+                return False
+        return True
+
+    def _worked(self) -> float | None:
+        """The seconds of the processor that it has had; None once it is gone."""
+        with suppress(psutil.Error):
+            times = psutil.Process(self._process.pid).cpu_times()
+            return float(times.user + times.system)
+        return None
 
 
 def _do(work: Work[T], ours: Connection, its: Connection, parent: int) -> None:

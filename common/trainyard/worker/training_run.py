@@ -268,6 +268,8 @@ def _judging(job: Job, folder: RunFolder, data: Data, log: RunLog) -> Judging | 
     with log.still() as still:
         if still:
             judging.begin(beside=request.search is None)
+    if not still:
+        log.say("MLflow is slow to answer: the champion is scored once the model is trained")
     return judging
 
 
