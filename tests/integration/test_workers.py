@@ -126,7 +126,11 @@ def test_a_run_waits_until_there_is_a_slot_for_each_of_its_workers(yard: Yard) -
         ("out_of_memory", "out_of_memory", "rank 1 of 2: no room in 1"),
         ("leave", "crashed", "rank 1 of 2: the run's process ended without an outcome"),
         ("differ", "crashed", "its rank is another one in rank 1 than in rank 0, of 2"),
-        ("freeze", "crashed", "waited 20 s for all others to tell a round"),
+        (
+            "freeze",
+            "crashed",
+            "rank 0 of 2: it waited 20 s for all others to tell a round; rank 1 said nothing, and had to be ended",
+        ),
     ],
 )
 def test_what_happens_to_one_rank_is_the_reason_of_the_run(

@@ -84,6 +84,13 @@ def died(end: RankEnd) -> Outcome:
             "rank 2 of 3: connection reset",
             id="the first crash",
         ),
+        pytest.param(
+            [RankEnd(2, 0), RankEnd(0, 0), RankEnd(1, -9, was_ended=True)],
+            {2: RESET, 0: RESET},
+            "crashed",
+            "rank 2 of 3: connection reset; rank 1 said nothing, and had to be ended",
+            id="one that stands still is named beside who waited for it",
+        ),
     ],
 )
 def test_the_cause_is_told_and_not_its_consequences(
@@ -97,6 +104,8 @@ def test_the_host_is_named() -> None:
     places = [Placement(host=name, address="10.0.0.1", node=name) for name in ("a", "b")]
     killed = of_all_ranks([RankEnd(1, -9), RankEnd(0, 0)], {0: RESET}, died, places)
     assert killed.message == "rank 1 of 2 on b (10.0.0.1): by a signal"
+    still = of_all_ranks([RankEnd(0, 0), RankEnd(1, -9, was_ended=True)], {0: RESET}, died, places)
+    assert "; rank 1 on b (10.0.0.1) said nothing, and had to be ended" in str(still.message)
     lost = [RankEnd(0, 0), RankEnd(1, None, lost_with="b")]
     found = of_all_ranks(
         lost, {0: RESET}, lambda end: ended_by(Reason.CRASHED, f"{end.lost_with} lost"), places

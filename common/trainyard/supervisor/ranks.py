@@ -8,7 +8,8 @@ they left, in this order:
 3. what a signal did, or the launcher for too much memory, to the first that ended so;
 4. the host that was lost, or is not heard of any more, with a rank;
 5. the host that another rank's did not reach;
-6. the first crash.
+6. the first crash, with the ranks that said nothing and had to be ended: one that stands still lets the others wait,
+   and it is they who fail.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +48,10 @@ def of_all_ranks(
     lost = [each for each in unsaid if each[0].lost_with]
     cut = [each for each in unsaid if each[0].cut_from]
     end, outcome = [*typed, *killed, *lost, *cut, *told, *unsaid][0]
-    where = _place(places[end.rank]) if places and not end.lost_with else ""
-    said = f"rank {end.rank} of {len(ends)}{where}: {outcome.message}"
+    said = f"{_named(end, len(ends), places)}: {outcome.message}"
+    if (end, outcome) in told and outcome.reason is Reason.CRASHED:
+        silent = [_named(each, None, places) for each in ends if each.was_ended]
+        said += f"; {' and '.join(silent)} said nothing, and had to be ended" if silent else ""
     return outcome.model_copy(update={"message": said})
 
 
@@ -58,5 +61,8 @@ def given_up_on(ends: Sequence[RankEnd], places: Sequence[Placement]) -> frozens
     return frozenset(lost.union(end.cut_from for end in ends if end.cut_from))
 
 
-def _place(place: Placement) -> str:
-    return f" on {place.host} ({place.address})"
+def _named(end: RankEnd, size: int | None, places: Sequence[Placement]) -> str:
+    """The rank, of how many, and where it ran; the host that is lost with it is named by what is said of it."""
+    of = f" of {size}" if size else ""
+    place = places[end.rank] if places and not end.lost_with else None
+    return f"rank {end.rank}{of}" + (f" on {place.host} ({place.address})" if place else "")

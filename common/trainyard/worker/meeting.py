@@ -32,9 +32,7 @@ def world_of(job: Job, line: RunLine, stopping: Callable[[], bool] = lambda: Fal
             if stopping():
                 raise Interrupted
             if time.monotonic() > until:
-                raise RankMissing(
-                    f"rank {job.rank} of {job.workers} waited {seconds:g} s for all others to tell {what}"
-                )
+                raise RankMissing(f"it waited {seconds:g} s for all others to tell {what}")
         return found
 
     return World(
