@@ -26,6 +26,7 @@ from trainyard.tracking.runs import Tracking
 
 T = TypeVar("T")
 CONDITION = re.compile(r"(?:tags\.`([^`]+)`|attributes\.status) = '([^']*)'")
+BEGAN = re.compile(r"attributes\.start_time <= (\d+)")
 
 
 @dataclass
@@ -65,6 +66,10 @@ class Kept:
     def meets(self, condition: str) -> bool:
         """Whether MLflow's filter lets it through."""
         for part in condition.split(" and "):
+            if began := BEGAN.fullmatch(part):
+                if self.number > int(began[1]):
+                    return False
+                continue
             found = CONDITION.fullmatch(part)
             assert found, f"the fake does not know {part!r}"
             tag, wanted = found.groups()

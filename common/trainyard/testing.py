@@ -240,19 +240,22 @@ class InMemoryRuns:
         limit: int,
         cursor: str | None,
     ) -> RunPage:
-        """Runs, newest first; the cursor is the position."""
+        """Runs, newest first; the cursor is how many were submitted before the last one."""
         if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
             raise Invalid.field("/query/cursor", "is not one that this service gave out")
+        older = list(enumerate(self._runs.values()))[: None if cursor is None else int(cursor)]
         fitting = [
-            run
-            for run in reversed(self._runs.values())
+            (place, run)
+            for place, run in reversed(older)
             if status in {None, run.status}
             and model in {None, run.model}
             and experiment in {None, run.experiment}
         ]
-        start = int(cursor or 0)
-        end = start + limit
-        return RunPage(runs=fitting[start:end], cursor=str(end) if end < len(fitting) else None)
+        page = fitting[:limit]
+        more = len(fitting) > limit
+        return RunPage(
+            runs=[run for _, run in page], cursor=str(page[-1][0]) if page and more else None
+        )
 
     async def cancel(self, run_id: str, by: Caller | None = None) -> tuple[Run, bool]:
         """The run, killed if it was under way."""

@@ -166,6 +166,9 @@ def test_the_list_is_newest_first_and_filters_and_pages(shared_yard: Yard) -> No
     assert rest["cursor"] is None
     assert listed(status="FAILED")["runs"] == []
     assert len(listed(status="KILLED")["runs"]) == 3
+    shared_yard.cancel(shared_yard.submit(ticking(experiment="listed"))["run_id"])
+    meanwhile = listed(limit=2, cursor=first["cursor"])
+    assert [run["run_id"] for run in meanwhile["runs"]] == runs[:1], "neither repeated nor skipped"
     assert shared_yard.http.get("/train", params={"cursor": "nonsense"}).status_code == 422
 
 

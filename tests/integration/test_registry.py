@@ -20,6 +20,7 @@ from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict
 from trainyard.registry import mlflow_registry as registry
 from trainyard.registry.asked import promote_when_asked
 from trainyard.registry.judged import kept
+from trainyard.registry.listing import versions_of
 from trainyard.registry.promotion import Decision, Interval, Judgement
 from trainyard.registry.turn import Turn
 from trainyard.tracking.availability import is_away
@@ -334,6 +335,27 @@ def test_a_rollback_passes_over_a_version_deleted_since(client, name, locks):
     one, two, _ = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
     client.delete_model_version(name, two)
     assert registry.rollback(client, name=name, word=Rollback(), locks=locks).version == one
+
+
+def test_a_rollback_goes_to_another_version_than_the_one_that_holds_the_alias(client, name, locks):
+    one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
+    registry.rollback(client, name=name, word=Rollback(), locks=locks)
+    client.set_registered_model_tag(name, "trainyard.previous.champion", json.dumps([one, two]))
+    client.delete_model_version(name, two)
+    with pytest.raises(RegistryConflict, match=f"no earlier holder.*version {one} holds it now"):
+        registry.rollback(client, name=name, word=Rollback(), locks=locks)
+
+
+def test_a_version_that_has_its_alias_again_does_not_say_that_it_was_rolled_back(
+    client, name, locks
+):
+    one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
+    registry.rollback(client, name=name, word=Rollback(), locks=locks)
+    said = {each.version: each.rolled_back for each in versions_of(client, name)}
+    assert said[one] is None
+    assert said[two].startswith(f"rolled back: version {one} holds 'champion' again")
+    client.set_registered_model_alias(name, "champion", two)
+    assert {each.rolled_back for each in versions_of(client, name)} == {None}
 
 
 def test_a_move_that_died_between_its_two_writes_costs_no_rollback(client, name, locks):

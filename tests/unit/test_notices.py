@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hmac
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 from fakes import Yard, asked_for, over_the_supervisor, until
 from pydantic import ValidationError
 from receiver import Message, Receiver, receiving
-from trainyard.contract import Reason, Registered, RunStatus, TrainRequest
-from trainyard.errors import Invalid
+from trainyard.contract import Promotion, Reason, Registered, RunStatus, TrainRequest
+from trainyard.errors import Invalid, Unavailable
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.published import published
 from trainyard.settings import Settings, signing_key
-from trainyard.supervisor import notices
+from trainyard.supervisor import notices, promotions
 from trainyard.supervisor.retention import prune
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -173,29 +174,38 @@ def test_a_run_that_waits_too_long_is_told_of_once_and_one_that_starts_in_time_i
     assert receiver.messages[0].content["type"] == "run.waiting_over"
 
 
-def test_a_promotion_is_told_of_whether_the_run_made_it_or_somebody_asked_for_it_later(
-    tmp_path: Path, receiver: Receiver
+def test_a_promotion_is_told_of_whether_the_run_made_it_or_somebody_asked_for_it_later_and_left(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ):
     version = Registered(name="m", version="3", aliases=["champion"], promoted=True)
+    waits = version.model_copy(update={"aliases": [], "promoted": False})
+    decides = threading.Event()
+
+    def decided(*_: Any, **__: Any) -> Registered:
+        decides.wait(60)
+        return version
+
+    monkeypatch.setattr(promotions, "promote_when_asked", decided)
 
     async def story() -> tuple[str, str]:
         async with over_the_supervisor(tmp_path, **TOLD) as yard:
-            at_once = await submitted(yard, telling(receiver, "promoted"))
-            process = await yard.process(at_once)
-            process.write_outcome(registered=version)
-            process.exit(0)
-            later = await submitted(yard, telling(receiver, "promoted"))
-            await yard.end(later, FINISHED, None)
+            run_ids = []
+            for registered in (version, waits):
+                run_ids.append(await submitted(yard, telling(receiver, "promoted")))
+                process = await yard.process(run_ids[-1])
+                process.write_outcome(registered=registered)
+                process.exit(0)
+                await yard.runs.wait(run_ids[-1], 60, None)
             await came(receiver, 1)
-            told = await yard.runs.get(later)
-            folder = RunFolder(tmp_path / "runs" / later)
-            for _ in range(2):  # the answer to the first call was lost
-                await yard.runs._notices.promoted(
-                    folder, told.model_copy(update={"registered": version})
-                )
+            with monkeypatch.context() as soon:
+                soon.setattr(promotions, "HOLD_SECONDS", 0.0)
+                with pytest.raises(Unavailable, match="ask again"):
+                    await yard.runs.promote(run_ids[1], Promotion())
+            decides.set()
             await came(receiver, 2)
+            await yard.runs.promote(run_ids[1], Promotion())  # whose answer says the same
             await until(lambda: all_told(tmp_path))
-        return at_once, later
+        return run_ids[0], run_ids[1]
 
     runs = asyncio.run(story())
     assert [message.id for message in receiver.messages] == [f"{each}-0-promoted" for each in runs]

@@ -470,6 +470,10 @@ async def test_pages_hold_all_runs_that_fit_once_and_newest_first(yard, runs, re
     assert await run_ids(runs, model="another") == []
     page = await runs.page(status=None, model=None, experiment=None, limit=9, cursor=None)
     assert page.runs[-1] == await runs.get(made[0])
+    first = await runs.page(status=None, model=None, experiment=None, limit=2, cursor=None)
+    await runs.submit(request_, None)
+    second = await runs.page(status=None, model=None, experiment=None, limit=2, cursor=first.cursor)
+    assert [run.run_id for run in first.runs + second.runs] == newest_first[:4]
 
 
 async def test_a_cursor_that_was_never_given_out_is_invalid(runs):

@@ -24,8 +24,12 @@ from trainyard.errors import KeyReused, RequestError, TrainyardError
 from trainyard.field_errors import complaints
 
 RUN_ID = "run_id"
+RUN_KEY = "idempotency_key"
+"""In the task's state: the key that the run came with."""
 QUICK_SECONDS = 2.0
 CANCEL_SECONDS = 2.0
+BEING_CANCELLED_SECONDS = 120.0
+"""A run that was found and was cancelled so soon after it was being cancelled before; later, somebody meant this try."""
 
 
 class RunOperator(BaseOperator):
@@ -77,49 +81,37 @@ class RunOperator(BaseOperator):
         self.log_lines = log_lines
         self.trained: Run | None = None
         self._killed = False
+        self._deadline: float | None = None
 
     # The way of a task: execute, then perhaps `submitted` and `ended` after a wait in the triggerer each.
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Submit, keep the run's id, and wait."""
-        request = self._checked()
-        patience = QUICK_SECONDS if self.deferrable else float(request.timeout_seconds)
-        try:
-            run = self._submit(context, patience_seconds=patience)
-        except TrainyardError as error:
-            if not (self.deferrable and may_pass(error)):
-                self._refuse(error)
-            self.log.info("%s; the triggerer goes on trying", error)
-            trigger = SubmitTrigger(
-                conn_id=self.conn_id,
-                request=self._sent(context),
-                kind=self.kind,
-                key=idempotency_key(context["ti"]),
-                give_up_at=self._deadline(time.time() + request.timeout_seconds),
-                not_before=time.time() + retry_after_seconds(error),
-            )
-            self.defer(trigger=trigger, method_name="submitted")
-        return self._accepted(context, run)
+        if (
+            self.execution_timeout is not None
+        ):  # Airflow does not see to it while a task is deferred
+            self._deadline = time.time() + self.execution_timeout.total_seconds()
+        return self._submit(context, idempotency_key(context["ti"]))
 
     def submitted(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Go on with the run that the triggerer submitted.
 
-        If the trigger was refused, submit again here, so that this task raises the error.
+        If the trigger was refused, submit again here: another request is sent under another key, and what is refused
+        again is raised by this task.
         """
+        self._deadline = event.get("deadline")
+        key = event.get("key") or idempotency_key(context["ti"])
         if "run" in event:
-            return self._accepted(context, run_of(event))
+            return self._accepted(context, run_of(event), key)
         self.log.warning("%s", event["error"])
-        try:
-            run = self._submit(context, patience_seconds=0.0)
-        except TrainyardError as error:
-            self._refuse(error)
-        return self._accepted(context, run)
+        return self._submit(context, key, give_up_at=event.get("give_up_at"))
 
     def ended(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Give back the run as it ended, or raise what it failed with."""
+        self._deadline = event.get("deadline")
         if "error" in event:
             raise AirflowException(event["error"])
-        return self._judge(context, run_of(event), found=event["found"])
+        return self._judge(context, run_of(event), found_at=event.get("found_at"))
 
     def on_kill(self) -> None:
         """Cancel the run: the task was cleared, marked, killed or timed out while it was in a worker."""
@@ -156,41 +148,74 @@ class RunOperator(BaseOperator):
         address = getattr(context["ti"], "log_url", "").partition("?")[0]
         return body | {"tags": {AIRFLOW_TASK: address} | body.get("tags", {})} if address else body
 
-    def _submit(self, context: Any, *, patience_seconds: float) -> Run:
-        key, body = idempotency_key(context["ti"]), self._sent(context)
+    def _submit(self, context: Any, key: str, *, give_up_at: float | None = None) -> dict[str, Any]:
+        """Submit under this key, and go on with the run. A service that is away or full is waited for until `give_up_at`."""
+        if give_up_at is None:
+            give_up_at = time.time() + self._checked().timeout_seconds
+            give_up_at = min(give_up_at, self._deadline or give_up_at)
+        until = min(give_up_at, time.time() + QUICK_SECONDS) if self.deferrable else give_up_at
         try:
-            return asyncio.run(self._submit_with(body, key, patience_seconds))
-        except KeyReused:
-            self.log.info(
-                "This task instance has sent another request before; the new one is sent instead"
-            )
-            if (earlier := state_store(context).get(RUN_ID)) and self.cancel_on_kill:
-                self._cancel(str(earlier))
-            return asyncio.run(
-                self._submit_with(body, key_of_another(key, self._body()), patience_seconds)
-            )
+            run = asyncio.run(self._submit_with(self._sent(context), key, until))
+        except KeyReused as error:
+            other = key_of_another(idempotency_key(context["ti"]), self._body())
+            if key == other:
+                self._refuse(error)
+            self._leave_earlier(context, other)
+            return self._submit(context, other, give_up_at=give_up_at)
+        except TrainyardError as error:
+            if not (self.deferrable and may_pass(error)) or time.time() >= give_up_at:
+                self._refuse(error)
+            self.log.info("%s; the triggerer goes on trying", error)
+            self._defer_submit(context, key, give_up_at, retry_after_seconds(error))
+        return self._accepted(context, run, key)
 
-    async def _submit_with(self, body: dict[str, Any], key: str, patience_seconds: float) -> Run:
+    def _leave_earlier(self, context: Any, key: str) -> None:
+        """Cancel the run of another request that this task instance has sent before, and not that of this one's `key`."""
+        self.log.info(
+            "This task instance has sent another request before; the new one is sent instead"
+        )
+        kept = state_store(context)
+        earlier = kept.get(RUN_ID)
+        if earlier and self.cancel_on_kill and kept.get(RUN_KEY) != key:
+            self._cancel(str(earlier))
+
+    def _defer_submit(
+        self, context: Any, key: str, give_up_at: float, pause_seconds: float
+    ) -> NoReturn:
+        trigger = SubmitTrigger(
+            conn_id=self.conn_id,
+            request=self._sent(context),
+            kind=self.kind,
+            key=key,
+            give_up_at=give_up_at,
+            not_before=time.time() + pause_seconds,
+            deadline=self._deadline,
+            cancel_on_kill=self.cancel_on_kill,
+        )
+        self.defer(trigger=trigger, method_name="submitted")
+
+    async def _submit_with(self, body: dict[str, Any], key: str, until: float) -> Run:
         async with self._async_client() as client:
             return await waiting.submit(
                 client,
                 body,
                 kind=self.kind,
                 key=key,
-                deadline=time.time() + patience_seconds,
+                deadline=until,
                 say=self._say,
             )
 
-    def _accepted(self, context: Any, run: Run) -> dict[str, Any]:
+    def _accepted(self, context: Any, run: Run, key: str) -> dict[str, Any]:
         """Keep the run's id where a retry, the user and other tasks find it, then wait."""
         store = state_store(context)
-        found = store.get(RUN_ID) == run.run_id
+        found_at = time.time() if store.get(RUN_ID) == run.run_id else None
         self.trained = run
         store.set(RUN_ID, run.run_id)
+        store.set(RUN_KEY, key)
         context["ti"].xcom_push(key=RUN_ID, value=run.run_id)
         self.log.info(
             "%s run %s, attempt %d, of %s: %s",
-            "Found" if found else "Accepted",
+            "Found" if found_at else "Accepted",
             run.run_id,
             run.attempt,
             run.model,
@@ -201,25 +226,25 @@ class RunOperator(BaseOperator):
             message = f"the task was stopped while it submitted run {run.run_id}"
             raise AirflowException(message)
         if run.status.ended:
-            return self._judge(context, run, found=found)
+            return self._judge(context, run, found_at=found_at)
         if self.deferrable:
-            self.defer(trigger=self._trigger(run.run_id, found=found), method_name="ended")
+            self.defer(trigger=self._trigger(run.run_id, found_at), method_name="ended")
         try:
             ended = asyncio.run(self._wait(self._async_client(), run.run_id))
         except TrainyardError as error:
             message = f"run {run.run_id} cannot be waited for: {error}"
             raise AirflowException(message) from error
-        return self._judge(context, ended, found=found)
+        return self._judge(context, ended, found_at=found_at)
 
-    def _trigger(self, run_id: str, *, found: bool) -> TrainTrigger:
+    def _trigger(self, run_id: str, found_at: float | None) -> TrainTrigger:
         return TrainTrigger(
             conn_id=self.conn_id,
             run_id=run_id,
             wait_seconds=self.wait_seconds,
             patience_seconds=self._checked().timeout_seconds,
-            deadline=self._deadline(None),
+            deadline=self._deadline,
             cancel_on_kill=self.cancel_on_kill,
-            found=found,
+            found_at=found_at,
         )
 
     async def _wait(self, client: AsyncTrainyardClient, run_id: str) -> Run:
@@ -233,7 +258,7 @@ class RunOperator(BaseOperator):
                 say=self._say,
             )
 
-    def _judge(self, context: Any, run: Run, *, found: bool) -> dict[str, Any]:
+    def _judge(self, context: Any, run: Run, *, found_at: float | None) -> dict[str, Any]:
         self.trained = run
         if not run.status.ended:
             self._cancel(run.run_id)
@@ -246,10 +271,9 @@ class RunOperator(BaseOperator):
                 {name: round(value, 5) for name, value in run.metrics.items()},
             )
             return self.result(run)
-        if found and run.reason is Reason.CANCELLED and not self._killed:
-            # It was still being cancelled for an earlier try, which a user cleared, when this one found it.
+        if found_at and _was_being_cancelled(run, found_at) and not self._killed:
             self.log.info("Run %s was cancelled with an earlier try; submitting again", run.run_id)
-            return self._accepted(context, self._submit(context, patience_seconds=QUICK_SECONDS))
+            return self._submit(context, idempotency_key(context["ti"]))
         return self._fail(run)
 
     def _fail(self, run: Run) -> NoReturn:
@@ -282,13 +306,6 @@ class RunOperator(BaseOperator):
         else:
             self.log.info("Cancelled run %s", run_id)
 
-    def _deadline(self, otherwise: Any) -> Any:
-        """When the task's execution_timeout is over, which Airflow does not see to while a task is deferred."""
-        if self.execution_timeout is None:
-            return otherwise
-        mine = time.time() + self.execution_timeout.total_seconds()
-        return mine if otherwise is None else min(mine, otherwise)
-
     def _client(self) -> TrainyardClient:
         url, token = find(self.conn_id)
         return TrainyardClient(url, token=token)
@@ -299,3 +316,10 @@ class RunOperator(BaseOperator):
 
     def _say(self, line: str) -> None:
         self.log.info("%s", line)
+
+
+def _was_being_cancelled(run: Run, found_at: float) -> bool:
+    """Whether it was being cancelled for an earlier try, which a user cleared, when this one found it."""
+    if run.reason is not Reason.CANCELLED or run.ended_at is None:
+        return False
+    return run.ended_at.timestamp() - found_at < BEING_CANCELLED_SECONDS

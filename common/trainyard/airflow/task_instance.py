@@ -23,7 +23,8 @@ def key_of_another(key: str, request: Mapping[str, Any]) -> str:
 
 def state_store(context: Any) -> Any:
     """Airflow 3.3's task state, which outlives a try as XCom does not."""
-    return context.get("task_state_store") or _NoStore()
+    found = context.get("task_state_store")
+    return _NoStore() if found is None else found
 
 
 class _NoStore:

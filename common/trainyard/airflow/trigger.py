@@ -33,6 +33,9 @@ class ServiceTrigger(BaseTrigger):
     """
 
     conn_id: str
+    run_id: str | None = None
+    """Of the run that it is about, once there is one."""
+    cancel_on_kill: bool = False
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
@@ -40,6 +43,14 @@ class ServiceTrigger(BaseTrigger):
         event = await self._event()
         await asyncio.sleep(max(0.0, settled - time.monotonic()))
         yield TriggerEvent(event)
+
+    async def on_kill(self) -> None:
+        """Cancel the run: a user cleared or marked the task."""
+        if self.run_id is None or not self.cancel_on_kill:
+            return
+        async with await self._client() as client:
+            await Patience(seconds=CANCEL_SECONDS).call_async(partial(client.cancel, self.run_id))
+        self._say(f"Cancelled run {self.run_id}")
 
     @abstractmethod
     async def _event(self) -> dict[str, Any]:
@@ -57,9 +68,12 @@ class TrainTrigger(ServiceTrigger):
     """Waits for a run's end, at most two questions a minute at the default `wait_seconds`.
 
     Its event is `{"run": the Run}`, ended unless `deadline` came first, or `{"error": a sentence}` when the
-    service was silent for `patience_seconds` or does not know the run; and, as it was given, `found`: whether
-    an earlier try of the task had submitted the run.
+    service was silent for `patience_seconds` or does not know the run; and, as they were given, `deadline` and
+    `found_at`: when this try found the run that an earlier one had submitted, None for a run of its own. Times are
+    in seconds since 1970.
     """
+
+    run_id: str
 
     def __init__(  # noqa: PLR0913 - what `serialize` gives back
         self,
@@ -70,6 +84,7 @@ class TrainTrigger(ServiceTrigger):
         patience_seconds: float,
         deadline: float | None = None,
         cancel_on_kill: bool = True,
+        found_at: float | None = None,
         found: bool = False,
     ) -> None:
         super().__init__()
@@ -79,7 +94,8 @@ class TrainTrigger(ServiceTrigger):
         self.patience_seconds = patience_seconds
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
-        self.found = found
+        self.found_at = found_at
+        del found  # of a task that an earlier version deferred
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How another triggerer makes the same one."""
@@ -90,12 +106,12 @@ class TrainTrigger(ServiceTrigger):
             "patience_seconds": self.patience_seconds,
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
-            "found": self.found,
+            "found_at": self.found_at,
         }
 
     async def _event(self) -> dict[str, Any]:
         # `airflow dags test` hands on nothing to the task but the event.
-        return {**await self._end(), "found": self.found}
+        return {**await self._end(), "found_at": self.found_at, "deadline": self.deadline}
 
     async def _end(self) -> dict[str, Any]:
         self._say(f"Waiting for run {self.run_id} in the triggerer")
@@ -113,20 +129,13 @@ class TrainTrigger(ServiceTrigger):
             return {"error": f"run {self.run_id} cannot be waited for: {error}"}
         return ended_event(run)
 
-    async def on_kill(self) -> None:
-        """Cancel the run: a user cleared or marked the task."""
-        if not self.cancel_on_kill:
-            return
-        async with await self._client() as client:
-            await Patience(seconds=CANCEL_SECONDS).call_async(partial(client.cancel, self.run_id))
-        self._say(f"Cancelled run {self.run_id}")
-
 
 class SubmitTrigger(ServiceTrigger):
     """Submits for as long as the service is away or its queue full, so that no worker slot waits for it.
 
-    Its event is `{"run": the accepted Run}` or `{"error": a sentence}`. Times are in seconds since 1970:
-    it gives up at `give_up_at`, and does not ask before `not_before`, when the service wanted to be asked again.
+    Its event is `{"run": the accepted Run}` or `{"error": a sentence}`, and, as they were given, `key`, `give_up_at`
+    and `deadline`, when the task's time is over. Times are in seconds since 1970: it gives up at `give_up_at`, and
+    does not ask before `not_before`, when the service wanted to be asked again.
     """
 
     def __init__(  # noqa: PLR0913 - what `serialize` gives back
@@ -138,6 +147,8 @@ class SubmitTrigger(ServiceTrigger):
         give_up_at: float,
         not_before: float = 0.0,
         kind: str = RunKind.TRAIN,
+        deadline: float | None = None,
+        cancel_on_kill: bool = True,
     ) -> None:
         super().__init__()
         self.conn_id = conn_id
@@ -146,6 +157,8 @@ class SubmitTrigger(ServiceTrigger):
         self.key = key
         self.give_up_at = give_up_at
         self.not_before = not_before
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How another triggerer makes the same one."""
@@ -156,9 +169,15 @@ class SubmitTrigger(ServiceTrigger):
             "give_up_at": self.give_up_at,
             "not_before": self.not_before,
             "kind": self.kind.value,
+            "deadline": self.deadline,
+            "cancel_on_kill": self.cancel_on_kill,
         }
 
     async def _event(self) -> dict[str, Any]:
+        carried = {"key": self.key, "give_up_at": self.give_up_at, "deadline": self.deadline}
+        return {**await self._submitted(), **carried}
+
+    async def _submitted(self) -> dict[str, Any]:
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
         try:
             async with await self._client() as client:
@@ -172,6 +191,7 @@ class SubmitTrigger(ServiceTrigger):
                 )
         except TrainyardError as error:
             return {"error": f"the run was not accepted: {error}"}
+        self.run_id = run.run_id
         return ended_event(run)
 
 

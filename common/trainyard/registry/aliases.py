@@ -48,9 +48,10 @@ def move(client: MlflowClient, name: str, alias: str, version: str, *, holder: s
 
 
 def former_holder(client: MlflowClient, name: str, alias: str, *, holder: str | None) -> str | None:
-    """The latest version that held the alias before its `holder`, and still exists; None where there is none."""
+    """The latest other version that held the alias before its `holder`, and still exists; None where there is none."""
     former = former_holders(_history(client, name, alias), holder)
-    return next((each for each in reversed(former) if _exists(client, name, each)), None)
+    others = (each for each in reversed(former) if each != holder)
+    return next((each for each in others if _exists(client, name, each)), None)
 
 
 def move_back(

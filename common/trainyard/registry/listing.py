@@ -1,5 +1,6 @@
 """What MLflow's registry holds, for people to look at."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient
@@ -57,10 +58,18 @@ def _as_version(version: ModelVersion, aliases: list[str]) -> ModelVersionInfo:
         champion_value=_number(note.get("champion_value")),
         decision=note.get("decision"),
         decided_at=datetime.fromisoformat(decided_at) if decided_at else None,
-        rolled_back=next(
-            (text for key, text in tags.items() if key.startswith(ROLLBACK_TAG)), None
-        ),
+        rolled_back=_rolled_back(tags, aliases),
     )
+
+
+def _rolled_back(tags: Mapping[str, str], aliases: Sequence[str]) -> str | None:
+    """Of an alias that it lost so; nothing of one that it has won again since."""
+    lost = {
+        key.removeprefix(ROLLBACK_TAG): text
+        for key, text in tags.items()
+        if key.startswith(ROLLBACK_TAG)
+    }
+    return next((text for alias, text in lost.items() if alias not in aliases), None)
 
 
 NOTED = ("at", "metric", "value", "champion_version", "champion_value", "decision")

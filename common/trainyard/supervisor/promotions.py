@@ -53,8 +53,10 @@ class Promotions:
         peers: Peers,
         judge: Callable[[Case], Awaitable[Judgement]],
         request_of: Callable[[str], Awaitable[RunRequest | None]],
+        tell: Callable[[Run], Awaitable[object]],
         spawn: Callable[[Coroutine[Any, Any, Registered]], asyncio.Task[Registered]],
     ) -> None:
+        """`tell` hears of each run that was promoted, `spawn` has a decision go on when nobody waits for it any more."""
         self._blocking = blocking
         self._client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         self._locks = locks
@@ -64,6 +66,7 @@ class Promotions:
         )
         self._judge = judge
         self._request_of = request_of
+        self._tell = tell
         self._spawn = spawn
         self._under_way: dict[Asked, asyncio.Task[Registered]] = {}
 
@@ -77,7 +80,7 @@ class Promotions:
             raise CannotPromote(
                 f"the run {run.run_id} registered no model; name one in `register` of its request"
             )
-        task = self._task(run.run_id, run.registered, word)
+        task = self._task(run, run.registered, word)
         done, _ = await asyncio.wait({task}, timeout=HOLD_SECONDS)
         if not done:
             raise Unavailable(
@@ -86,14 +89,21 @@ class Promotions:
             )
         return task.result()
 
-    def _task(self, run_id: str, version: Registered, word: Promotion) -> asyncio.Task[Registered]:
+    def _task(self, run: Run, version: Registered, word: Promotion) -> asyncio.Task[Registered]:
         """What decides, which may be under way since an earlier call."""
-        asked = run_id, word.model_dump_json()
+        asked = run.run_id, word.model_dump_json()
         if asked not in self._under_way:
-            task = self._spawn(self._decided(run_id, version, word))
+            task = self._spawn(self._decided_and_told(run, version, word))
             self._under_way[asked] = task
             task.add_done_callback(lambda _: self._under_way.pop(asked, None))
         return self._under_way[asked]
+
+    async def _decided_and_told(self, run: Run, version: Registered, word: Promotion) -> Registered:
+        """As whoever asked may have gone by then, those who want to be told are told from here."""
+        registered = await self._decided(run.run_id, version, word)
+        if registered.promoted:
+            await self._tell(run.model_copy(update={"registered": registered}))
+        return registered
 
     async def _decided(self, run_id: str, version: Registered, word: Promotion) -> Registered:
         """Decide; a holder that nobody has judged is judged, and the decision taken anew."""

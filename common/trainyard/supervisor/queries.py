@@ -18,13 +18,13 @@ from trainyard.contract import (
     TrainRequest,
     TrialPage,
 )
-from trainyard.errors import Invalid, UnknownModel, UnknownRun
+from trainyard.errors import UnknownModel, UnknownRun
 from trainyard.rundir.curves import curves, of_journal
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Submission
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.known_runs import KnownRuns
-from trainyard.tracking.runs import Tracking
+from trainyard.tracking.runs import Tracking, no_cursor
 from trainyard.tracking.trials import best_so_far
 
 
@@ -80,12 +80,9 @@ class Queries:
             f"tags.`trainyard.experiment` = {_quoted(experiment)}" if experiment else "",
         ]
         condition = " and ".join(filter(None, conditions))
-        try:
-            page = await self._blocking.mlflow(
-                lambda: self._tracking.search(condition, limit=limit, cursor=cursor)
-            )
-        except MlflowException as error:
-            raise _no_cursor(cursor) from error
+        page = await self._blocking.mlflow(
+            lambda: self._tracking.search(condition, limit=limit, cursor=cursor)
+        )
         return RunPage(runs=[self._newest(run) for run in page.runs], cursor=page.cursor)
 
     def log_path(self, run_id: str) -> Path | None:
@@ -119,7 +116,7 @@ class Queries:
                 lambda: self._tracking.trials(run, direction, limit=limit, cursor=cursor)
             )
         except MlflowException as error:
-            raise _no_cursor(cursor) from error
+            raise no_cursor(cursor) from error
 
     async def _direction(self, run: Run) -> Direction:
         """Where the run's search goes: as it found, or as it was asked for."""
@@ -138,7 +135,7 @@ class Queries:
         try:
             return await self._blocking.mlflow(lambda: self._tracking.registered_models(cursor))
         except MlflowException as error:
-            raise _no_cursor(cursor) from error
+            raise no_cursor(cursor) from error
 
     async def model_versions(self, name: str) -> list[ModelVersionInfo]:
         """The newest versions of a registered model. Raises `UnknownModel`."""
@@ -181,10 +178,6 @@ class Queries:
     def _newest(self, run: Run) -> Run:
         live = self._known.get(run.run_id)
         return live.run if live else run
-
-
-def _no_cursor(cursor: str | None) -> Invalid:
-    return Invalid.field("/query/cursor", f"{cursor!r} is no cursor that this service gave out")
 
 
 def _quoted(value: str) -> str:

@@ -193,6 +193,7 @@ class Supervisor:
             peers=peers_of(settings, self._instance),
             judge=lambda case: self._launcher.judge(case, settings.data_access),
             request_of=self._queries.request,
+            tell=lambda run: self._notices.promoted(RunFolder(self._runs_dir / run.run_id), run),
             spawn=self._spawn,
         )
 
@@ -366,12 +367,7 @@ class Supervisor:
 
     async def promote(self, run_id: str, word: Promotion) -> Registered:
         """The run's version, and what became of it now. Raises `CannotPromote` and `ChampionChanged`."""
-        run = await self.get(run_id)
-        registered = await self._promotions.promote(run, word)
-        if registered.promoted:
-            run = run.model_copy(update={"registered": registered})
-            await self._notices.promoted(RunFolder(self._runs_dir / run_id), run)
-        return registered
+        return await self._promotions.promote(await self.get(run_id), word)
 
     async def rollback(self, name: str, word: Rollback) -> Registered:
         """The version of the registered model that has the alias back. Raises `CannotPromote`."""

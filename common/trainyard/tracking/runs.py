@@ -48,6 +48,7 @@ from trainyard.registry.model_uris import resolved
 from trainyard.tracking.availability import is_away
 from trainyard.tracking.earlier_searches import with_the_best
 from trainyard.tracking.kept import OUTCOME, Kept
+from trainyard.tracking.page_end import PageEnd
 from trainyard.tracking.searching import QuickClient
 from trainyard.tracking.trials import END, NUMBER, PARENT, best_so_far, find_trials, value_of
 
@@ -205,19 +206,20 @@ class Tracking:
 
     def search(self, condition: str, *, limit: int, cursor: str | None = None) -> RunPage:
         """This instance's runs that meet MLflow's filter, newest first. Raises `Invalid` for a strange cursor."""
-        found = self._search(condition, limit=limit, token=_token(cursor) if cursor else None)
+        before = _page_end(cursor) if cursor else PageEnd()
+        page, after = before.next_page(partial(self._search, condition), limit)
         return RunPage(
-            runs=[self._as_run(each) for each in found],
-            cursor=_cursor(found.token) if found.token else None,
+            runs=[self._as_run(each) for each in page],
+            cursor=_cursor(str(after)) if after else None,
         )
 
     def _search(
-        self, condition: str, *, limit: int, token: str | None = None
+        self, *conditions: str, limit: int, token: str | None = None
     ) -> PagedList[MlflowRun]:
         own = f"tags.`{INSTANCE}` = '{self._instance}'"
         return self._client.search_runs(
             self._every_experiment(),
-            " and ".join(filter(None, (own, condition))),
+            " and ".join(filter(None, (own, *conditions))),
             max_results=limit,
             order_by=["attributes.start_time DESC"],
             page_token=token,
@@ -388,15 +390,27 @@ def _own(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def _cursor(token: str) -> str:
-    """MLflow's page token, sealed: it answers a token that is none of its own with a server error."""
+    """A page's end or MLflow's page token, sealed: MLflow answers a token that is none of its own with a server error."""
     return f"{hashlib.sha256(token.encode()).hexdigest()[:12]}.{token}"
 
 
 def _token(cursor: str) -> str:
     token = cursor.partition(".")[2]
     if not token or _cursor(token) != cursor:
-        raise Invalid.field("/query/cursor", f"{cursor!r} is no cursor that this service gave out")
+        raise no_cursor(cursor)
     return token
+
+
+def _page_end(cursor: str) -> PageEnd:
+    try:
+        return PageEnd.read(_token(cursor))
+    except ValueError as error:  # one of another list
+        raise no_cursor(cursor) from error
+
+
+def no_cursor(cursor: str | None) -> Invalid:
+    """The refusal of a cursor that was never given out."""
+    return Invalid.field("/query/cursor", f"{cursor!r} is no cursor that this service gave out")
 
 
 def _time(milliseconds: int) -> datetime:

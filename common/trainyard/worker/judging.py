@@ -180,7 +180,9 @@ class Judging:
                 yield Found(sent, self._examined(holder, holders))
         except Exception as error:  # noqa: BLE001 - `CannotScore` is an answer, and does not come here
             why = f"{type(error).__name__}: {error}"
-            sys.stdout.write(f"the champion is scored once the model is trained: not now, for {why}\n")
+            sys.stdout.write(
+                f"the champion is scored once the model is trained: not now, for {why}\n"
+            )
             yield Found(again=True)
 
     def _weighed_first(self, apart: Apart[Found]) -> tuple[ModelVersion, Weighed] | None:
