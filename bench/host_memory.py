@@ -1,6 +1,6 @@
 """A table of five times the memory of a rank, trained on by XGBoost's ranks on three hosts, and whole on one of them.
 
-A part of `make bench-hosts` (HOSTS_PARTS=memory). HOSTS_MEMORY_MB is the memory of a rank (520). Where this user may make
+A part of `make bench-hosts` (HOSTS_PARTS=memory). HOSTS_MEMORY_MB is the memory of a rank (1000). Where this user may make
 control groups of version 1, the kernel holds each host to that and what its own programs take meanwhile.
 """
 
@@ -19,7 +19,7 @@ from caller import Caller  # isort: skip - host_places puts scripts/ on the path
 from tables import normal_table
 from wide import phases
 
-MEMORY_MB = int(os.environ.get("HOSTS_MEMORY_MB", "520"))
+MEMORY_MB = int(os.environ.get("HOSTS_MEMORY_MB", "1000"))
 TIMES, COLUMNS, WORKERS = 5, 100, 3
 HOST_MB = 250
 """What a host may take besides: its part of the cluster, the actor, and the process that waits for the next run."""
