@@ -181,7 +181,7 @@ class RunOperator(BaseOperator):
 
     def _defer_submit(
         self, context: Any, key: str, give_up_at: float, pause_seconds: float
-    ) -> NoReturn:
+    ) -> None:
         trigger = SubmitTrigger(
             conn_id=self.conn_id,
             request=self._sent(context),
