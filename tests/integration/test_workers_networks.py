@@ -17,7 +17,12 @@ def lasting(
     home = tmp_path_factory.mktemp(request.param)
     # The workers reach each other where a proxy is named, too.
     proxy = {"grpc_proxy": "http://127.0.0.1:9"}
-    variables = {"TRAINYARD_SLOTS": "2", "TRAINYARD_THREADS": "2", **proxy}
+    variables = {
+        "TRAINYARD_SLOTS": "2",
+        "TRAINYARD_THREADS": "2",
+        "TRAINYARD_COLLECTIVE_SECONDS": "30",
+        **proxy,
+    }
     yield from open_yard(mlflow_server, home, request.param, **variables)
 
 
@@ -71,3 +76,18 @@ def test_a_killed_rank_ends_the_other_and_a_batch_must_be_large_enough_for_all(
     refused = trained(yard, model="mlp", data="digits", params={"batch_size": 4})
     assert refused["reason"] == "invalid_params", refused
     assert "take 8 or more" in refused["message"]
+
+
+def test_a_rank_that_stands_still_is_named_by_the_one_that_waited_for_it(yard: Yard) -> None:
+    params = {"epochs": 10_000, "hidden_units": [32]}
+    run_id = yard.submit(asked("mlp", data="digits", params=params))["run_id"]
+    ranks = trains(yard, run_id)
+    os.kill(ranks[1], signal.SIGSTOP)
+    run = yard.ended(run_id)
+    assert (run["status"], run["reason"]) == ("FAILED", "crashed"), run
+    first, _, other = run["message"].rpartition("; ")
+    assert first.startswith("rank 0 of 2: ")
+    assert "\n" not in first, "in a line, without the code that made a graph"
+    assert 'File "' not in first
+    assert other == "rank 1 said nothing, and had to be ended"
+    assert none_is_left(ranks)

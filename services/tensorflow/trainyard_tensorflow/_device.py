@@ -1,4 +1,4 @@
-"""Where a network trains, in which precision, and what running out of memory there looks like."""
+"""Where a network trains, in which precision, and how TensorFlow says what went wrong there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import tensorflow as tf
-from trainyard.errors import GpuOutOfMemory, InvalidParams, OutOfMemory
+from trainyard.errors import GpuOutOfMemory, InvalidParams, OutOfMemory, RunError
 from trainyard.networks.params import NetworkParams
 
 INSTALLED = next(
@@ -15,6 +15,8 @@ INSTALLED = next(
     "tensorflow",
 )
 """The distribution that TensorFlow came in."""
+WHERE_IT_WAS = ("Graph execution error:", "Detected at node", 'File "', "<stack traces", "[[{{node")
+"""What lines of TensorFlow's messages begin with that say no more than where in the code something was."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,25 @@ class Device:
 
 
 @contextmanager
-def out_of_memory_told(device: Device) -> Iterator[None]:
-    """Raise TensorFlow's and Python's ways to say that memory ran out as the run's own errors."""
+def errors_told(device: Device) -> Iterator[None]:
+    """Raise what TensorFlow raises as the run's own errors, in words; and that memory ran out, as it or Python says it."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        said = error.message.partition("\n")[0]
+        said = _what_happened(error.message)
         if device.name.startswith("GPU"):
             raise GpuOutOfMemory(f"The GPU ran out of memory: {said}") from error
         raise OutOfMemory(f"The run needed more memory than there is: {said}") from error
+    except tf.errors.OpError as error:
+        raise RunError(f"{type(error).__name__}: {_what_happened(error.message)}") from error
     except MemoryError as error:
         raise OutOfMemory from error
+
+
+def _what_happened(message: str) -> str:
+    """TensorFlow's message in one line, without the code that made the graph, which comes first and is in the log."""
+    lines = [line.strip() for line in message.splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(WHERE_IT_WAS))
 
 
 def _multiplies_bfloat16() -> bool:

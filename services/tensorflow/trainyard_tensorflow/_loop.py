@@ -9,7 +9,7 @@ from trainyard.networks.fitness import check_patience, check_shares
 from trainyard.networks.params import NetworkParams
 from trainyard.trainer import Training
 
-from trainyard_tensorflow._device import Device, out_of_memory_told
+from trainyard_tensorflow._device import Device, errors_told
 from trainyard_tensorflow._epochs import Epochs
 from trainyard_tensorflow._lesson import Lesson
 from trainyard_tensorflow._losses import loss, metrics
@@ -37,7 +37,7 @@ def train(
     if params.deterministic:
         tf.config.experimental.enable_op_determinism()
 
-    with out_of_memory_told(device), tf.device(device.name):
+    with errors_told(device), tf.device(device.name):
         return _fit(
             build,
             params,
