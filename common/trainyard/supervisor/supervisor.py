@@ -104,7 +104,7 @@ class Supervisor:
         self._launcher = launcher or launcher_of(service, settings, on_offers=self._offered)
         self._tracking = tracking or tracking_of(settings, self._instance)
         self._blocking = Blocking(settings.tracking_uri, self._tracking.answers)
-        self._lock = InstanceLock(self._work_dir / f"{self._instance}.lock")
+        self._lock = InstanceLock(self._work_dir, self._instance)
         self._background: set[asyncio.Task[Any]] = set()
         self._known = KnownRuns()
         self._measures = Measures()
