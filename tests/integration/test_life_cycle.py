@@ -169,7 +169,7 @@ def test_a_second_service_of_the_same_instance_refuses_to_start(shared_yard: Yar
         check=False,
     )
     assert second.returncode == 2
-    assert b"TRAINYARD_INSTANCE" in second.stdout + second.stderr
+    assert b"TRAINYARD_WORK_DIR" in second.stdout + second.stderr
 
 
 def test_a_run_that_takes_too_long_is_timed_out(shared_yard: Yard) -> None:

@@ -438,6 +438,25 @@ def test_the_phase_of_a_run_that_was_interrupted_is_none_until_it_starts_again(w
     assert world.run(running).phase is None
 
 
+def test_a_run_that_is_cancelled_before_it_is_queued_again_is_ended(world: World):
+    """It is known from its folder, and the service still asks MLflow about others."""
+    world.start()
+    first, second = world.submit(max_attempts=2), world.submit()
+    world.stop()
+    world.loop.delays = lambda threads: (0.0, 1.5 if threads == "mlflow" else 0.0)  # type: ignore[method-assign]
+    world.start()
+    while world.service.live_json(second) is None:
+        world.later(0.1)
+    with pytest.raises(Unavailable, match="what earlier runs became"):
+        world.submit()
+    _, under_way = world.do(world.service.cancel(second))
+    assert under_way
+    world.later(10)
+    assert (world.run(first).status, world.run(second).status) == (RUNNING, KILLED)
+    assert world.in_mlflow(second) is KILLED
+    assert world.machine.of(second) == []
+
+
 def test_a_run_is_not_shown_until_it_is_known_what_became_of_it(world: World):
     """What MLflow shows of it meanwhile is older than what callers have seen."""
     world.start()

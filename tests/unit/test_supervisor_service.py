@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fake_mlflow import refusal
 from fakes import MODEL_WITH_BATCHES, asked_for
+from filelock import FileLock
 from full_disk import Disk
 from lives import World
 from trainyard.contract import FieldError, OnExisting, OnOutOfMemory, Reason, RunStatus
@@ -395,11 +396,22 @@ def test_a_key_holds_over_a_restart(world: World, while_away: bool):
 # The service itself
 
 
-def test_one_process_serves_an_instance(world: World):
+@pytest.mark.parametrize("name", ["svc", "another"])
+def test_one_process_serves_from_a_work_directory_whatever_it_is_called(world: World, name: str):
     first = world.start()
-    with pytest.raises(ServiceError, match=r"svc\.lock"):
-        world.start()
+    run_id = world.submit()
+    with pytest.raises(ServiceError, match=r"another TRAINYARD_WORK_DIR$"):
+        world.start(instance=name)
+    assert world.process(run_id).released == 0
+    assert world.do(first.get(run_id)).status is RUNNING
     world.do(first.stop())
+    world.start(instance="svc")
+
+
+def test_a_service_leaves_the_work_directory_to_an_older_version_that_has_it(world: World):
+    older = FileLock(world.home / "another.lock")
+    with older, pytest.raises(ServiceError, match=r"another\.lock"):
+        world.start(instance="another")
     world.start()
 
 

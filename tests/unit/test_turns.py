@@ -1,5 +1,6 @@
 """Turns, quotas, priorities and runs that give way, in a service under way."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -147,6 +148,41 @@ def test_a_run_that_gives_way_may_be_cancelled_meanwhile_and_after(world: World)
     world.later(30)
     assert world.run(low).status is RunStatus.KILLED
     assert world.run(low).message == "cancelled by ana"
+
+
+@pytest.mark.parametrize("turns", range(16))
+def test_a_cancel_at_any_step_of_giving_way_ends_the_run(world: World, turns: int):
+    world.start()
+    low = low_with_a_checkpoint(world)
+    world.do(world.service.submit(asked_for(priority="high"), None, CLEO))
+    world.loop.turns(turns)
+    _, under_way = world.do(world.service.cancel(low, ANA))
+    assert under_way
+    world.later(10)
+    run = world.run(low)
+    assert (run.status, world.in_mlflow(low)) == (RunStatus.KILLED, RunStatus.KILLED)
+    assert (run.message or "").startswith("cancelled by ana")
+    assert len(world.machine.of(low)) == 1
+    assert world.service.capacity().waiting == []
+
+
+@pytest.mark.parametrize("turns", range(18))  # until it has no slot any more
+def test_a_cancel_at_any_step_of_a_stop_is_kept_over_it(world: World, turns: int):
+    world.start()
+    run_id = submit(world, ANA)
+
+    async def stop_and_cancel() -> None:
+        stopping = asyncio.create_task(world.service.stop())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await world.service.cancel(run_id, ANA)
+        await stopping
+
+    world.do(stop_and_cancel())
+    world.start()
+    world.later(10)
+    assert world.run(run_id).status is RunStatus.KILLED
+    assert len(world.machine.of(run_id)) == 1
 
 
 def test_a_run_that_gave_way_is_taken_up_by_the_next_service(world: World):

@@ -103,6 +103,11 @@ def cancelled(by: Caller | None) -> str:
     return f"cancelled by {by.name}" if by else "cancelled"
 
 
+def cancelled_while_it_waited(by: Caller | None) -> Outcome:
+    """The outcome of a run that somebody cancelled when it had no process."""
+    return ended_by(Reason.CANCELLED, f"{cancelled(by)} while it waited")
+
+
 def ended_by(reason: Reason, message: str | None = None) -> Outcome:
     """The outcome of a run that ended for this reason, now."""
     said = {

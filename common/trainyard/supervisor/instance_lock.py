@@ -1,7 +1,7 @@
-"""One process writes for one instance name, and one work directory is one instance."""
+"""A work directory is one service's, whatever its name is, and has a uid in MLflow."""
 
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -10,25 +10,32 @@ from trainyard.errors import ServiceError
 
 
 class InstanceLock:
-    """A lock file that says so; it goes with the process."""
+    """Two lock files in the work directory that say so; they go with the process.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = FileLock(path, mode=0o644)
+    One is the directory's own: a service would end the runs of another that has the directory under another name.
+    The other has the instance's name; an older version of the service takes that one alone.
+    """
+
+    def __init__(self, work_dir: Path, instance: str) -> None:
+        self._files = (work_dir / ".lock", work_dir / f"{instance}.lock")
+        self._held = ExitStack()
 
     def take(self) -> None:
-        """Take it. Raises `ServiceError` when another process has it."""
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout as error:
-            raise ServiceError(
-                f"another process serves this instance: it holds {self._path}; "
-                "give this one another TRAINYARD_INSTANCE or TRAINYARD_WORK_DIR"
-            ) from error
+        """Take both. Raises `ServiceError` when another process has one, and then holds none."""
+        with ExitStack() as taken:
+            for file in self._files:
+                try:
+                    taken.enter_context(FileLock(file, mode=0o644).acquire(blocking=False))
+                except Timeout as error:
+                    raise ServiceError(
+                        f"another process serves from this work directory: it holds {file}; "
+                        "give this one another TRAINYARD_WORK_DIR"
+                    ) from error
+            self._held = taken.pop_all()
 
     def release(self) -> None:
-        """Let it go."""
-        self._lock.release()
+        """Let them go."""
+        self._held.close()
 
 
 def instance_uids(file: Path) -> tuple[str, ...]:

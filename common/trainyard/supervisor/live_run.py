@@ -99,6 +99,11 @@ class LiveRun:
         )
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether it was asked to stop because somebody cancelled it."""
+        return self.stop_reason is StopReason.CANCELLED
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether it can go on from where it is."""
         return any(self.folder.checkpoints.glob("*"))

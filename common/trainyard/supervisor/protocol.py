@@ -66,7 +66,7 @@ class Runs(Protocol):
     async def start(self) -> None:
         """Begin, and take up the runs that an earlier process left. Returns before that is done.
 
-        Raises `ServiceError` when another process serves the same instance.
+        Raises `ServiceError` when another process serves from the same work directory.
         """
         ...
 

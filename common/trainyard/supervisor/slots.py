@@ -23,6 +23,7 @@ from trainyard.supervisor.decision import (
     HandBack,
     StopReason,
     cancelled,
+    cancelled_while_it_waited,
     decide,
     ended_by,
 )
@@ -71,6 +72,7 @@ class Slots:
         self._running: dict[str, tuple[LiveRun, asyncio.Task[None]]] = {}
         self._lending = Lending()
         self._saying: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._one_says = asyncio.Lock()
         self._stopping = False
 
@@ -95,7 +97,13 @@ class Slots:
         return max(0, self.slots - self._room.slots_used)
 
     def put(self, live: LiveRun) -> None:
-        """Queue the run; it starts at once where a slot is free. MLflow is told if it has to wait."""
+        """Queue the run; it starts at once where a slot is free. MLflow is told if it has to wait.
+
+        One that was cancelled before it was queued is ended.
+        """
+        if live.is_cancelled:
+            self._leave(live)
+            return
         self._queue.add(live)
         self._dispatch()
         if live in self._queue:
@@ -136,6 +144,8 @@ class Slots:
             _, stuck = await asyncio.wait(tasks, timeout=self._grace_seconds + SPARE_SECONDS)
             for task in stuck:
                 task.cancel()
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=SPARE_SECONDS)
 
     def capacity(self, service: str) -> Capacity:
         """What there is, who has it, and who waits for it."""
@@ -259,14 +269,27 @@ class Slots:
         broke = task.cancelled() or task.exception() is not None
         gave_way = live.stop_reason is StopReason.GIVES_WAY and not live.run.status.ended
         moves = not (broke or self._stopping) and live.run.status is RunStatus.SCHEDULED
-        if gave_way or moves:
+        leaves = live.is_cancelled and not broke and live.run.status is RunStatus.SCHEDULED
+        waits_again = (gave_way or moves) and not leaves
+        if waits_again:
             live.wait_again()
-        self._queue.gave_back(live, waits_again=gave_way or moves)
+        self._queue.gave_back(live, waits_again=waits_again)
+        if leaves:
+            self._leave(live)
         if not task.cancelled() and task.exception():
             log.error("a run could not be ended", run_id=run_id, exc_info=task.exception())
         if self._room.slots_free(self._lending.out) and (back := self._lending.come_back()):
             self._say_soon(back)
         self._dispatch()
+
+    def _leave(self, live: LiveRun) -> None:
+        """End a run that was cancelled when it had neither a place in the queue nor a process."""
+        task = asyncio.create_task(self._end_cancelled(live))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _end_cancelled(self, live: LiveRun) -> None:
+        await self._ending.end(live, cancelled_while_it_waited(live.cancelled_by))
 
     def _renumber(self) -> list[LiveRun]:
         """Tell each its place, and why it waits; those that wait, in order."""
@@ -306,6 +329,9 @@ class Slots:
                 return
             live.again(decision)
             await self._remember(live)
+            if live.is_cancelled:  # meanwhile, when it had no process that could be asked to stop
+                await self._end_cancelled(live)
+                return
             if self._stopping or slot_is_lost or self._moves(live, decision):
                 return
 

@@ -49,7 +49,7 @@ from trainyard.supervisor.decision import (
     GoesOn,
     HandBack,
     StopReason,
-    cancelled,
+    cancelled_while_it_waited,
     ended_by,
 )
 from trainyard.supervisor.ending import Ending
@@ -104,7 +104,7 @@ class Supervisor:
         self._launcher = launcher or launcher_of(service, settings, on_offers=self._offered)
         self._tracking = tracking or tracking_of(settings, self._instance)
         self._blocking = Blocking(settings.tracking_uri, self._tracking.answers)
-        self._lock = InstanceLock(self._work_dir / f"{self._instance}.lock")
+        self._lock = InstanceLock(self._work_dir, self._instance)
         self._background: set[asyncio.Task[Any]] = set()
         self._known = KnownRuns()
         self._measures = Measures()
@@ -306,8 +306,7 @@ class Supervisor:
         live.cancelled_by = live.cancelled_by or by
         live.ask_to_stop(StopReason.CANCELLED)
         if self._slots.take_out(live):
-            waited = f"{cancelled(live.cancelled_by)} while it waited"
-            await self._ending.end(live, ended_by(Reason.CANCELLED, waited))
+            await self._ending.end(live, cancelled_while_it_waited(live.cancelled_by))
         return live.run, True
 
     async def get(self, run_id: str) -> Run:
