@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from trainyard.contract import Phase
 from trainyard.host.neighbours import first_cut_off
@@ -61,7 +62,8 @@ class HostedRun:
     async def news(self, order: Follow) -> News:
         """What is new, as soon as there is something, or when the order's time is over."""
         if order.end_search:
-            await asyncio.to_thread(self.folder.end_of_search.touch)
+            with suppress(OSError):  # a full disk: the next order says it again
+                await asyncio.to_thread(self.folder.end_of_search.touch)
         clock = asyncio.get_running_loop().time
         deadline = clock() + order.wait_seconds
         while True:

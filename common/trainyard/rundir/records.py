@@ -74,7 +74,7 @@ class State(BaseModel):
     held: Held | None = None
     """What the newest process has, where it is on another host."""
     avoids: frozenset[str] = frozenset()
-    """Addresses of the hosts that the newest process was lost with, or did not reach: the next one goes elsewhere where it can."""
+    """Addresses of the hosts that the newest process was lost with, did not reach, or could not be started on: the next one goes elsewhere where it can."""
     lives: int = 0
     """Times a service took the run up. A later life starts with a higher version than an earlier one reached."""
     started_at: datetime | None = None
