@@ -13,6 +13,7 @@ from fakes import FakeLauncher, FakeProcess, asked_for, submission_of
 from trainyard.contract import Phase, Placement, Reason, RunStatus
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.host import neighbours
 from trainyard.host.folders import HostFolders
 from trainyard.host.hosted_runs import HostedRuns, as_on
 from trainyard.launcher.host_messages import (
@@ -351,6 +352,41 @@ def test_the_outcome_of_a_rank_is_its_own(on_host) -> None:
         assert ended is not None
         assert ended.outcome is not None
         assert ended.outcome.message == "no room"
+
+    on_host(test)
+
+
+@pytest.mark.parametrize(
+    ("search", "phase", "needs_it"),
+    [
+        ({"trials": 2, "space": {"rounds": [1, 2]}}, Phase.SEARCHING, True),
+        ({"trials": 2, "space": {"rounds": [1, 2]}}, Phase.TRAINING, False),
+        (None, Phase.TRAINING, True),
+        (None, Phase.EVALUATING, False),
+    ],
+)
+def test_a_rank_is_ended_whose_host_does_not_reach_that_of_another_while_it_needs_it(
+    on_host, search: dict[str, Any] | None, phase: Phase, needs_it: bool, monkeypatch
+) -> None:
+    for name in ("LOOK", "CONNECT", "CUT"):
+        monkeypatch.setattr(neighbours, f"{name}_SECONDS", 0.05)
+
+    async def test(host: Host) -> None:
+        asked = submission_of(asked_for(search=search))
+        of_rank = job().model_copy(update={"submission": asked, "neighbours": ("240.0.0.1:9",)})
+        await host.runs.carry_out(Open(process_id=ID, submission=asked))
+        assert await host.runs.carry_out(Start(process_id=ID, job=of_rank)) == Done()
+        host.process.enter(phase)
+        watch = host.runs._runs[ID]._reaching
+        assert watch is not None
+        await asyncio.wait({watch})
+        assert host.process.killed == needs_it
+        host.process.finish()
+        await asyncio.sleep(0)
+        piece = len((host.process.job.folder / "training.log").read_bytes())
+        ended = (await host.follow(training_log=piece)).ended
+        assert ended is not None
+        assert ended.cut_from == ("240.0.0.1" if needs_it else None)
 
     on_host(test)
 

@@ -189,7 +189,7 @@ class HostedRuns:
             except OSError as error:
                 await self._forget(order.process_id)
                 return _cannot_write(error)
-            run.watch(process, job.neighbours)
+            run.watch(process, job.neighbours, searches=job.submission.searches)
             if order.process_id in self._never:  # it was released while it started
                 run.close()
                 return Unknown()

@@ -11,6 +11,7 @@ from trainyard.contract import (
     RunRequest,
     RunStatus,
     Searched,
+    TrainRequest,
     Transition,
     Wire,
 )
@@ -36,6 +37,11 @@ class Submission(Wire):
     team: str | None = None
     traceparent: str | None = None
     """The span of the caller that the submit belonged to, as W3C's header has it."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether the run's params are searched for."""
+        return isinstance(self.request, TrainRequest) and self.request.search is not None
 
 
 class Held(BaseModel):
