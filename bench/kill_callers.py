@@ -67,7 +67,9 @@ class Callers:
             if chance.random() < CANCELLED:
                 self.ask("DELETE", f"/train/{run['run_id']}")
             self.accepted[key] = run["run_id"]
-        except (httpx.HTTPStatusError, RetryError) as error:
+        except httpx.HTTPStatusError as error:
+            self.refused[key] = f"{error}\n{error.response.text}"  # with its detail and errors
+        except RetryError as error:
             self.refused[key] = str(error)
 
     def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:

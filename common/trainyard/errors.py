@@ -292,7 +292,12 @@ class ServiceError(TrainyardError):
 
 
 class HostLost(TrainyardError):
-    """The host is not there any more."""
+    """The host is not there any more, or cannot start the run's process now."""
+
+    def __init__(self, detail: str | None = None, ranks: Sequence[int] = (0,)) -> None:
+        super().__init__(detail)
+        self.ranks = tuple(ranks)
+        """Those of the run whose hosts these are."""
 
 
 class LaunchRefused(TrainyardError):

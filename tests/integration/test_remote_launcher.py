@@ -16,7 +16,7 @@ from loopback_bridge import NODE
 from servers import MODELS, ROOT, START_SECONDS
 from trainyard.contract import Phase, Placement, TrainRequest
 from trainyard.datasets.access import DataAccess
-from trainyard.errors import HostLost, LaunchRefused
+from trainyard.errors import HostLost, LaunchRefused, Unavailable
 from trainyard.launcher.host_messages import Offer
 from trainyard.launcher.messages import Job, PhaseEntered, Progressed, Share
 from trainyard.launcher.process_id import id_of_all, ids_of_each, new_id_on
@@ -271,6 +271,28 @@ def test_ranks_are_started_all_or_none(in_lab):
         with pytest.raises(HostLost):
             await lab.launcher.launch(job, lab.heard.append)
         await until(lambda: not [*lab.home.glob("hosted/*/*/")], "nothing of it to be left")
+
+    in_lab(test)
+
+
+def test_a_host_that_cannot_write_says_so_instead_of_being_asked_again_and_again(in_lab):
+    async def test(lab: Lab) -> None:
+        hosted, aside = lab.home / "hosted" / NODE, lab.home / "aside"
+        hosted.rename(aside)
+        hosted.touch()
+        job = lab.job()
+        try:
+            with pytest.raises(Unavailable, match="cannot start it now: what it needs cannot be"):
+                await lab.launcher.launch(job, lab.heard.append)
+            with pytest.raises(HostLost, match="cannot start it now"):
+                await lab.launcher.launch(lab.job(workers=2), lab.heard.append)
+        finally:
+            hosted.unlink()
+            aside.rename(hosted)
+        process = await lab.counting(job)
+        process.kill()
+        await process.ended()
+        process.release()
 
     in_lab(test)
 

@@ -1,15 +1,19 @@
 """What a host does with a service's orders, and when it ends the runs of a service that it does not hear of."""
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FakeLauncher, FakeProcess, asked_for, submission_of
 from trainyard.contract import Phase, Placement, Reason, RunStatus
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import LaunchRefused, Unavailable
+from trainyard.host import neighbours
 from trainyard.host.folders import HostFolders
 from trainyard.host.hosted_runs import HostedRuns, as_on
 from trainyard.launcher.host_messages import (
@@ -47,6 +51,7 @@ class Host:
     """One host, over processes that do what the test says."""
 
     def __init__(self, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.home = home
         self.launcher = FakeLauncher()
         self.runs = HostedRuns(
             self.launcher,
@@ -229,6 +234,69 @@ def test_what_could_not_be_started_leaves_nothing(
     on_host(test)
 
 
+@pytest.mark.parametrize("order", ["open", "put", "start"])
+def test_a_full_disk_is_told_and_leaves_nothing_and_the_same_run_is_started_once_there_is_room(
+    on_host, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = {
+        "open": Open(process_id=ID, submission=SUBMISSION),
+        "put": Put(process_id=ID, name="metrics.jsonl", offset=0, data=b"x"),
+        "start": Start(process_id=ID, job=job()),
+    }
+
+    async def test(host: Host) -> None:
+        if order != "open":
+            await host.runs.carry_out(what["open"])
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", full)
+            answers = [await host.runs.carry_out(what[order]) for _ in range(2)]
+        again = NotStarted(**told) if order == "open" else Unknown()
+        assert answers == [NotStarted(**told), again]
+        heard = await host.beat()
+        assert isinstance(heard, Beaten)
+        assert heard.holds == ()
+        assert not [*host.home.glob("hosted/n1/*"), *host.home.glob("hosted/n1/.*")]
+        await host.begin()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    detail = "what it needs cannot be written: [Errno 28] No space left on device"
+    told: dict[str, Any] = {"detail": detail, "for_good": False}
+    on_host(test)
+
+
+def test_what_is_released_while_its_folder_is_made_leaves_nothing(on_host) -> None:
+    async def test(host: Host) -> None:
+        opening = asyncio.create_task(
+            host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION))
+        )
+        await asyncio.sleep(0)
+        await host.runs.carry_out(Release(process_id=ID))
+        assert await opening == Unknown()
+        assert not [*host.home.glob("hosted/n1/*")]
+
+    on_host(test)
+
+
+def test_a_search_is_told_to_end_once_a_full_disk_has_room_and_is_heard_of_before(
+    on_host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def test(host: Host) -> None:
+        await host.begin()
+        order = Follow(process_id=ID, sizes={}, heard=0, wait_seconds=0.0, end_search=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "touch", full)
+            assert isinstance(await host.runs.carry_out(order), News)
+        await host.runs.carry_out(order)
+        assert RunFolder(host.process.job.folder).end_of_search.exists()
+
+    on_host(test)
+
+
 def test_a_process_is_signalled_and_one_that_is_not_there_is_not(on_host) -> None:
     async def test(host: Host) -> None:
         assert await host.runs.carry_out(Signal(process_id=ID, kill=True)) == Unknown()
@@ -284,6 +352,41 @@ def test_the_outcome_of_a_rank_is_its_own(on_host) -> None:
         assert ended is not None
         assert ended.outcome is not None
         assert ended.outcome.message == "no room"
+
+    on_host(test)
+
+
+@pytest.mark.parametrize(
+    ("search", "phase", "needs_it"),
+    [
+        ({"trials": 2, "space": {"rounds": [1, 2]}}, Phase.SEARCHING, True),
+        ({"trials": 2, "space": {"rounds": [1, 2]}}, Phase.TRAINING, False),
+        (None, Phase.TRAINING, True),
+        (None, Phase.EVALUATING, False),
+    ],
+)
+def test_a_rank_is_ended_whose_host_does_not_reach_that_of_another_while_it_needs_it(
+    on_host, search: dict[str, Any] | None, phase: Phase, needs_it: bool, monkeypatch
+) -> None:
+    for name in ("LOOK", "CONNECT", "CUT"):
+        monkeypatch.setattr(neighbours, f"{name}_SECONDS", 0.05)
+
+    async def test(host: Host) -> None:
+        asked = submission_of(asked_for(search=search))
+        of_rank = job().model_copy(update={"submission": asked, "neighbours": ("240.0.0.1:9",)})
+        await host.runs.carry_out(Open(process_id=ID, submission=asked))
+        assert await host.runs.carry_out(Start(process_id=ID, job=of_rank)) == Done()
+        host.process.enter(phase)
+        watch = host.runs._runs[ID]._reaching
+        assert watch is not None
+        await asyncio.wait({watch})
+        assert host.process.killed == needs_it
+        host.process.finish()
+        await asyncio.sleep(0)
+        piece = len((host.process.job.folder / "training.log").read_bytes())
+        ended = (await host.follow(training_log=piece)).ended
+        assert ended is not None
+        assert ended.cut_from == ("240.0.0.1" if needs_it else None)
 
     on_host(test)
 

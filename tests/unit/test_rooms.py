@@ -3,7 +3,7 @@
 import pytest
 from trainyard.contract import Placement, Resources
 from trainyard.supervisor.room import Need, There
-from trainyard.supervisor.rooms import Rooms
+from trainyard.supervisor.rooms import BACK_SECONDS, Rooms
 
 SMALL = There(slots=1, cpus=2, cores=(0, 1), memory_mb=500, usual=Need(cpus=2))
 LARGE = There(slots=3, cpus=6, cores=tuple(range(6)), memory_mb=900, usual=Need(cpus=2))
@@ -15,8 +15,11 @@ def place(node: str) -> Placement:
 
 
 def rooms(**there: There) -> Rooms:
-    made = Rooms()
+    """Hosts that have been there for long."""
+    seconds = 0.0
+    made = Rooms(now=lambda: seconds)
     made.offered({node: (place(node), each) for node, each in there.items()})
+    seconds = BACK_SECONDS
     return made
 
 
@@ -116,28 +119,47 @@ def test_runs_wait_for_a_host_and_what_no_host_has_is_refused() -> None:
     assert "there are 6" in wrong.detail
 
 
-def test_what_fits_with_a_host_that_has_just_left_waits_for_it_and_is_refused_after_the_lease() -> (
-    None
-):
-    seconds = 0.0
-    both = Rooms(60, lambda: seconds)
+@pytest.mark.parametrize("lease_seconds", [15.0, 600.0])
+def test_what_fits_with_a_host_that_has_left_waits_for_it_and_is_refused_once_it_stays_away(
+    lease_seconds: float,
+) -> None:
+    seconds, back = 0.0, max(lease_seconds, BACK_SECONDS)
+    both = Rooms(lease_seconds, lambda: seconds)
     small, large = {"small": (place("small"), SMALL)}, {"large": (place("large"), LARGE)}
-    both.offered(small)
-    four, seven = Resources(workers=4), Resources(cpus=7)
-    assert not both.never_fits(four), "others may still join a service that has just begun"
-    assert both.never_fits(seven)
+    four = Resources(workers=4)
     both.offered(small | large)
-    seconds = 100
+    seconds = left_at = 1000
     assert not both.never_fits(four)
     assert both.never_fits(Resources(workers=5))
     both.offered(small)
-    seconds = 159
+    seconds = left_at + back - 1
     assert not both.never_fits(four)
     assert not both.never_fits(Resources(cpus=5))
     assert both.lacks(both.need(four)) == ["room for 4 workers (1 now)"]
-    seconds = 161
+    seconds = left_at + back + 1
     assert "room for 1" in both.never_fits(four)[0].detail
     assert both.never_fits(Resources(cpus=5))
+
+
+@pytest.mark.parametrize("asked", [Resources(workers=4), Resources(cpus=5), Resources(gpus=1)])
+def test_a_service_that_knew_of_no_host_refuses_nothing_until_those_had_time_to_join_that_follow_the_first(
+    asked: Resources,
+) -> None:
+    seconds = 0.0
+    both = Rooms(15, lambda: seconds)
+    small, large = {"small": (place("small"), SMALL)}, {"large": (place("large"), LARGE)}
+    for first_at in (50.0, 5000.0):  # its bridge took long; then the head was away for an hour
+        seconds = first_at
+        assert not both.never_fits(asked)
+        both.offered(small)
+        seconds = first_at + BACK_SECONDS - 1
+        both.offered(small)
+        assert not both.never_fits(asked)
+        seconds = first_at + BACK_SECONDS
+        assert both.never_fits(asked)
+        both.offered(small | large)
+        seconds = first_at + 1000
+        both.offered({})
 
 
 def test_a_host_that_leaves_takes_no_more_runs_and_is_forgotten_once_the_last_is_over() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from lives import World
 from trainyard.contract import Phase, Placement, Reason, RunStatus
-from trainyard.errors import HostLost
+from trainyard.errors import HostLost, Unavailable
 from trainyard.launcher.host_messages import Offer
 
 RUNNING, FINISHED, FAILED = RunStatus.RUNNING, RunStatus.FINISHED, RunStatus.FAILED
@@ -181,6 +181,48 @@ def test_a_host_that_is_lost_before_the_process_started_costs_no_attempt(elsewhe
     assert (run.status, run.attempt) == (RUNNING, 1)
     said = [step.message for step in run.transitions if step.message]
     assert said == ["the host a was lost; it waits for another"]
+
+
+def test_a_run_whose_host_cannot_start_it_is_tried_on_another_and_costs_no_attempt(
+    elsewhere: World,
+) -> None:
+    elsewhere.launcher.launch_errors.extend([Unavailable("the disk of a is full")] * 6)
+    run_id = elsewhere.submit()
+    assert (elsewhere.run(run_id).phase, node_of(elsewhere, run_id)) == (Phase.STARTING, "a")
+    elsewhere.later(10.0)
+    run = elsewhere.run(run_id)
+    assert (run.status, run.attempt, node_of(elsewhere, run_id)) == (RUNNING, 1, "b")
+    assert elsewhere.process(run_id).runs
+    said = [step.message for step in run.transitions if step.message]
+    assert said == ["the disk of a is full; it waits for another"]
+
+
+def test_of_several_hosts_those_are_avoided_that_could_not_start_their_ranks(
+    elsewhere: World,
+) -> None:
+    offer(elsewhere, "a", "b", "c")
+    elsewhere.launcher.launch_errors.append(HostLost("the disk of b is full", ranks=[1]))
+    run_id = elsewhere.submit(resources={"workers": 2})
+    assert [place.node for place in elsewhere.run(run_id).placement] == ["a", "c"]
+    assert elsewhere.process(run_id).runs
+
+
+@pytest.mark.parametrize("asked", ["cancelled", "timed_out"])
+def test_a_run_that_no_host_can_start_is_tried_on_each_now_and_then_and_hears_that_it_is_to_stop(
+    elsewhere: World, asked: str
+) -> None:
+    offer(elsewhere, "a")
+    errors = elsewhere.launcher.launch_errors
+    errors.extend([HostLost("the disk is full")] * 1000)
+    run_id = elsewhere.submit(timeout_seconds=200)
+    elsewhere.later(100.0)
+    assert 970 < len(errors) < 990, "it is no load for the host that cannot, and not forgotten"
+    assert not elsewhere.run(run_id).status.ended
+    if asked == "cancelled":
+        elsewhere.do(elsewhere.service.cancel(run_id))
+    elsewhere.later(1.0 if asked == "cancelled" else 200.0)
+    assert elsewhere.run(run_id).reason == Reason(asked)
+    assert not elsewhere.machine.of(run_id)
 
 
 def test_a_process_is_on_disk_before_it_is_there(elsewhere: World) -> None:

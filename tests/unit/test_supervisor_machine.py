@@ -8,9 +8,7 @@ import shutil
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import structlog
 from fake_mlflow import FakeMlflow, FakeTracking
@@ -38,7 +36,6 @@ from properties import examples
 from trainyard.contract import OnExisting, OnOutOfMemory, Phase, Reason, Run, RunStatus
 from trainyard.errors import LaunchRefused, RequestError, Unavailable
 from trainyard.service import Service
-from trainyard.supervisor import attempt
 from trainyard.supervisor.idempotency import key_digest
 from trainyard.supervisor.supervisor import Supervisor
 from trainyard.tracking.runs import KEY_DIGEST
@@ -71,8 +68,6 @@ class Lives(RuleBasedStateMachine):
         self.seen: dict[str, Run] = {}
         """Each accepted run as it was last answered."""
         self.patched = ExitStack()
-        clock = SimpleNamespace(monotonic=lambda: self.loop.now)
-        self.patched.enter_context(patch.object(attempt, "time", clock))
         self.patched.enter_context(self.disk.in_place())
         self.patched.enter_context(structlog.testing.capture_logs())
 

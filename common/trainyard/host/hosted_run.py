@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from trainyard.contract import Phase
 from trainyard.host.neighbours import first_cut_off
@@ -16,6 +17,9 @@ KEPT_STEPS = 50
 """Events that are kept for a service that was away, beside the newest progress."""
 LOOK_SECONDS = 0.2
 PIECE_BYTES = 2**20
+AFTER_TRAINING = frozenset({Phase.EVALUATING})
+AFTER_SEARCH = AFTER_TRAINING | {Phase.TRAINING}
+"""What rank 0 enters to train the winner, by itself."""
 Step = PhaseEntered | Noted | Warned
 
 
@@ -36,6 +40,7 @@ class HostedRun:
         self._watching: asyncio.Task[None] | None = None
         self._reaching: asyncio.Task[None] | None = None
         self._cut_from: str | None = None
+        self._alone = AFTER_TRAINING
 
     def hear(self, event: PhaseEntered | Progressed | Noted | Warned) -> None:
         """Keep what the process told."""
@@ -43,17 +48,19 @@ class HostedRun:
             self._progress = event
         else:
             self._steps.append(event)
-            if (
-                self._reaching
-                and isinstance(event, PhaseEntered)
-                and event.phase is Phase.EVALUATING
-            ):
-                self._reaching.cancel()  # it has trained, and needs no other rank
+            if self._reaching and isinstance(event, PhaseEntered) and event.phase in self._alone:
+                self._reaching.cancel()
         self._news.set()
 
-    def watch(self, process: Process, neighbours: Sequence[str] = ()) -> None:
-        """It was started; note when it ends, and end it where a host cannot be reached that it needs."""
+    def watch(
+        self, process: Process, neighbours: Sequence[str] = (), *, searches: bool = False
+    ) -> None:
+        """It was started; note when it ends, and end it where a host cannot be reached that it needs.
+
+        A rank that has trained needs no other, nor does one that `searches` once its search is over.
+        """
         self.process = process
+        self._alone = AFTER_SEARCH if searches else AFTER_TRAINING
         self._watching = asyncio.create_task(self._wait(process))
         if neighbours:
             self._reaching = asyncio.create_task(self._reach(process, neighbours))
@@ -61,7 +68,8 @@ class HostedRun:
     async def news(self, order: Follow) -> News:
         """What is new, as soon as there is something, or when the order's time is over."""
         if order.end_search:
-            await asyncio.to_thread(self.folder.end_of_search.touch)
+            with suppress(OSError):  # a full disk: the next order says it again
+                await asyncio.to_thread(self.folder.end_of_search.touch)
         clock = asyncio.get_running_loop().time
         deadline = clock() + order.wait_seconds
         while True:

@@ -70,6 +70,7 @@ class HostedRuns:
         self._folders = folders
         self._as_here = as_here
         self._runs: dict[str, HostedRun] = {}
+        self._opening = asyncio.Lock()
         self._never: set[str] = set()
         self._owner: str | None = None
         self._given: dict[int, float] = {}
@@ -141,20 +142,33 @@ class HostedRuns:
             holds=tuple(self._runs),
         )
 
-    async def _open(self, order: Open) -> Done | Unknown:
-        if order.process_id in self._never:
-            return Unknown()
-        if order.process_id not in self._runs:
+    async def _open(self, order: Open) -> Done | NotStarted | Unknown:
+        """The run is known once its folder is whole: an order that comes again makes what the first one could not."""
+        async with self._opening:
+            if order.process_id in self._never:
+                return Unknown()
+            if order.process_id in self._runs:
+                return Done()
             run = HostedRun(self._folders.of(order.process_id))
+            try:
+                await asyncio.to_thread(run.folder.create, order.submission)
+            except OSError as error:
+                return _cannot_write(error)
+            if order.process_id in self._never:  # it was released meanwhile
+                await asyncio.to_thread(_removed, run.folder)
+                return Unknown()
             self._runs[order.process_id] = run
-            await asyncio.to_thread(run.folder.create, order.submission)
         return Done()
 
-    async def _put(self, order: Put) -> Done | Unknown:
+    async def _put(self, order: Put) -> Done | NotStarted | Unknown:
         run = self._runs.get(order.process_id)
         if run is None or run.process or order.name not in KEPT_FILES:
             return Unknown()
-        await asyncio.to_thread(put_at, run.folder.path / order.name, order.offset, order.data)
+        try:
+            await asyncio.to_thread(put_at, run.folder.path / order.name, order.offset, order.data)
+        except OSError as error:
+            await self._forget(order.process_id)
+            return _cannot_write(error)
         return Done()
 
     async def _start(self, order: Start) -> Done | NotStarted | Unknown:
@@ -172,7 +186,10 @@ class HostedRuns:
                 await self._forget(order.process_id)
                 refused = isinstance(error, LaunchRefused)
                 return NotStarted(detail=error.detail, for_good=refused)
-            run.watch(process, job.neighbours)
+            except OSError as error:
+                await self._forget(order.process_id)
+                return _cannot_write(error)
+            run.watch(process, job.neighbours, searches=job.submission.searches)
             if order.process_id in self._never:  # it was released while it started
                 run.close()
                 return Unknown()
@@ -239,6 +256,11 @@ def as_on(
     if limit_mb:
         own = replace(own, memory_mb=left_for_data(limit_mb))
     return job.model_copy(update={"access": own, "tracking_uri": tracking_uri, "locks": locks})
+
+
+def _cannot_write(error: OSError) -> NotStarted:
+    """The answer where this host's disk is full, or broken: another host may start the run, or this one later."""
+    return NotStarted(detail=f"what it needs cannot be written: {error}", for_good=False)
 
 
 def _removed(folder: RunFolder) -> None:

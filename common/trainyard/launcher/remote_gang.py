@@ -1,7 +1,7 @@
 """The ranks of one run on several hosts: begun all or none, and taken up again all or none."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from trainyard.errors import HostLost, Unavailable
@@ -26,24 +26,28 @@ async def begin_all(members: Sequence[RemoteProcess], jobs: Sequence[Job]) -> No
         )
         if late:
             await asyncio.wait(starts[:1])
-        errors = [start.exception() for start in starts if start.done()]
+        errors = {rank: start.exception() for rank, start in enumerate(starts) if start.done()}
     finally:
         for start in starts:
             start.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*starts, return_exceptions=True)
-    _raise_worst(list(filter(None, errors)), late=bool(late))
+    _raise_worst(
+        {rank: error for rank, error in errors.items() if error},
+        late=[rank for rank, start in enumerate(starts) if start in late],
+    )
 
 
-def _raise_worst(errors: Sequence[BaseException], *, late: bool) -> None:
-    """What keeps all from training together."""
-    for error in errors:
+def _raise_worst(errors: Mapping[int, BaseException], *, late: Sequence[int]) -> None:
+    """What keeps all from training together: by the rank that it is of, and those that took too long."""
+    for error in errors.values():
         if not isinstance(error, HostLost | Unavailable):
             raise error
     if errors:
-        raise HostLost(str(errors[0])) from errors[0]
+        first = next(iter(errors.values()))
+        raise HostLost(str(first), [*errors]) from first
     if late:
-        raise HostLost(f"not all hosts started their ranks within {TOGETHER_SECONDS:g} s")
+        raise HostLost(f"not all hosts started their ranks within {TOGETHER_SECONDS:g} s", late)
 
 
 async def all_there(members: Sequence[RemoteProcess]) -> bool:

@@ -124,12 +124,10 @@ class RemoteProcess:
     async def begin(self, job: Job) -> None:
         """Have its host start it. Raises `HostLost`, `LaunchRefused` and `Unavailable`; nothing is left of it then."""
         opened = Open(process_id=self._id, submission=job.submission)
-        await self._carried_out(opened, ANSWER_SECONDS)
+        await self._prepared(opened, ANSWER_SECONDS)
         for name in self._files.brought if self._files else ():
             await self._bring(name)
-        answer = await self._carried_out(Start(process_id=self._id, job=job), START_SECONDS)
-        if isinstance(answer, NotStarted):
-            raise (LaunchRefused if answer.for_good else Unavailable)(answer.detail)
+        answer = await self._prepared(Start(process_id=self._id, job=job), START_SECONDS)
         if isinstance(answer, Unknown):
             raise HostLost(f"the host {self._hosts.name(self.node)} started again")
         self.follow()
@@ -196,13 +194,24 @@ class RemoteProcess:
                     ) from error
             await asyncio.sleep(PAUSE_SECONDS)
 
+    async def _prepared(self, order: Open | Put | Start, seconds: float) -> HostAnswer:
+        """As `_carried_out`. Raises `LaunchRefused`, and `Unavailable` where the host cannot now."""
+        answer = await self._carried_out(order, seconds)
+        if not isinstance(answer, NotStarted):
+            return answer
+        if answer.for_good:
+            raise LaunchRefused(answer.detail)
+        raise Unavailable(
+            f"the host {self._hosts.name(self.node)} cannot start it now: {answer.detail}"
+        )
+
     async def _bring(self, name: str) -> None:
         """Give the host what an earlier process of the run wrote, so that its file goes on where this one ends."""
         assert self._files is not None
         offset = 0
         while data := await asyncio.to_thread(self._files.read, name, offset):
             piece = Put(process_id=self._id, name=name, offset=offset, data=data)
-            await self._carried_out(piece, ANSWER_SECONDS)
+            await self._prepared(piece, ANSWER_SECONDS)
             offset += len(data)
 
     async def _follow(self) -> None:

@@ -158,14 +158,18 @@ class RunFolder:
         return {int(rank): self.of_rank(int(rank)) for rank in found if rank.isdecimal()}
 
     def create(self, submission: Submission) -> None:
-        """Make the folder; it is not there until it is whole."""
+        """Make the folder; it is not there until it is whole, and nothing of it where it cannot be."""
         draft = self.path.with_name(f".{self.path.name}")
-        for folder in ("checkpoints", "artifacts"):
-            (draft / folder).mkdir(parents=True, exist_ok=True)
-        (draft / "training.log").touch()
-        _write(draft / "request.json", submission)
-        _write(draft / "artifacts" / "request.json", published(submission))
-        draft.rename(self.path)
+        try:
+            for folder in ("checkpoints", "artifacts"):
+                (draft / folder).mkdir(parents=True, exist_ok=True)
+            (draft / "training.log").touch()
+            _write(draft / "request.json", submission)
+            _write(draft / "artifacts" / "request.json", published(submission))
+            draft.rename(self.path)
+        except OSError:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
 
     def submission(self) -> Submission | None:
         """The submission; None when its file is missing or damaged."""

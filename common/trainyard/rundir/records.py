@@ -11,6 +11,7 @@ from trainyard.contract import (
     RunRequest,
     RunStatus,
     Searched,
+    TrainRequest,
     Transition,
     Wire,
 )
@@ -36,6 +37,11 @@ class Submission(Wire):
     team: str | None = None
     traceparent: str | None = None
     """The span of the caller that the submit belonged to, as W3C's header has it."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether the run's params are searched for."""
+        return isinstance(self.request, TrainRequest) and self.request.search is not None
 
 
 class Held(BaseModel):
@@ -74,7 +80,7 @@ class State(BaseModel):
     held: Held | None = None
     """What the newest process has, where it is on another host."""
     avoids: frozenset[str] = frozenset()
-    """Addresses of the hosts that the newest process was lost with, or did not reach: the next one goes elsewhere where it can."""
+    """Addresses of the hosts that the newest process was lost with, did not reach, or could not be started on: the next one goes elsewhere where it can."""
     lives: int = 0
     """Times a service took the run up. A later life starts with a higher version than an earlier one reached."""
     started_at: datetime | None = None

@@ -2,25 +2,18 @@
 
 import asyncio
 import signal
-import time
 from contextlib import suppress
-
-from tenacity import (
-    AsyncRetrying,
-    RetryError,
-    retry_if_exception_type,
-    wait_exponential,
-)
 
 from trainyard.contract import Reason
 from trainyard.control_groups import memory_files
-from trainyard.errors import LaunchRefused, TrainyardError, Unavailable
+from trainyard.errors import LaunchRefused, TrainyardError
 from trainyard.launcher.messages import Job
 from trainyard.launcher.protocol import Launcher, Process, RankEnd
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome, State
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import StopReason, ended_by
+from trainyard.supervisor.launching import launched
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.ranks import given_up_on, of_all_ranks, outcomes_of
 
@@ -39,17 +32,21 @@ async def attempt(
     live.start(job.gpus * job.workers, job.placement)
     if job.process_id:  # on disk before the process is there: a later service must find it
         live.launched(job.process_id)
-    state, began = live.for_disk(), time.monotonic()
+    state, began = live.for_disk(), _now()
     await blocking.run(lambda: _begin(live.folder, state))
     try:
-        process = await _launched(live, job, launcher)
+        process = await launched(live, job, launcher)
         if process is None:
             return None
         return await _seen_to_its_end(live, job, process, launcher, blocking, grace_seconds)
     except LaunchRefused as error:
         return ended_by(Reason.CRASHED, error.detail)
     finally:
-        live.process_is_over(time.monotonic() - began)
+        live.process_is_over(_now() - began)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _begin(folder: RunFolder, state: State) -> None:
@@ -63,14 +60,14 @@ async def rest_of_attempt(
 ) -> Outcome | None:
     """What is left of an attempt that an earlier service began. As `attempt`; its process is `live.state.process_id`."""
     live.goes_on(job.placement)
-    process_id, began = live.state.process_id or "", time.monotonic()
+    process_id, began = live.state.process_id or "", _now()
     try:
         process = await launcher.take_up(process_id, live.folder.path, live.listener())
         if process is None:
             return ended_by(Reason.CRASHED, "the run's process, and its host, are gone")
         return await _seen_to_its_end(live, job, process, launcher, blocking, grace_seconds)
     finally:
-        live.process_is_over(time.monotonic() - began)
+        live.process_is_over(_now() - began)
 
 
 async def save(live: LiveRun, blocking: Blocking) -> None:
@@ -138,27 +135,6 @@ def _ended(end: RankEnd, job: Job, *, killed: bool) -> Outcome:
     if end.over_limit_mb is not None:
         return _over_its_limit(end.over_limit_mb, job)
     return _died(end.code, out_of_memory=killed)
-
-
-async def _launched(live: LiveRun, job: Job, launcher: Launcher) -> Process | None:
-    """The run's process; None when the run was asked to stop before there was one."""
-
-    async def pause(seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(live.stop_asked.wait(), seconds)
-
-    tries = AsyncRetrying(
-        retry=retry_if_exception_type(Unavailable),
-        stop=lambda _: live.stop_asked.is_set(),
-        wait=wait_exponential(0.2, max=5.0),
-        sleep=pause,
-    )
-    if live.stop_asked.is_set():
-        return None
-    try:
-        return await tries(launcher.launch, job, live.listener())
-    except RetryError:
-        return None
 
 
 async def _over(

@@ -84,8 +84,7 @@ class LiveRun:
     @property
     def searches(self) -> bool:
         """Whether its params are searched for."""
-        request = self.submission.request
-        return isinstance(request, TrainRequest) and request.search is not None
+        return self.submission.searches
 
     @property
     def may_train_its_best(self) -> bool:

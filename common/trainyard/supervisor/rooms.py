@@ -16,20 +16,24 @@ from trainyard.contract import Amount, FieldError, Placement, Resources
 from trainyard.supervisor.room import Allotment, Need, Room, There
 
 NOTHING = There(slots=0, cpus=0)
+BACK_SECONDS = 180.0
+"""What a host may take to be back: until Ray ends its node, the host starts another, and that has joined."""
 KINDS = ("slots", "cpus", "gpus", "memory_mb")
 
 
 class Rooms:
     """A `Room` a host, by the host's node; as a whole what `Room` is of one machine. Hosts come and go.
 
-    One that leaves may be back within the lease: until then nothing is refused that would fit with it.
+    One that leaves may be back within `BACK_SECONDS`, or the lease where that is longer: until then nothing is refused
+    that would fit with it. As long after the first is there, or is back after none was, nothing is refused at all: the
+    service has just begun, or it was itself that reached no host, and the others follow one by one.
     """
 
     def __init__(
         self, lease_seconds: float = 0.0, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._lease_seconds, self._now = lease_seconds, now
-        self._began_at = now()
+        self._back_seconds, self._now = max(lease_seconds, BACK_SECONDS), now
+        self._first_at = now()
         self._left: dict[str, tuple[There, float]] = {}
         """What hosts had that are not there any more, and when they left."""
         self._rooms: dict[str, Room] = {}
@@ -38,6 +42,8 @@ class Rooms:
 
     def offered(self, offers: Mapping[str, tuple[Placement, There]]) -> None:
         """These hosts are there now, and no others. What runs have on one that is not there they keep."""
+        if offers and not self._there:
+            self._first_at = self._now()
         for node, (place, there) in offers.items():
             self._room(node).there = there
             self._places[node] = place
@@ -79,19 +85,17 @@ class Rooms:
         )
 
     def never_fits(self, asked: Resources | None) -> tuple[FieldError, ...]:
-        """What of this the hosts do not have that are there, or were within the lease.
-
-        Nothing where there is none, as the first may have it all. A service that has just begun does not know how many
-        there are.
-        """
+        """What of this the hosts do not have that are there, or were a while ago. Nothing while others may yet join."""
+        if not self._there or self._now() < self._first_at + self._back_seconds:
+            return ()
         largest = sorted(self._lately, key=lambda there: (-there.cpus, -there.memory_mb))
         one = asked and asked.model_copy(update={"workers": 1})
         found = min((there.never_fits(one) for there in largest), key=len, default=())
-        if found or not largest or asked is None or asked.workers == 1:
+        if found or asked is None or asked.workers == 1:
             return found
         empty = {str(number): Room(there) for number, there in enumerate(largest)}
         most = len(_spread(empty, self.need(asked)))
-        if most == asked.workers or self._now() < self._began_at + self._lease_seconds:
+        if most == asked.workers:
             return ()
         detail = (
             f"{asked.workers} workers asked for, and the hosts that have joined have room for {most};"
@@ -182,13 +186,13 @@ class Rooms:
 
     @property
     def _lately(self) -> list[There]:
-        """What each host has; nothing where none is there."""
-        long_ago = self._now() - self._lease_seconds
+        """What each host has, and had that may be back."""
+        long_ago = self._now() - self._back_seconds
         self._left = {
             node: (there, at) for node, (there, at) in self._left.items() if at > long_ago
         }
         left = [there for there, _ in self._left.values()]
-        return [*(room.there for room in self._there), *left] if self._there else []
+        return [*(room.there for room in self._there), *left]
 
     @property
     def _there(self) -> list[Room]:
