@@ -118,26 +118,27 @@ def _every(stream: Stream, wanted: Wanted, target: str | None, weight: str | Non
         why = "the model does not say whether it predicts classes or values"
     else:
         try:
-            truth = _truth(stream.whole, target, weight, wanted.task)
+            truth = _truth(stream, target, weight, wanted.task)
         except InvalidData as error:
             why = error.detail
     return RowsToScore(stream.rows, lambda: _slices(stream, wanted, None), truth, why)
 
 
-def _truth(whole: pa.Table, target: str, weight: str | None, task: Task) -> Truth:
+def _truth(stream: Stream, target: str, weight: str | None, task: Task) -> Truth:
     """The truth of the rows that have a target. Raises `InvalidData`."""
-    column, order = whole.column(target), None
+    whole, order = stream.whole, None
+    column = whole.column(target)
     if absent := missing(column):
         if absent == len(column):
             raise InvalidData(f"the target {target!r} is missing in all rows")
         order = np.flatnonzero(~column.is_null(nan_is_null=True).to_numpy())
         column = column.take(pa.array(order))
-    y, classes = target_of(column, target, task)
+    y, classes = target_of(column, target, task, stream.decimal)
     if weight is None:
         return Truth(y, classes, None, order)
     if weight not in whole.column_names:
         raise InvalidData(f"the table has no column {weight!r} for the weight")
-    weights = check_weights(whole.column(weight), weight)
+    weights = check_weights(whole.column(weight), weight, decimal=stream.decimal)
     return Truth(y, classes, weights if order is None else weights[order], order)
 
 

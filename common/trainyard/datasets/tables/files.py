@@ -142,7 +142,10 @@ def _table(  # noqa: PLR0913, PLR0917 - what a table is made of
     tested, test_rows = None, 0
     if spec.test_uri is not None:
         of_tests = selection_of_tests(selection, split)
-        test = _test_columns(spec, spec.test_uri, of_tests, task, access)
+        test = _test_columns(spec, spec.test_uri, of_tests, access)
+        decimal = "." if start.layout is None else start.layout.dialect.decimal
+        of_test = test[selection.target]
+        check_target(of_test, selection.target, task, "/data/test_uri", decimal=decimal)
         test_rows = len(test[selection.target])
         tested = _key_column(test, of_tests)
         columns = {name: joined(columns[name], test.pop(name), name) for name in columns}
@@ -184,17 +187,13 @@ def _key_column(columns: Columns, selection: Selection) -> pa.ChunkedArray | Non
     return column
 
 
-def _test_columns(
-    spec: AnyTable, uri: str, selection: Selection, task: Task, access: DataAccess
-) -> Columns:
+def _test_columns(spec: AnyTable, uri: str, selection: Selection, access: DataAccess) -> Columns:
     """The columns of the separate table for the test metrics."""
     with opened(uri, access, "/data/test_uri") as found:
         location = replace(found, conditions=tuple(spec.filter))
         schema, layout, *_ = _schema(location, spec)
         check_has(schema.names, selection)
-        columns = _columns(location, spec, layout, schema, selection)
-    check_target(columns[selection.target], selection.target, task, "/data/test_uri")
-    return columns
+        return _columns(location, spec, layout, schema, selection)
 
 
 def _schema(

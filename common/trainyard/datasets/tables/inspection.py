@@ -52,6 +52,11 @@ class Head:
     layout: delimited.Laid | None = None
     """How a CSV is written."""
 
+    @property
+    def decimal(self) -> str:
+        """The decimal mark in all of a CSV; a point for what is none."""
+        return "." if self.layout is None else self.layout.dialect.decimal
+
 
 def inspect_file(  # noqa: PLR0913 - the spec, and what it is for
     spec: AnyTable,
@@ -82,7 +87,8 @@ def inspect_file(  # noqa: PLR0913 - the spec, and what it is for
         location = counting(locate(spec.test_uri, access, "/data/test_uri"), spec)
         tested = head_of(location, spec, lambda schema: _tested(schema, spec, split, head))
         if tested is not None:
-            check_target(tested.rows[spec.target], spec.target, task, "/data/test_uri")
+            column, mark = tested.rows[spec.target], (head or tested).decimal
+            check_target(column, spec.target, task, "/data/test_uri", decimal=mark)
     return version
 
 
@@ -91,11 +97,12 @@ def check_head(head: Head, task: Task) -> None:
     selection = head.selection
     target = head.rows[selection.target]
     with strays.told(head.rows, selection.target, target):
-        check_target(target, selection.target, task)
+        check_target(target, selection.target, task, decimal=head.decimal)
         if head.complete and task is Task.CLASSIFICATION:
             labels(target, selection.target)
     if selection.weight is not None:
-        weights = check_weights(head.rows[selection.weight], selection.weight)
+        column = head.rows[selection.weight]
+        weights = check_weights(column, selection.weight, decimal=head.decimal)
         if head.complete:
             check_parts(
                 weights, selection.weight, {"train": np.arange(len(weights))}, weights, None

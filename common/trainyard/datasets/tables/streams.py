@@ -1,7 +1,7 @@
 """A table read a few rows at a time: some of its columns whole, the others as often as they are asked for."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -28,6 +28,8 @@ class Stream:
     schema: pa.Schema
     """Of the columns that come in batches."""
     batches: Callable[[], Batches]
+    decimal: str = "."
+    """The decimal mark in all of a CSV: with a comma, 1.234 in text are thousands."""
 
 
 def stream_of(
@@ -74,6 +76,7 @@ def one_after_the_other(first: Stream, second: Stream) -> Stream:
         pa.table(whole),
         schema,
         lambda: _cast(_each_of(first.batches, second.batches), schema),
+        first.decimal,
     )
 
 
@@ -116,7 +119,8 @@ def _delimited(
     there = [name for name in whole if name in known]
     table = delimited.every_row(location, start.layout, list(dict.fromkeys([*names, *there])))
     within = there if table.num_rows <= most_whole else []
-    return stream_in_memory(table, names=names, whole=within)
+    found = stream_in_memory(table, names=names, whole=within)
+    return replace(found, decimal=start.layout.dialect.decimal)
 
 
 def _csv(
@@ -135,12 +139,14 @@ def _csv(
     except InvalidData:
         table = delimited.every_row(location, layout, wanted)
         within = there if table.num_rows <= most_whole else []
-        return stream_in_memory(table, names=names, whole=within)
+        found = stream_in_memory(table, names=names, whole=within)
+        return replace(found, decimal=layout.dialect.decimal)
     return Stream(
         rows,
         kept,
         pa.schema([schema.field(name) for name in names]),
         lambda: delimited.in_batches(location, layout, names),
+        layout.dialect.decimal,
     )
 
 
