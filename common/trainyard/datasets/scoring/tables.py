@@ -14,6 +14,7 @@ from trainyard.datasets.scoring.rows import MOST_MEASURED, RowsToScore, Slice, T
 from trainyard.datasets.sources.addresses import opened
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.splitting import Rows, partition
+from trainyard.datasets.tables.as_trained import Trained, texts_of
 from trainyard.datasets.tables.assemble import target_of
 from trainyard.datasets.tables.columns import missing
 from trainyard.datasets.tables.opening import opened_table
@@ -36,6 +37,8 @@ class Wanted:
     features: tuple[str, ...]
     keep: tuple[str, ...]
     task: Task | None
+    trained: Trained = ()
+    """How the features were read where the model was trained; empty where it does not say."""
 
     @property
     def names(self) -> list[str]:
@@ -73,16 +76,27 @@ def _opened(
     location = files.enter_context(
         opened_table(spec, access, lambda names: [name for name in names if name in asked])
     )
-    own = _stream(location, spec, wanted, whole)
+    own = _stream(location, spec, wanted, whole, frozenset())
     if spec.test_uri is None:
         return own
     found = files.enter_context(opened(spec.test_uri, access, "/data/test_uri"))
     tested = replace(found, conditions=tuple(spec.filter))
-    return one_after_the_other(own, _stream(tested, spec, wanted, whole))
+    texts = texts_of(own.schema) | texts_of(own.whole.schema)
+    return one_after_the_other(own, _stream(tested, spec, wanted, whole, texts))
 
 
-def _stream(location: Location, spec: AnyTable, wanted: Wanted, whole: list[str]) -> Stream:
-    return stream_of(location, spec, names=wanted.names, whole=whole, most_whole=MOST_MEASURED)
+def _stream(
+    location: Location, spec: AnyTable, wanted: Wanted, whole: list[str], texts: frozenset[str]
+) -> Stream:
+    return stream_of(
+        location,
+        spec,
+        names=wanted.names,
+        whole=whole,
+        most_whole=MOST_MEASURED,
+        trained=wanted.trained,
+        texts=texts,
+    )
 
 
 def _of_tests(

@@ -14,6 +14,7 @@ from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.tables import delimited, parquet, strays
+from trainyard.datasets.tables.as_trained import texts_of
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
 from trainyard.datasets.tables.delta import table_at
@@ -85,7 +86,8 @@ def inspect_file(  # noqa: PLR0913 - the spec, and what it is for
         return version
     with little_memory(spec.test_uri, "/data/test_uri"):
         location = counting(locate(spec.test_uri, access, "/data/test_uri"), spec)
-        tested = head_of(location, spec, lambda schema: _tested(schema, spec, split, head))
+        texts = frozenset() if head is None else texts_of(pa.schema([*head.types.items()]))
+        tested = head_of(location, spec, lambda schema: _tested(schema, spec, split, head), texts)
         if tested is not None:
             column, mark = tested.rows[spec.target], (head or tested).decimal
             check_target(column, spec.target, task, "/data/test_uri", decimal=mark)
@@ -174,13 +176,19 @@ def _some(schema: pa.Schema, selection: Selection, rows: pa.Table, about: int) -
 
 
 def head_of(
-    location: Location | WebFile, spec: AnyTable, selected: Callable[[pa.Schema], Selection]
+    location: Location | WebFile,
+    spec: AnyTable,
+    selected: Callable[[pa.Schema], Selection],
+    texts: frozenset[str] = frozenset(),
 ) -> Head | None:
-    """The head of a table, its schema given to `selected`; None where a look costs the whole file."""
+    """The head of a table, its schema given to `selected`; None where a look costs the whole file.
+
+    Of a CSV the columns `texts` are read as text, whatever they hold.
+    """
     if is_seen_whole(location, spec):
         return None
     if isinstance(location, WebFile) or format_of(location, spec) == "csv":
-        start = delimited.first_rows(location, spec.csv, needed=needed_of(spec))
+        start = delimited.first_rows(location, spec.csv, needed=needed_of(spec), texts=texts)
         layout: delimited.Laid | None = start.layout
         schema, selection = start.rows.schema, selected(start.rows.schema)
         rows, complete = filtered(start.rows, spec.filter), start.complete

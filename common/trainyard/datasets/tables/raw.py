@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.types as pt
 
 from trainyard.contract import AnyTable, Split, Task
 from trainyard.datasets.access import DataAccess
@@ -126,4 +127,9 @@ def _values(name: str, column: pa.ChunkedArray) -> Any:
     if is_text(column.type):
         values: npt.NDArray[Any] = column.to_numpy()
         return values
+    if pt.is_boolean(column.type) and column.null_count:
+        truths: npt.NDArray[Any] = (
+            column.to_numpy()
+        )  # True, False and None, as text was read in training
+        return truths
     return numbers(column)

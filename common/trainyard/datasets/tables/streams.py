@@ -8,6 +8,7 @@ import pyarrow as pa
 from trainyard.contract import AnyTable
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables import csv, delimited, parquet
+from trainyard.datasets.tables.as_trained import Trained, start_of
 from trainyard.datasets.tables.columns import plain
 from trainyard.datasets.tables.dialects.dialect import Layout
 from trainyard.datasets.tables.formats import check_has_rows, format_of
@@ -32,17 +33,25 @@ class Stream:
     """The decimal mark in all of a CSV: with a comma, 1.234 in text are thousands."""
 
 
-def stream_of(
-    location: Location, spec: AnyTable, *, names: list[str], whole: list[str], most_whole: int
+def stream_of(  # noqa: PLR0913 - a table, and how it is read
+    location: Location,
+    spec: AnyTable,
+    *,
+    names: list[str],
+    whole: list[str],
+    most_whole: int,
+    trained: Trained = (),
+    texts: frozenset[str] = frozenset(),
 ) -> Stream:
-    """The stream of a file or a folder. Raises `InvalidData`.
+    """The stream of a file or a folder, for a model that is `trained` on its columns; `texts` are text. Raises `InvalidData`.
 
     Of the columns `whole` those are read that are there, and none where there are more than `most_whole` rows.
     """
     if format_of(location, spec) == "parquet":
         found = _parquet(location, names, whole, most_whole)
     else:
-        found = _delimited(location, spec, names, whole, most_whole)
+        start = start_of(location, spec, trained, texts)
+        found = _delimited(location, start, names, whole, most_whole)
     check_has_rows(found.rows, location, spec.filter)
     return found
 
@@ -108,10 +117,13 @@ def _parquet(location: Location, names: list[str], whole: list[str], most_whole:
 
 
 def _delimited(
-    location: Location, spec: AnyTable, names: list[str], whole: list[str], most_whole: int
+    location: Location,
+    start: delimited.Start,
+    names: list[str],
+    whole: list[str],
+    most_whole: int,
 ) -> Stream:
     """A folder of CSV is read as a whole, for its columns are known when all files are."""
-    start = delimited.first_rows(location, spec.csv, all_files=True)
     if isinstance(start, csv.Start):
         return _csv(location, start, names, whole, most_whole)
     known = start.rows.column_names
