@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from pyarrow import dataset
 from pydantic import ValidationError
 from pyiceberg.catalog import load_catalog
 from trainyard.contract import (
@@ -26,6 +28,7 @@ from trainyard.contract import (
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
+from trainyard.datasets.tables.filtered import expression, filtered
 from trainyard.errors import InvalidData
 from trainyard.worker.logged_dataset import dataset_input
 
@@ -166,6 +169,49 @@ def test_a_filter_that_no_row_meets_is_said(access, kind):
 def test_a_condition_that_means_nothing_is_refused(op, value):
     with pytest.raises(ValidationError):
         Condition.model_validate({"column": "n", "op": op, "value": value})
+
+
+OF_ONE_TYPE = [
+    (pa.decimal128(6, 2), [("n", ">", 9.99)], lambda n: n > 9.99),
+    (pa.decimal128(6, 2), [("n", "==", 1.5)], lambda n: n == 1.5),
+    (pa.decimal128(6, 2), [("n", "!=", 1.5)], lambda n: n != 1.5),
+    (pa.decimal128(6, 2), [("n", "in", [1.5, 2, 3.003])], lambda n: n in {1.5, 2}),
+    (pa.decimal128(6, 2), [("n", "not in", [1.5, 2, 3.003])], lambda n: n not in {1.5, 2}),
+    (pa.decimal128(6, 2), [("n", "==", 1.505)], lambda n: n < 0),
+    (pa.decimal128(6, 2), [("n", "!=", 1.505)], lambda n: n >= 0),
+    (
+        pa.decimal128(6, 2),
+        [("n", ">=", 9.995), ("n", "<=", 19.505)],
+        lambda n: 9.995 <= n <= 19.505,
+    ),
+    (pa.decimal128(6, 2), [("n", "<", 1_000_000), ("n", ">", -1_000_000)], lambda n: n >= 0),
+    (pa.decimal128(6, 2), [("n", "<", -1_000_000.5)], lambda n: n < 0),
+    (pa.decimal128(6, 2), [("n", ">=", 1e40)], lambda n: n < 0),
+    (pa.int16(), [("n", "<", 100_000), ("n", ">=", 7)], lambda n: n >= 7),
+    (pa.uint8(), [("n", ">", -1)], lambda n: n >= 0),
+    (pa.float16(), [("n", ">", 1.5), ("n", "!=", 4.5)], lambda n: n > 1.5 and n != 4.5),
+    (pa.float16(), [("n", "in", [1.5, 2])], lambda n: n in {1.5, 2}),
+    (pa.float16(), [("n", "<", 100_000)], lambda n: n >= 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "conditions", "counts"), OF_ONE_TYPE, ids=[str(each[:2]) for each in OF_ONE_TYPE]
+)
+def test_numbers_of_any_type_are_compared_by_their_value(tmp_path, kind, conditions, counts):
+    whole = pa.types.is_integer(kind)
+    values = [n if whole else n / 2 for n in range(ROWS)]
+    own = pa.array(
+        [Decimal(str(each)) for each in values] if pa.types.is_decimal(kind) else values, kind
+    )
+    table = pa.table({"n": own, "m": range(ROWS)})
+    found = filtered(table, spec_of("parquet", *conditions).filter)
+    wanted = [n for n, value in enumerate(values) if counts(value)]
+    assert found["m"].to_pylist() == wanted
+    pq.write_table(table, tmp_path / "t.parquet")
+    scanned = dataset.dataset(tmp_path / "t.parquet")
+    kept = expression(spec_of("parquet", *conditions).filter, scanned.schema)
+    assert scanned.to_table(filter=kept)["m"].to_pylist() == wanted
 
 
 def test_a_test_table_is_filtered_too(access):
