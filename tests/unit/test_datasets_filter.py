@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,34 @@ def test_numbers_of_any_type_are_compared_by_their_value(tmp_path, kind, conditi
     scanned = dataset.dataset(tmp_path / "t.parquet")
     kept = expression(spec_of("parquet", *conditions).filter, scanned.schema)
     assert scanned.to_table(filter=kept)["m"].to_pylist() == wanted
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%d.%m.%Y 12:00", "%Y/%m/%d", "%b %d, %Y"])
+@pytest.mark.parametrize("uri", ["t.csv", "t.parquet"])
+def test_dates_in_text_are_not_ordered_by_their_letters(tmp_path, form, uri):
+    days = [dt.date(2019, 1, 1) + dt.timedelta(days=5 * n) for n in range(ROWS)]
+    words = [None, *(day.strftime(form) for day in days[1:])]
+    whole = pa.table({"n": range(ROWS), "day": words, "y": [n % 2 for n in range(ROWS)]})
+    pyarrow.csv.write_csv(whole, tmp_path / "t.csv")
+    pq.write_table(
+        whole.set_column(1, "day", whole["day"].dictionary_encode()), tmp_path / "t.parquet"
+    )
+    access = DataAccess((tmp_path,), tmp_path)
+    condition = Condition(column="day", op=">=", value="2019-06-01")
+    spec = FileData(source="file", uri=uri, target="y", filter=[condition])
+    in_a_run = partial(loading.load, split=Split(), task=Task.CLASSIFICATION, access=access)
+    for asked in (partial(load, access=access), in_a_run):
+        with pytest.raises(InvalidData, match=r"such as '.*2019.*', which >= compares") as caught:
+            asked(spec)
+        assert caught.value.pointer == "/data/filter/0/value"
+
+
+def test_text_in_the_order_of_time_is_ordered_by_a_date(tmp_path):
+    words = [f"2026-01-{1 + n % 30:02} at noon" for n in range(ROWS)]
+    for text in (words, [word[:10] for word in words], [word[:7] for word in words]):
+        table = pa.table({"day": [*text, None, "?"]})
+        found = filtered(table, [Condition(column="day", op="<", value="2026-01-16")])
+        assert found["day"].to_pylist() == [each for each in text if each < "2026-01-16"]
 
 
 def test_a_test_table_is_filtered_too(access):

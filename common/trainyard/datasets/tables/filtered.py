@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from trainyard.contract import Condition
 from trainyard.datasets.tables.compared import compared_with
+from trainyard.datasets.tables.text_dates import LOOKED_AT, check_order
 from trainyard.errors import InvalidData
 from trainyard.suggestions import suggestion
 
@@ -41,7 +42,10 @@ def to_read(wanted: Sequence[str], conditions: Sequence[Condition]) -> list[str]
 def filtered(table: Any, conditions: Sequence[Condition]) -> Any:
     """The rows of a table, or of a record batch, that meet the conditions. Raises `InvalidData`."""
     wanted = expression(conditions, table.schema)
-    return table if wanted is None else table.filter(wanted)
+    if wanted is None:
+        return table
+    check_order(conditions, table.schema, lambda names: table.select(names).slice(0, LOOKED_AT))
+    return table.filter(wanted)
 
 
 def _one(condition: Condition, schema: pa.Schema, pointer: str) -> Any:
