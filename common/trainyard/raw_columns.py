@@ -21,6 +21,8 @@ MISSING = {"", "?", "-", "na", "n/a", "nan", "<na>", "nat", "null", "none"}
 TRUTH = {"true": 1.0, "false": 0.0}
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 """As programs write them, so that codes such as 007 are none."""
+ZERO_LED = re.compile(r"0[0-9]+")
+"""A code whose zeros are lost where it is read as a number."""
 HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 ZEROS = (
     *("\N{FULLWIDTH DIGIT ZERO}", "\N{ARABIC-INDIC DIGIT ZERO}", "\N{DEVANAGARI DIGIT ZERO}"),
@@ -250,17 +252,23 @@ def codes(values: pd.Series, categories: Sequence[Any]) -> npt.NDArray[np.int32]
     """The position of each value among the categories, -1 where it is none of them: (n,).
 
     What is not there as it is written may be there as a number: 3, 3.0, "3" and "3.0" are one, and so are
-    True, "True" and "true"; where categories are numbers or truths alone, 1 and true are one too.
+    True, "True" and "true"; where categories are numbers or truths alone, 1 and true are one too. Where they are
+    numbers alone, codes such as "01067" are the numbers that training read them as.
     """
     exact = {str(category): code for code, category in reversed([*enumerate(categories)])}
     alike = {same(category): code for code, category in reversed([*enumerate(categories)])}
     truths = _truths(alike)
+    are_numbers = all(isinstance(each, float) for each in alike) and not any(
+        isinstance(each, str) for each in categories
+    )
 
     def code(value: Any) -> int:
         if isinstance(value, bytes):
             text = value.decode(errors="replace")
             value = text if text in exact else value.hex()
         key = same(value)
+        if are_numbers and isinstance(key, str) and ZERO_LED.fullmatch(key):
+            key = float(key)
         found: int = exact.get(str(value), alike.get(key, truths.get(key, -1)))
         return found
 

@@ -205,6 +205,25 @@ def test_a_separate_test_table_is_the_whole_test_part(root):
     inspect(root, test_uri="test.csv")
 
 
+@pytest.mark.parametrize("test_uri", ["test.csv", "tests"])
+def test_what_is_text_in_the_training_table_is_text_in_the_one_for_tests(root, test_uri):
+    codes = [f"{number:02d}" for number in range(1, 20)]
+    rows = [(code, f"c{code}", at % 2) for at, code in enumerate([*codes, "2A", "2B"] * 5)]
+    table = pd.DataFrame(rows, columns=["dept", "k", "y"])
+    table.assign(y=["x1" if y else "7" for y in table["y"]]).to_csv(root / "own.csv", index=False)
+    (root / "tests").mkdir()
+    tested = "dept,k,y\n" + "".join(f"{code},c{code},7\n" for code in codes)
+    (root / "test.csv").write_text(tested)
+    (root / "tests" / "1.csv").write_text(tested)
+    (root / "tests" / "2.csv").write_text("dept,k,y\n04,c04,7\n")
+    fields = {"uri": "own.csv", "test_uri": test_uri, "split": Split(stratify=False)}
+    conditions = [{"column": "dept", "op": "!=", "value": "2B"}]
+    inspect(root, uri="own.csv", test_uri=test_uri, filter=conditions)
+    data = load(root, **fields, filter=conditions)
+    assert data.test.x["dept"].tolist()[:19] == codes
+    assert data.classes == ("7", "x1")
+
+
 @pytest.mark.parametrize(
     ("content", "complaint", "at_submit"),
     [

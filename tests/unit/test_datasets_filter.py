@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from pyarrow import dataset
 from pydantic import ValidationError
 from pyiceberg.catalog import load_catalog
 from trainyard.contract import (
@@ -26,6 +29,7 @@ from trainyard.contract import (
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
+from trainyard.datasets.tables.filtered import expression, filtered
 from trainyard.errors import InvalidData
 from trainyard.worker.logged_dataset import dataset_input
 
@@ -166,6 +170,77 @@ def test_a_filter_that_no_row_meets_is_said(access, kind):
 def test_a_condition_that_means_nothing_is_refused(op, value):
     with pytest.raises(ValidationError):
         Condition.model_validate({"column": "n", "op": op, "value": value})
+
+
+OF_ONE_TYPE = [
+    (pa.decimal128(6, 2), [("n", ">", 9.99)], lambda n: n > 9.99),
+    (pa.decimal128(6, 2), [("n", "==", 1.5)], lambda n: n == 1.5),
+    (pa.decimal128(6, 2), [("n", "!=", 1.5)], lambda n: n != 1.5),
+    (pa.decimal128(6, 2), [("n", "in", [1.5, 2, 3.003])], lambda n: n in {1.5, 2}),
+    (pa.decimal128(6, 2), [("n", "not in", [1.5, 2, 3.003])], lambda n: n not in {1.5, 2}),
+    (pa.decimal128(6, 2), [("n", "==", 1.505)], lambda n: n < 0),
+    (pa.decimal128(6, 2), [("n", "!=", 1.505)], lambda n: n >= 0),
+    (
+        pa.decimal128(6, 2),
+        [("n", ">=", 9.995), ("n", "<=", 19.505)],
+        lambda n: 9.995 <= n <= 19.505,
+    ),
+    (pa.decimal128(6, 2), [("n", "<", 1_000_000), ("n", ">", -1_000_000)], lambda n: n >= 0),
+    (pa.decimal128(6, 2), [("n", "<", -1_000_000.5)], lambda n: n < 0),
+    (pa.decimal128(6, 2), [("n", ">=", 1e40)], lambda n: n < 0),
+    (pa.int16(), [("n", "<", 100_000), ("n", ">=", 7)], lambda n: n >= 7),
+    (pa.uint8(), [("n", ">", -1)], lambda n: n >= 0),
+    (pa.float16(), [("n", ">", 1.5), ("n", "!=", 4.5)], lambda n: n > 1.5 and n != 4.5),
+    (pa.float16(), [("n", "in", [1.5, 2])], lambda n: n in {1.5, 2}),
+    (pa.float16(), [("n", "<", 100_000)], lambda n: n >= 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "conditions", "counts"), OF_ONE_TYPE, ids=[str(each[:2]) for each in OF_ONE_TYPE]
+)
+def test_numbers_of_any_type_are_compared_by_their_value(tmp_path, kind, conditions, counts):
+    whole = pa.types.is_integer(kind)
+    values = [n if whole else n / 2 for n in range(ROWS)]
+    own = pa.array(
+        [Decimal(str(each)) for each in values] if pa.types.is_decimal(kind) else values, kind
+    )
+    table = pa.table({"n": own, "m": range(ROWS)})
+    found = filtered(table, spec_of("parquet", *conditions).filter)
+    wanted = [n for n, value in enumerate(values) if counts(value)]
+    assert found["m"].to_pylist() == wanted
+    pq.write_table(table, tmp_path / "t.parquet")
+    scanned = dataset.dataset(tmp_path / "t.parquet")
+    kept = expression(spec_of("parquet", *conditions).filter, scanned.schema)
+    assert scanned.to_table(filter=kept)["m"].to_pylist() == wanted
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%d.%m.%Y 12:00", "%Y/%m/%d", "%b %d, %Y"])
+@pytest.mark.parametrize("uri", ["t.csv", "t.parquet"])
+def test_dates_in_text_are_not_ordered_by_their_letters(tmp_path, form, uri):
+    days = [dt.date(2019, 1, 1) + dt.timedelta(days=5 * n) for n in range(ROWS)]
+    words = [None, *(day.strftime(form) for day in days[1:])]
+    whole = pa.table({"n": range(ROWS), "day": words, "y": [n % 2 for n in range(ROWS)]})
+    pyarrow.csv.write_csv(whole, tmp_path / "t.csv")
+    pq.write_table(
+        whole.set_column(1, "day", whole["day"].dictionary_encode()), tmp_path / "t.parquet"
+    )
+    access = DataAccess((tmp_path,), tmp_path)
+    condition = Condition(column="day", op=">=", value="2019-06-01")
+    spec = FileData(source="file", uri=uri, target="y", filter=[condition])
+    in_a_run = partial(loading.load, split=Split(), task=Task.CLASSIFICATION, access=access)
+    for asked in (partial(load, access=access), in_a_run):
+        with pytest.raises(InvalidData, match=r"such as '.*2019.*', which >= compares") as caught:
+            asked(spec)
+        assert caught.value.pointer == "/data/filter/0/value"
+
+
+def test_text_in_the_order_of_time_is_ordered_by_a_date(tmp_path):
+    words = [f"2026-01-{1 + n % 30:02} at noon" for n in range(ROWS)]
+    for text in (words, [word[:10] for word in words], [word[:7] for word in words]):
+        table = pa.table({"day": [*text, None, "?"]})
+        found = filtered(table, [Condition(column="day", op="<", value="2026-01-16")])
+        assert found["day"].to_pylist() == [each for each in text if each < "2026-01-16"]
 
 
 def test_a_test_table_is_filtered_too(access):

@@ -1,5 +1,6 @@
 """Iceberg tables, made by pyiceberg: the rows of one snapshot, with its deletes and under its schema."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from pyiceberg.catalog import load_catalog
 from pyiceberg.types import DoubleType
 from trainyard.contract import (
+    Condition,
     IcebergData,
     ScoredIcebergData,
     ScoreRequest,
@@ -21,6 +23,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
 from trainyard.datasets.sources.connections import without_secrets
 from trainyard.datasets.tables.head import column_names
+from trainyard.datasets.tables.iceberg import Snapshot
 from trainyard.errors import InvalidData
 from trainyard.worker.logged_dataset import dataset_input
 
@@ -57,6 +60,9 @@ class Lake:
             update.add_column("late", DoubleType())
         late = pa.array([each / 2 for each in range(ROWS)])
         table.append(rows(ROWS, late=late).rename_columns(["row", "region", "y", "late"]))
+        price = pa.array([Decimal(each) / 2 for each in range(ROWS)], pa.decimal128(6, 2))
+        prices = rows(0, price=price)
+        catalog.create_table("shop.prices", schema=prices.schema).append(prices)
         self.snapshots = [each.snapshot_id for each in table.snapshots()]
         table.manage_snapshots().create_tag(self.snapshots[0], "first").commit()
         lines = "\n".join(f'{name} = "{value}"' for name, value in self.properties.items())
@@ -130,6 +136,32 @@ def test_a_scoring_streams_the_rows_of_its_snapshot(lake):
         slices = list(found.slices())
     assert sorted(row for each in slices for row in each.x["row"]) == [*range(60)]
     assert slices[0].kept.column_names == ["place"]
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "counts"),
+    [
+        (">", 9.99, lambda n: n > 9.99),
+        (">=", 10.005, lambda n: n > 10),
+        ("<=", 10.005, lambda n: n <= 10),
+        ("<", 10.5, lambda n: n < 10.5),
+        ("==", 1.5, lambda n: n == 1.5),
+        ("in", [1.5, 2, 3.003], lambda n: n in {1.5, 2}),
+        ("not in", [1.5, 3.003], lambda n: n != 1.5),
+        ("!=", 3.003, lambda n: n >= 0),
+        ("==", 3.003, lambda n: n < 0),
+        ("<", 1e7, lambda n: n >= 0),
+        (">", 1e7, lambda n: n < 0),
+        (">", -1e7, lambda n: n >= 0),
+        ("<=", -1e7, lambda n: n < 0),
+    ],
+)
+def test_decimals_are_compared_with_fractions(lake, op, value, counts):
+    spec = asked(table="shop.prices", filter=[Condition(column="price", op=op, value=value)])
+    snapshot = Snapshot(spec, lake.access)
+    found = [n for each in snapshot.batches(["row"], spec.filter) for n in each["row"].to_pylist()]
+    assert found == [n for n in range(ROWS) if counts(n / 2)]
+    assert snapshot.first_rows(["row"])["row"].to_pylist() == found
 
 
 @pytest.mark.parametrize(

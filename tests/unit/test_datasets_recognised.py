@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
-from trainyard.contract import FileData, Split, Task
+from trainyard.contract import FileData, ScoreRequest, Split, Task
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.scoring.tables import Wanted, rows_of_table
+from trainyard.datasets.tables.raw import held_out
 from trainyard.datasets.tables.warned import MOST
 from trainyard.errors import InvalidData
 
@@ -131,6 +133,32 @@ def test_a_target_that_cannot_be_told_is_refused_with_the_cure(tmp_path, frame):
     with pytest.raises(InvalidData, match="with a decimal point and without thousands") as refused:
         load(tmp_path, uri, Task.REGRESSION)
     assert refused.value.pointer == "/data/target"
+
+
+def test_thousands_of_a_target_and_a_weight_are_read_by_the_file_s_decimal_comma(tmp_path):
+    amounts = np.append(RNG.integers(200, 20_000, 297), [950, 1_070, 19_743])
+    text = [f"{amount:,}".replace(",", ".") for amount in amounts]
+    table = pd.DataFrame({"area": RNG.uniform(30, 200, 300).round(1), "y": text, "w": text})
+    for name in ("all.csv", "more.csv"):
+        table.assign(f=text).to_csv(tmp_path / name, sep=";", decimal=",", index=False)
+    data = load(tmp_path, "all.csv", Task.REGRESSION, weight="w", test_uri="more.csv")
+    assert np.array_equal(np.sort(data.test.y), np.sort(amounts))
+    for part in (data.train, data.validation, data.test):
+        assert np.array_equal(part.y, part.x["f"])
+        assert np.array_equal(part.weight, part.y)
+    apart = "is text, and is read as numbers with decimal ',' and thousands apart by '.'"
+    assert {f"the target 'y' {apart}", f"the weight 'w' {apart}"} <= {*data.warnings}
+
+    access = DataAccess((tmp_path,), tmp_path)
+    fields = {"source": "file", "uri": "all.csv", "target": "y", "weight": "w"}
+    spec = FileData.model_validate(fields)
+    again = held_out(spec, Split(), task=Task.REGRESSION, access=access, columns=["area"])
+    assert np.array_equal(again.all_y, amounts)
+    request = ScoreRequest.model_validate({"model_uri": "models:/m/1", "data": fields})
+    for asked in (request, request.model_copy(update={"rows": "test", "split": Split()})):
+        with rows_of_table(asked, Wanted(("area",), (), Task.REGRESSION), access) as rows:
+            assert rows.truth.y.min() > 199
+            assert np.array_equal(rows.truth.y, rows.truth.weight)
 
 
 def test_constants_identifiers_leaks_and_indexes_are_named(tmp_path, frame):

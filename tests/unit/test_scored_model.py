@@ -202,7 +202,10 @@ class OfTrainyard(Answering):
         raise AssertionError("MLflow looks at each value")
 
     def unwrap_python_model(self) -> Any:
-        return SimpleNamespace(predict=lambda _context, _x, params: self._answer[params["method"]])
+        return SimpleNamespace(
+            predict=lambda _context, _x, params: self._answer[params["method"]],
+            about={"columns": [{"name": "a"}]},
+        )
 
 
 def test_a_table_model_of_trainyard_is_asked_without_mlflows_look_at_each_value() -> None:
@@ -212,4 +215,8 @@ def test_a_table_model_of_trainyard_is_asked_without_mlflows_look_at_each_value(
         python_function={"artifacts": {"preprocessing": {}, "booster": {}}},
     )
     answer = {"predict_proba": pd.DataFrame({"3": [0.1, 0.8], "10": [0.9, 0.2]})}
-    assert ScoredModel(OfTrainyard(made, answer)).predict(ROWS).prediction.tolist() == [10, 3]
+    model = ScoredModel(OfTrainyard(made, answer))
+    assert model.predict(ROWS).prediction.tolist() == [10, 3]
+    assert model.trained_on == ({"name": "a"},)
+    other = description(Schema([ColSpec(DataType.long)]))
+    assert ScoredModel(Answering(other, answer)).trained_on == ()

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from trainyard import raw_columns
 from trainyard.contract import FileData, ScoreRequest, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
@@ -19,8 +20,12 @@ from trainyard.datasets.scoring.images import rows_of_images
 from trainyard.datasets.scoring.rows import RowsToScore
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
 from trainyard.datasets.tables import csv, streams
+from trainyard.datasets.tables.as_trained import Trained
+from trainyard.datasets.tables.recognition.notation import Notation
 from trainyard.datasets.tables.streams import regrouped
 from trainyard.errors import InvalidData
+
+AS_NUMBERS = [{"column": "dept", "op": "==", "value": 1}]
 
 
 @pytest.fixture
@@ -39,9 +44,10 @@ def read(
     access: DataAccess,
     *features: str,
     task: Task | None = Task.CLASSIFICATION,
+    trained: Trained = (),
 ) -> tuple[pd.DataFrame, RowsToScore]:
     """All slices as one frame, with what is kept in columns of their own."""
-    wanted = Wanted(features, tuple(request.keep), task)
+    wanted = Wanted(features, tuple(request.keep), task, trained)
     with rows_of_table(request, wanted, access) as rows:
         found = [
             each.x.assign(**{f"kept_{name}": each.kept[name] for name in request.keep})
@@ -141,6 +147,46 @@ def test_a_test_table_follows_in_the_types_of_both(tmp_path: Path, access: DataA
     assert list(found["a"]) == [1.0, 2.0, 2.5]
     assert rows.truth is not None
     assert list(rows.truth.y) == [0, 1, 1]
+
+
+@pytest.mark.parametrize("uri", ["t.csv", "folder"])
+def test_a_csv_is_read_as_the_model_was_trained_and_not_as_its_values_look(
+    tmp_path: Path, access: DataAccess, uri: str
+) -> None:
+    """Text that was categories, and text that was numbers with points between thousands."""
+    thousands = {**Notation(",", ".").as_json(), "missing": ["?"]}
+    trained: list[dict[str, Any]] = [
+        {"name": "dept", "categories": ["01", "02", "2A"]},
+        {"name": "truth", "categories": ["false", "true", "unknown"]},
+        {"name": "amount", "categories": None, "notation": thousands},
+        {"name": "price", "categories": None, "notation": thousands},
+    ]
+    header = "dept,truth,amount,price\n"
+    (tmp_path / "folder").mkdir()
+    for name in ("t.csv", "folder/1.csv"):
+        text = f"{header}01,true,19.944,1234.56\n02,,?,7\n01,false,950,8.25\n"
+        (tmp_path / name).write_text(text)
+    names = [each["name"] for each in trained]
+    found, _ = read(asked(uri, keep=["dept"]), access, *names, trained=trained)
+    made = [raw_columns.codes(found[each["name"]], each["categories"]) for each in trained[:2]]
+    assert [each.tolist() for each in made] == [[0, 1, 0], [1, -1, 0]]
+    assert list(found["kept_dept"]) == ["01", "02", "01"]
+    numbers = [raw_columns.numbers(found[each["name"]], each) for each in trained[2:]]
+    np.testing.assert_array_equal(numbers[0], [19_944, np.nan, 950])
+    np.testing.assert_array_equal(numbers[1], [1234.56, 7, 8.25])
+    stated = asked(uri, data={"csv": {"decimal": "."}, "filter": AS_NUMBERS})
+    found, _ = read(stated, access, *names, trained=trained)
+    assert found["dept"].tolist() == [1, 1]
+    assert found["amount"].tolist() == ["19.944", "950"]
+
+
+def test_true_and_false_of_parquet_with_missing_values_stay_truths(
+    tmp_path: Path, access: DataAccess
+) -> None:
+    pd.DataFrame({"a": [True, False, None, True]}).to_parquet(tmp_path / "t.parquet")
+    found, _ = read(asked("t.parquet"), access, "a")
+    assert raw_columns.codes(found["a"], ["false", "true", "unknown"]).tolist() == [1, 0, -1, 1]
+    np.testing.assert_array_equal(raw_columns.numbers(found["a"], {"name": "a"}), [1, 0, np.nan, 1])
 
 
 def test_rows_whose_target_is_missing_are_scored_and_not_measured(

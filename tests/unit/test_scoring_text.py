@@ -57,8 +57,17 @@ def test_text_where_a_number_is_due_is_refused_with_column_and_value(notation, r
 
 @pytest.mark.parametrize("categories", [[1, 3], ["1", "3"], [1.0, 3.0]], ids=str)
 def test_a_number_is_one_category_however_it_is_spelled(categories):
-    values = pd.Series([3, 3.0, "3", "3.0", 1, 2, None, "003"], dtype=object)
-    assert raw_columns.codes(values, categories).tolist() == [1, 1, 1, 1, 0, -1, -1, -1]
+    values = pd.Series([3, 3.0, "3", "3.0", 1, 2, None], dtype=object)
+    assert raw_columns.codes(values, categories).tolist() == [1, 1, 1, 1, 0, -1, -1]
+
+
+@pytest.mark.parametrize("categories", [[0, 1067, 4109], [0.0, 1067.0, 4109.0]], ids=str)
+def test_codes_that_training_read_as_numbers_may_come_with_their_zeros(categories):
+    values = pd.Series(["01067", "04109", "1067", 1067, "00", "001067", "0x1", "01068", "-01067"])
+    assert raw_columns.codes(values, categories).tolist() == [1, 2, 1, 1, 0, 1, -1, -1, -1]
+    text = [str(each) for each in categories]
+    assert raw_columns.codes(values[[0, 4]], text).tolist() == [-1, -1]
+    assert raw_columns.codes(pd.Series(["01", "1"]), [False, True]).tolist() == [-1, 1]
 
 
 def test_categories_that_are_written_alike_are_told_apart():

@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +18,7 @@ from trainyard.worker.champion import (
     CannotScore,
     answered,
     as_it_takes_images,
+    checks_rows_itself,
     columns_needed,
     takes_method,
 )
@@ -102,6 +103,13 @@ class ScoredModel:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.about = about(model.metadata)
+
+    @property
+    def trained_on(self) -> tuple[Mapping[str, Any], ...]:
+        """How it reads its columns, as its `preprocessing.json` says; empty where it is none of Trainyard's for tables."""
+        if not checks_rows_itself(self._model.metadata):
+            return ()
+        return tuple(self._model.unwrap_python_model().about["columns"])
 
     def predict(self, x: Any) -> Predicted:
         """Its answers for a frame of raw columns, or for images. Raises `CannotScore`, and `MemoryError` as it is."""

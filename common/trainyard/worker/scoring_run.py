@@ -105,7 +105,7 @@ def _rows(job: Job, request: ScoreRequest, model: ScoredModel) -> Iterator[RowsT
     if columns is None:
         yield rows_of_images(request, job.access)
         return
-    wanted = Wanted(columns, tuple(request.keep), model.about.task)
+    wanted = Wanted(columns, tuple(request.keep), model.about.task, model.trained_on)
     with rows_of_table(request, wanted, job.access) as rows:
         yield rows
 

@@ -14,6 +14,7 @@ from trainyard.datasets.scoring.rows import MOST_MEASURED, RowsToScore, Slice, T
 from trainyard.datasets.sources.addresses import opened
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.splitting import Rows, partition
+from trainyard.datasets.tables.as_trained import Trained, texts_of
 from trainyard.datasets.tables.assemble import target_of
 from trainyard.datasets.tables.columns import missing
 from trainyard.datasets.tables.opening import opened_table
@@ -36,6 +37,8 @@ class Wanted:
     features: tuple[str, ...]
     keep: tuple[str, ...]
     task: Task | None
+    trained: Trained = ()
+    """How the features were read where the model was trained; empty where it does not say."""
 
     @property
     def names(self) -> list[str]:
@@ -73,16 +76,27 @@ def _opened(
     location = files.enter_context(
         opened_table(spec, access, lambda names: [name for name in names if name in asked])
     )
-    own = _stream(location, spec, wanted, whole)
+    own = _stream(location, spec, wanted, whole, frozenset())
     if spec.test_uri is None:
         return own
     found = files.enter_context(opened(spec.test_uri, access, "/data/test_uri"))
     tested = replace(found, conditions=tuple(spec.filter))
-    return one_after_the_other(own, _stream(tested, spec, wanted, whole))
+    texts = texts_of(own.schema) | texts_of(own.whole.schema)
+    return one_after_the_other(own, _stream(tested, spec, wanted, whole, texts))
 
 
-def _stream(location: Location, spec: AnyTable, wanted: Wanted, whole: list[str]) -> Stream:
-    return stream_of(location, spec, names=wanted.names, whole=whole, most_whole=MOST_MEASURED)
+def _stream(
+    location: Location, spec: AnyTable, wanted: Wanted, whole: list[str], texts: frozenset[str]
+) -> Stream:
+    return stream_of(
+        location,
+        spec,
+        names=wanted.names,
+        whole=whole,
+        most_whole=MOST_MEASURED,
+        trained=wanted.trained,
+        texts=texts,
+    )
 
 
 def _of_tests(
@@ -118,26 +132,27 @@ def _every(stream: Stream, wanted: Wanted, target: str | None, weight: str | Non
         why = "the model does not say whether it predicts classes or values"
     else:
         try:
-            truth = _truth(stream.whole, target, weight, wanted.task)
+            truth = _truth(stream, target, weight, wanted.task)
         except InvalidData as error:
             why = error.detail
     return RowsToScore(stream.rows, lambda: _slices(stream, wanted, None), truth, why)
 
 
-def _truth(whole: pa.Table, target: str, weight: str | None, task: Task) -> Truth:
+def _truth(stream: Stream, target: str, weight: str | None, task: Task) -> Truth:
     """The truth of the rows that have a target. Raises `InvalidData`."""
-    column, order = whole.column(target), None
+    whole, order = stream.whole, None
+    column = whole.column(target)
     if absent := missing(column):
         if absent == len(column):
             raise InvalidData(f"the target {target!r} is missing in all rows")
         order = np.flatnonzero(~column.is_null(nan_is_null=True).to_numpy())
         column = column.take(pa.array(order))
-    y, classes = target_of(column, target, task)
+    y, classes = target_of(column, target, task, stream.decimal)
     if weight is None:
         return Truth(y, classes, None, order)
     if weight not in whole.column_names:
         raise InvalidData(f"the table has no column {weight!r} for the weight")
-    weights = check_weights(whole.column(weight), weight)
+    weights = check_weights(whole.column(weight), weight, decimal=stream.decimal)
     return Truth(y, classes, weights if order is None else weights[order], order)
 
 

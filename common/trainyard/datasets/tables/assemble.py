@@ -20,7 +20,7 @@ from trainyard.datasets.tables.gathering import Columns, Features, gathered
 from trainyard.datasets.tables.on_disk import place_for
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.targets import check_target, labels, target_read
-from trainyard.datasets.tables.weights import check_parts, check_weights
+from trainyard.datasets.tables.weights import check_parts, check_weights, weight_read
 from trainyard.errors import InvalidData
 from trainyard.raw_columns import feature_names
 from trainyard.trainer import Data, Part
@@ -62,11 +62,11 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     """
     y, classes, partition, of_target = _divided_by(columns, selection, split, task, origin, key)
     parts = partition.parts
-    weight = _weight(columns, selection, parts, y, classes)
+    weight, of_weight = _weight(columns, selection, parts, y, classes, origin.decimal)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)
     features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
-    said = _said(origin, of_target, features)
+    said = _said(origin, [*of_target, *of_weight], features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
     made = _made(features.frames, y, weight, parts)
     told = _divided(key, split, partition) | dict(origin.written) | _dates(features)
@@ -102,8 +102,8 @@ def _divided_by(  # noqa: PLR0913, PLR0917 - what `tabulate` has
     name = selection.target
     column = columns.pop(name)
     with strays.told(columns, name, column):
-        target = target_read(column, name, task)
-        y, classes = target_of(target.column, name, task)
+        target = target_read(column, name, task, decimal=origin.decimal)
+        y, classes = target_of(target.column, name, task, origin.decimal)
         partition = partition_of(y, classes, split, origin, key)
     of_columns = warned.of_columns(selection, target.notation, y, classes)
     return y, classes, partition, [*filter(None, [stored.said(name, column.type)]), *of_columns]
@@ -128,19 +128,22 @@ def _dates(features: Features) -> dict[str, Any]:
     return {"dates": made} if made else {}
 
 
-def _weight(
+def _weight(  # noqa: PLR0913, PLR0917 - what `tabulate` has
     columns: Columns,
     selection: Selection,
     parts: Mapping[str, Rows],
     y: npt.NDArray[Any],
     classes: tuple[Any, ...] | None,
-) -> npt.NDArray[np.float64] | None:
-    """The weight of each row, where there is one; its column is used up."""
-    if selection.weight is None:
-        return None
-    weight = check_weights(columns.pop(selection.weight), selection.weight)
-    check_parts(weight, selection.weight, parts, y, classes)
-    return weight
+    decimal: str,
+) -> tuple[npt.NDArray[np.float64] | None, list[str]]:
+    """The weight of each row, where there is one, and what to read of it; its column is used up."""
+    name = selection.weight
+    if name is None:
+        return None, []
+    read = weight_read(columns.pop(name), name, decimal)
+    weight = check_weights(read.column, name, decimal=decimal)
+    check_parts(weight, name, parts, y, classes)
+    return weight, warned.of_weight(name, read.notation)
 
 
 def _made(
@@ -180,13 +183,16 @@ def _digest_of(
 
 
 def target_of(
-    column: pa.ChunkedArray, name: str, task: Task
+    column: pa.ChunkedArray, name: str, task: Task, decimal: str = "."
 ) -> tuple[npt.NDArray[Any], tuple[Any, ...] | None]:
-    """Class indices and their labels, or float64 values and None: (n,). Raises `InvalidData`."""
-    check_target(column, name, task)
+    """Class indices and their labels, or float64 values and None: (n,). Raises `InvalidData`.
+
+    `decimal` is the mark in all of the file: with a comma, 1.234 in text are thousands.
+    """
+    check_target(column, name, task, decimal=decimal)
     if task is Task.CLASSIFICATION:
         return labels(column, name)
-    return numbers(target_read(column, name, task).column).astype(np.float64), None
+    return numbers(target_read(column, name, task, decimal=decimal).column).astype(np.float64), None
 
 
 def partition_of(

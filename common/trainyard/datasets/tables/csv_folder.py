@@ -70,10 +70,11 @@ def first_rows(
     *,
     all_files: bool,
     needed: Collection[str] = frozenset(),
+    texts: frozenset[str] = frozenset(),
 ) -> FolderStart:
     """The rows at the start of each file; of the first `parts.SAMPLE_FILES` files unless `all_files`. Raises `InvalidData`.
 
-    Of the columns `needed` the files have all or none.
+    Of the columns `needed` the files have all or none. The columns `texts` are read as text, whatever they hold.
     """
     names = parts.delimited_parts(location.files or ())
     if not names:
@@ -81,15 +82,15 @@ def first_rows(
     files = names if all_files else names[: parts.SAMPLE_FILES]
     starts: list[csv.Start] = []
 
-    def read(file: str, texts: frozenset[str]) -> pa.Table:
-        starts.append(csv.first_rows(_at(location, file), asked, texts))
+    def read(file: str, contradictory: frozenset[str]) -> pa.Table:
+        starts.append(csv.first_rows(_at(location, file), asked, texts | contradictory))
         return starts[-1].rows
 
     def check(columns: Mapping[str, Sequence[str]]) -> None:
         check_files(columns, needed, location)
 
     rows, differ = _read(files, read, location.uri, check)
-    layouts = [replace(each.layout, texts=frozenset()) for each in starts[: len(files)]]
+    layouts = [replace(each.layout, texts=texts) for each in starts[: len(files)]]
     found = [
         Part(file, _at(location, file), layout) for file, layout in zip(files, layouts, strict=True)
     ]
@@ -108,7 +109,8 @@ def every_row(layout: FolderLayout, wanted: list[str]) -> pa.Table:
     def read(file: str, texts: frozenset[str]) -> pa.Table:
         part = known[file]
         own = [name for name in wanted if name in part.layout.names]
-        return csv.every_row(part.location, replace(part.layout, texts=texts), own)
+        as_text = replace(part.layout, texts=part.layout.texts | texts)
+        return csv.every_row(part.location, as_text, own)
 
     uri = layout.parts[0].location.uri
     return _read([*known], read, uri)[0].select(wanted)

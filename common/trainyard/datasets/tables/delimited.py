@@ -22,11 +22,17 @@ def first_rows(
     *,
     all_files: bool = False,
     needed: Collection[str] = frozenset(),
+    texts: frozenset[str] = frozenset(),
 ) -> Start:
-    """The rows at the start of the file, or of each file of a folder, of which all or none have the columns `needed`. Raises `InvalidData`."""
+    """The rows at the start of the file, or of each file of a folder, of which all or none have the columns `needed`. Raises `InvalidData`.
+
+    The columns `texts` are read as text, whatever they hold.
+    """
     if isinstance(location, Location) and location.files is not None:
-        return csv_folder.first_rows(location, asked, all_files=all_files, needed=needed)
-    return csv.first_rows(location, asked)
+        return csv_folder.first_rows(
+            location, asked, all_files=all_files, needed=needed, texts=texts
+        )
+    return csv.first_rows(location, asked, texts)
 
 
 def about_rows(location: Location | WebFile, start: Start) -> int:

@@ -12,6 +12,7 @@ from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
 from trainyard.datasets.tables import delimited, parquet
+from trainyard.datasets.tables.as_trained import texts_of
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
 from trainyard.datasets.tables.csv_columns import one_by_one
 from trainyard.datasets.tables.delimited import Laid
@@ -142,7 +143,12 @@ def _table(  # noqa: PLR0913, PLR0917 - what a table is made of
     tested, test_rows = None, 0
     if spec.test_uri is not None:
         of_tests = selection_of_tests(selection, split)
-        test = _test_columns(spec, spec.test_uri, of_tests, task, access)
+        kinds = {name: columns[name].type for name in columns}
+        texts = texts_of(start.schema) | texts_of(pa.schema([*kinds.items()]))
+        test = _test_columns(spec, spec.test_uri, of_tests, access, texts)
+        decimal = "." if start.layout is None else start.layout.dialect.decimal
+        of_test = test[selection.target]
+        check_target(of_test, selection.target, task, "/data/test_uri", decimal=decimal)
         test_rows = len(test[selection.target])
         tested = _key_column(test, of_tests)
         columns = {name: joined(columns[name], test.pop(name), name) for name in columns}
@@ -185,26 +191,26 @@ def _key_column(columns: Columns, selection: Selection) -> pa.ChunkedArray | Non
 
 
 def _test_columns(
-    spec: AnyTable, uri: str, selection: Selection, task: Task, access: DataAccess
+    spec: AnyTable, uri: str, selection: Selection, access: DataAccess, texts: frozenset[str]
 ) -> Columns:
-    """The columns of the separate table for the test metrics."""
+    """The columns of the separate table for the test metrics, of which `texts` are text in the training table."""
     with opened(uri, access, "/data/test_uri") as found:
         location = replace(found, conditions=tuple(spec.filter))
-        schema, layout, *_ = _schema(location, spec)
+        schema, layout, *_ = _schema(location, spec, texts)
         check_has(schema.names, selection)
-        columns = _columns(location, spec, layout, schema, selection)
-    check_target(columns[selection.target], selection.target, task, "/data/test_uri")
-    return columns
+        return _columns(location, spec, layout, schema, selection)
 
 
 def _schema(
-    location: Location, spec: AnyTable
+    location: Location, spec: AnyTable, texts: frozenset[str] = frozenset()
 ) -> tuple[pa.Schema, Laid | None, int | None, list[str]]:
     """All columns; the types of a CSV's are those of its first rows. How a CSV is written, about how many rows it has; and in what files differ."""
     if format_of(location, spec) == "parquet":
         schema, differ = parquet.described(location, all_files=True, needed=needed_of(spec))
         return schema, None, None, differ
-    start = delimited.first_rows(location, spec.csv, all_files=True, needed=needed_of(spec))
+    start = delimited.first_rows(
+        location, spec.csv, all_files=True, needed=needed_of(spec), texts=texts
+    )
     rows = 0 if location.conditions else delimited.about_rows(location, start)
     return start.rows.schema, start.layout, rows, []
 

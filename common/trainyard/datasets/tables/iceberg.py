@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from math import ceil, floor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +16,8 @@ from trainyard.datasets.sources.addresses import AT_SUBMIT_SECONDS, IN_A_RUN_SEC
 from trainyard.datasets.sources.connections import catalog, without_secrets
 from trainyard.datasets.sources.location import Location, readable
 from trainyard.datasets.tables.catalogs import opened_catalog
-from trainyard.datasets.tables.filtered import (
-    compared_with,
-    expression,
-    filtered,
-    to_read,
-)
+from trainyard.datasets.tables.compared import MOST_DIGITS, compared_with
+from trainyard.datasets.tables.filtered import expression, filtered, to_read
 from trainyard.errors import InvalidData
 
 TABLE = "/data/table"
@@ -180,14 +177,34 @@ def _pushed(conditions: Sequence[Condition], schema: pa.Schema) -> Any:
 
 
 def _literal(condition: Condition, schema: pa.Schema) -> tuple[str, Any]:
-    """Operator and value as Iceberg's types compare them: whole numbers with whole numbers, dates as ISO-8601 in full."""
+    """Operator and value as Iceberg's types compare them: whole numbers with whole numbers, decimals with as many digits, dates as ISO-8601 in full."""
     values = [each.as_py() for each in compared_with(condition, schema)]
+    kind = schema.field(condition.column).type
+    if pa.types.is_decimal(kind):
+        return _of_decimals(condition, values, kind)
     values = [each.isoformat() if hasattr(each, "isoformat") else each for each in values]
     if isinstance(condition.value, list):
         return condition.op, values
     value = values[0]
-    if isinstance(value, float) and pa.types.is_integer(schema.field(condition.column).type):
+    if isinstance(value, float) and pa.types.is_integer(kind):
         if value.is_integer():
             return condition.op, int(value)
         return (">", floor(value)) if condition.op.startswith(">") else ("<", ceil(value))
     return condition.op, value
+
+
+def _of_decimals(condition: Condition, values: list[Decimal], kind: pa.DataType) -> tuple[str, Any]:
+    """The same of decimals: a value that the column cannot have is none of those, or lies between two that it can."""
+    unit = Decimal(1).scaleb(-kind.scale)
+    largest = Decimal(10) ** (kind.precision - kind.scale) - unit
+    with localcontext(prec=2 * MOST_DIGITS):
+        there = [each.quantize(unit) for each in values if abs(each) <= largest and not each % unit]
+        if isinstance(condition.value, list) or condition.op in {"==", "!="}:
+            return ("in" if condition.op in {"in", "=="} else "not in"), there
+        if there:
+            return condition.op, there[0]
+        if condition.op.startswith(">"):
+            below = min(values[0].quantize(unit, ROUND_FLOOR), largest)
+            return (">", below) if below >= -largest else (">=", -largest)
+        above = max(values[0].quantize(unit, ROUND_CEILING), -largest)
+        return ("<", above) if above <= largest else ("<=", largest)

@@ -14,6 +14,7 @@ from trainyard.datasets.sources.http import WebFile
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.memory import little_memory
 from trainyard.datasets.tables import delimited, parquet, strays
+from trainyard.datasets.tables.as_trained import texts_of
 from trainyard.datasets.tables.assemble import columns_of
 from trainyard.datasets.tables.columns import check_usable, missing
 from trainyard.datasets.tables.delta import table_at
@@ -52,6 +53,11 @@ class Head:
     layout: delimited.Laid | None = None
     """How a CSV is written."""
 
+    @property
+    def decimal(self) -> str:
+        """The decimal mark in all of a CSV; a point for what is none."""
+        return "." if self.layout is None else self.layout.dialect.decimal
+
 
 def inspect_file(  # noqa: PLR0913 - the spec, and what it is for
     spec: AnyTable,
@@ -80,9 +86,11 @@ def inspect_file(  # noqa: PLR0913 - the spec, and what it is for
         return version
     with little_memory(spec.test_uri, "/data/test_uri"):
         location = counting(locate(spec.test_uri, access, "/data/test_uri"), spec)
-        tested = head_of(location, spec, lambda schema: _tested(schema, spec, split, head))
+        texts = frozenset() if head is None else texts_of(pa.schema([*head.types.items()]))
+        tested = head_of(location, spec, lambda schema: _tested(schema, spec, split, head), texts)
         if tested is not None:
-            check_target(tested.rows[spec.target], spec.target, task, "/data/test_uri")
+            column, mark = tested.rows[spec.target], (head or tested).decimal
+            check_target(column, spec.target, task, "/data/test_uri", decimal=mark)
     return version
 
 
@@ -91,11 +99,12 @@ def check_head(head: Head, task: Task) -> None:
     selection = head.selection
     target = head.rows[selection.target]
     with strays.told(head.rows, selection.target, target):
-        check_target(target, selection.target, task)
+        check_target(target, selection.target, task, decimal=head.decimal)
         if head.complete and task is Task.CLASSIFICATION:
             labels(target, selection.target)
     if selection.weight is not None:
-        weights = check_weights(head.rows[selection.weight], selection.weight)
+        column = head.rows[selection.weight]
+        weights = check_weights(column, selection.weight, decimal=head.decimal)
         if head.complete:
             check_parts(
                 weights, selection.weight, {"train": np.arange(len(weights))}, weights, None
@@ -167,13 +176,19 @@ def _some(schema: pa.Schema, selection: Selection, rows: pa.Table, about: int) -
 
 
 def head_of(
-    location: Location | WebFile, spec: AnyTable, selected: Callable[[pa.Schema], Selection]
+    location: Location | WebFile,
+    spec: AnyTable,
+    selected: Callable[[pa.Schema], Selection],
+    texts: frozenset[str] = frozenset(),
 ) -> Head | None:
-    """The head of a table, its schema given to `selected`; None where a look costs the whole file."""
+    """The head of a table, its schema given to `selected`; None where a look costs the whole file.
+
+    Of a CSV the columns `texts` are read as text, whatever they hold.
+    """
     if is_seen_whole(location, spec):
         return None
     if isinstance(location, WebFile) or format_of(location, spec) == "csv":
-        start = delimited.first_rows(location, spec.csv, needed=needed_of(spec))
+        start = delimited.first_rows(location, spec.csv, needed=needed_of(spec), texts=texts)
         layout: delimited.Laid | None = start.layout
         schema, selection = start.rows.schema, selected(start.rows.schema)
         rows, complete = filtered(start.rows, spec.filter), start.complete

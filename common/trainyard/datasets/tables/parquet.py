@@ -12,6 +12,7 @@ from trainyard.datasets.tables.filtered import expression, filtered, to_read
 from trainyard.datasets.tables.lacking import check_files
 from trainyard.datasets.tables.parts import SAMPLE_FILES, delimited_parts, parquet_parts, partition
 from trainyard.datasets.tables.schemas import contradiction, differences, unified, without
+from trainyard.datasets.tables.text_dates import LOOKED_AT, check_order
 from trainyard.errors import InvalidData
 
 DELTA_LOG = "_delta_log/"
@@ -210,7 +211,12 @@ def _dataset(location: Location, files: list[str], known: pa.Schema | None = Non
     """The rows that count of `files`, whose schema is `known`, or of the one file that the location is."""
     whole = _whole(location, files, known)
     wanted = expression(location.conditions, whole.schema)
-    return whole if wanted is None else whole.filter(wanted)
+    if wanted is None:
+        return whole
+    check_order(
+        location.conditions, whole.schema, lambda names: whole.head(LOOKED_AT, columns=names)
+    )
+    return whole.filter(wanted)
 
 
 def _whole(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:

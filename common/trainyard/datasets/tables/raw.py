@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.types as pt
 
 from trainyard.contract import AnyTable, Split, Task
 from trainyard.datasets.access import DataAccess
@@ -15,7 +16,7 @@ from trainyard.datasets.splitting import Key, Rows, partition
 from trainyard.datasets.tables.assemble import partition_of, target_of
 from trainyard.datasets.tables.columns import check_usable, is_date, is_text, numbers, plain
 from trainyard.datasets.tables.dates import microseconds
-from trainyard.datasets.tables.files import read
+from trainyard.datasets.tables.files import Table, read
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.weights import check_weights
 
@@ -66,7 +67,7 @@ def held_out(
         update={"features": list(columns), "drop": [], "categorical": [], "columns": {}}
     )
     table = read(asked, split, task=task, access=access)
-    y, classes = target_of(table.columns.pop(spec.target), spec.target, task)
+    y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
     x = pd.DataFrame({name: _picked(name, table.columns, rows) for name in columns}, copy=False)
     return HeldOut(x, y[rows], rows, y, classes, table.key)
@@ -90,10 +91,19 @@ def rows_of_test(
         update={"features": [beside], "drop": [], "categorical": [], "columns": {}}
     )
     table = read(asked, split, task=task, access=access)
-    y, classes = target_of(table.columns.pop(spec.target), spec.target, task)
+    y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
-    weight = check_weights(table.columns.pop(spec.weight), spec.weight) if spec.weight else None
+    weight = None
+    if spec.weight:
+        column = table.columns.pop(spec.weight)
+        weight = check_weights(column, spec.weight, decimal=table.origin.decimal)
     return RowsOfTest(rows, y[rows], classes, None if weight is None else weight[rows])
+
+
+def _target_of(
+    table: Table, name: str, task: Task
+) -> tuple[npt.NDArray[Any], tuple[Any, ...] | None]:
+    return target_of(table.columns.pop(name), name, task, table.origin.decimal)
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
@@ -117,4 +127,9 @@ def _values(name: str, column: pa.ChunkedArray) -> Any:
     if is_text(column.type):
         values: npt.NDArray[Any] = column.to_numpy()
         return values
+    if pt.is_boolean(column.type) and column.null_count:
+        truths: npt.NDArray[Any] = (
+            column.to_numpy()
+        )  # True, False and None, as text was read in training
+        return truths
     return numbers(column)

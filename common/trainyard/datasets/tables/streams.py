@@ -1,13 +1,14 @@
 """A table read a few rows at a time: some of its columns whole, the others as often as they are asked for."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from trainyard.contract import AnyTable
 from trainyard.datasets.sources.location import Location
 from trainyard.datasets.tables import csv, delimited, parquet
+from trainyard.datasets.tables.as_trained import Trained, start_of
 from trainyard.datasets.tables.columns import plain
 from trainyard.datasets.tables.dialects.dialect import Layout
 from trainyard.datasets.tables.formats import check_has_rows, format_of
@@ -28,19 +29,29 @@ class Stream:
     schema: pa.Schema
     """Of the columns that come in batches."""
     batches: Callable[[], Batches]
+    decimal: str = "."
+    """The decimal mark in all of a CSV: with a comma, 1.234 in text are thousands."""
 
 
-def stream_of(
-    location: Location, spec: AnyTable, *, names: list[str], whole: list[str], most_whole: int
+def stream_of(  # noqa: PLR0913 - a table, and how it is read
+    location: Location,
+    spec: AnyTable,
+    *,
+    names: list[str],
+    whole: list[str],
+    most_whole: int,
+    trained: Trained = (),
+    texts: frozenset[str] = frozenset(),
 ) -> Stream:
-    """The stream of a file or a folder. Raises `InvalidData`.
+    """The stream of a file or a folder, for a model that is `trained` on its columns; `texts` are text. Raises `InvalidData`.
 
     Of the columns `whole` those are read that are there, and none where there are more than `most_whole` rows.
     """
     if format_of(location, spec) == "parquet":
         found = _parquet(location, names, whole, most_whole)
     else:
-        found = _delimited(location, spec, names, whole, most_whole)
+        start = start_of(location, spec, trained, texts)
+        found = _delimited(location, start, names, whole, most_whole)
     check_has_rows(found.rows, location, spec.filter)
     return found
 
@@ -74,6 +85,7 @@ def one_after_the_other(first: Stream, second: Stream) -> Stream:
         pa.table(whole),
         schema,
         lambda: _cast(_each_of(first.batches, second.batches), schema),
+        first.decimal,
     )
 
 
@@ -105,10 +117,13 @@ def _parquet(location: Location, names: list[str], whole: list[str], most_whole:
 
 
 def _delimited(
-    location: Location, spec: AnyTable, names: list[str], whole: list[str], most_whole: int
+    location: Location,
+    start: delimited.Start,
+    names: list[str],
+    whole: list[str],
+    most_whole: int,
 ) -> Stream:
     """A folder of CSV is read as a whole, for its columns are known when all files are."""
-    start = delimited.first_rows(location, spec.csv, all_files=True)
     if isinstance(start, csv.Start):
         return _csv(location, start, names, whole, most_whole)
     known = start.rows.column_names
@@ -116,7 +131,8 @@ def _delimited(
     there = [name for name in whole if name in known]
     table = delimited.every_row(location, start.layout, list(dict.fromkeys([*names, *there])))
     within = there if table.num_rows <= most_whole else []
-    return stream_in_memory(table, names=names, whole=within)
+    found = stream_in_memory(table, names=names, whole=within)
+    return replace(found, decimal=start.layout.dialect.decimal)
 
 
 def _csv(
@@ -135,12 +151,14 @@ def _csv(
     except InvalidData:
         table = delimited.every_row(location, layout, wanted)
         within = there if table.num_rows <= most_whole else []
-        return stream_in_memory(table, names=names, whole=within)
+        found = stream_in_memory(table, names=names, whole=within)
+        return replace(found, decimal=layout.dialect.decimal)
     return Stream(
         rows,
         kept,
         pa.schema([schema.field(name) for name in names]),
         lambda: delimited.in_batches(location, layout, names),
+        layout.dialect.decimal,
     )
 
 

@@ -30,10 +30,15 @@ LARGEST_LABEL = 2**63 - 1
 
 
 def check_target(
-    column: pa.ChunkedArray, name: str, task: Task, pointer: str = "/data/target"
+    column: pa.ChunkedArray,
+    name: str,
+    task: Task,
+    pointer: str = "/data/target",
+    *,
+    decimal: str = ".",
 ) -> None:
-    """What must hold for any rows of a target. Raises `InvalidData`."""
-    read = target_read(column, name, task, pointer)
+    """What must hold for any rows of a target, in a file with this decimal mark. Raises `InvalidData`."""
+    read = target_read(column, name, task, pointer, decimal=decimal)
     column = plain(read.column)
     check_usable(name, column.type, pointer)
     if is_date(column.type):
@@ -76,13 +81,18 @@ def _check_present(column: pa.ChunkedArray, name: str, pointer: str) -> None:
 
 
 def target_read(
-    column: pa.ChunkedArray, name: str, task: Task, pointer: str = "/data/target"
+    column: pa.ChunkedArray,
+    name: str,
+    task: Task,
+    pointer: str = "/data/target",
+    *,
+    decimal: str = ".",
 ) -> Reading:
     """The target, of a regression as numbers where it is text that holds them. Raises `InvalidData` for whole numbers that are none any more then."""
     if task is not Task.REGRESSION:
         return Reading(column)
     check_whole_numbers(column, f"target {name!r}", pointer)
-    return recognised(name, plain(column))
+    return recognised(name, plain(column), decimal)
 
 
 def labels(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.int64], tuple[Any, ...]]:

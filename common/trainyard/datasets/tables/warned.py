@@ -43,6 +43,13 @@ def of_columns(
     return [*said, *_of_target(selection.target, y, classes)]
 
 
+def of_weight(name: str, notation: Notation | None) -> list[str]:
+    """A sentence about a weight that was text written as `notation` says; none about one that was numbers."""
+    if notation is None:
+        return []
+    return [f"the weight {name!r} is text, and is read as numbers with {notation.words}"]
+
+
 def _of_target(name: str, y: npt.NDArray[Any], classes: Sequence[Any] | None) -> list[str]:
     """A sentence where numbers are all the same, or classes nearly so. `y` are the targets of all rows."""
     if classes is None:

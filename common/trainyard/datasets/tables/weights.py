@@ -15,15 +15,20 @@ from trainyard.datasets.tables.columns import (
     numbers,
     plain,
 )
-from trainyard.datasets.tables.recognition.reading import recognised
+from trainyard.datasets.tables.recognition.reading import Reading, recognised
 from trainyard.errors import InvalidData
 
 
+def weight_read(column: pa.ChunkedArray, name: str, decimal: str = ".") -> Reading:
+    """The weight, as numbers where it is text that holds them; `decimal` is the mark in all of the file."""
+    return recognised(name, plain(column), decimal)
+
+
 def check_weights(
-    column: pa.ChunkedArray, name: str, pointer: str = "/data/weight"
+    column: pa.ChunkedArray, name: str, *, decimal: str = ".", pointer: str = "/data/weight"
 ) -> npt.NDArray[np.float64]:
     """The weights as float64 of (n,). Raises `InvalidData` unless all are numbers, present, finite and >= 0."""
-    column = recognised(name, plain(column)).column
+    column = weight_read(column, name, decimal).column
     if not is_numeric(column.type):
         raise InvalidData(
             f"the weight {name!r} is of type {column.type}, such as {column[0].as_py()!r}; numbers >= 0 are needed",

@@ -68,7 +68,7 @@ class Layout:
     nameless: tuple[str, ...] = ()
     """Those without a name and without a value, as `names` calls them; they are no part of the table."""
     texts: frozenset[str] = frozenset()
-    """Columns that are read as text, as another file of the same table has text in them."""
+    """Columns that are read as text, as another file of the same table, or what a model was trained on, has text in them."""
     missing: tuple[str, ...] = MISSING
     """Text that stands for a missing value."""
     codes: Mapping[str, str] = field(default_factory=dict)

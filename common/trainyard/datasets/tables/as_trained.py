@@ -1,0 +1,77 @@
+"""Columns of a CSV that are read as text because they were text where a model, or the rest of the table, comes from.
+
+A CSV tells types by its values alone: where only 01 to 19 occur of departments among which there are a 2A and a 2B,
+it would be numbers, and no department would be known again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from trainyard import raw_columns
+from trainyard.contract import AnyTable, CsvOptions
+from trainyard.datasets.sources.location import Location
+from trainyard.datasets.tables import delimited
+from trainyard.datasets.tables.columns import is_text
+from trainyard.datasets.tables.stored import is_bytes
+
+Trained = Sequence[Mapping[str, Any]]
+"""Columns as a model's `preprocessing.json` describes them."""
+
+
+def is_text_there(kind: pa.DataType) -> bool:
+    """Whether a column of this type is text to a training."""
+    kind = kind.value_type if pt.is_dictionary(kind) else kind
+    return is_text(kind) or is_bytes(kind)
+
+
+def texts_of(schema: pa.Schema) -> frozenset[str]:
+    """The columns that are text."""
+    return frozenset(field.name for field in schema if is_text_there(field.type))
+
+
+def start_of(
+    location: Location, spec: AnyTable, trained: Trained = (), texts: frozenset[str] = frozenset()
+) -> delimited.Start:
+    """The first rows of a CSV whose columns are `trained` on; `texts` are text beside those. Raises `InvalidData`.
+
+    Numbers that training read from text, in a notation of its own, are read so again where the first rows are all
+    written so: the 19.944 of one that has points between thousands. A column that the request's `filter` names
+    is of the type that the file tells, as it is at submit.
+    """
+    asked: CsvOptions | None = spec.csv
+    filtered = {each.column for each in spec.filter}
+    words = texts | {each["name"] for each in trained if _has_words(each)}
+    notations = {each["name"]: each for each in trained if each.get("notation")}
+    if asked is not None and asked.decimal is not None:
+        notations = {}
+    as_text = (words | {*notations}) - filtered
+    start = delimited.first_rows(location, asked, all_files=True, texts=as_text)
+    mark = start.layout.dialect.decimal
+    others = {
+        name for name, each in notations.items() if not _is_so_written(start.rows, each, mark)
+    } - words
+    if not others & as_text & {*start.rows.column_names}:
+        return start
+    return delimited.first_rows(location, asked, all_files=True, texts=as_text - others)
+
+
+def _has_words(column: Mapping[str, Any]) -> bool:
+    return any(isinstance(each, str) for each in column.get("categories") or ())
+
+
+def _is_so_written(rows: pa.Table, column: Mapping[str, Any], mark: str) -> bool:
+    """Whether the values are written in the column's notation, which has another decimal mark than the file."""
+    name, notation = column["name"], column["notation"]
+    if notation["decimal"] == mark or name not in rows.column_names:
+        return False
+    values = pd.Series(pc.unique(rows[name]).to_pylist(), dtype=object)
+    try:
+        raw_columns.numbers(values, column)
+    except ValueError:
+        return False
+    return True
