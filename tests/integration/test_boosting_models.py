@@ -293,6 +293,66 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(trainer, cancer, tm
     np.testing.assert_allclose(resumed.predict(data.test.x), whole.predict(data.test.x), atol=1e-3)
 
 
+def test_a_random_forest_saves_no_checkpoint_and_begins_again(cancer, tmp_path):
+    forest = {
+        "n_estimators": 12,
+        "boosting_type": "rf",
+        "subsample": 0.7,
+        "subsample_freq": 1,
+    }
+    [trainer] = [each for each in CLASSIFIERS if each.name == "lightgbm_classifier"]
+    with pytest.raises(Interrupted):
+        fit(trainer, cancer, Watch(tmp_path, checkpoint_at=(5,), stop_at=5), **forest)
+    again = Watch(tmp_path)
+    fit(trainer, cancer, again, **forest)
+    assert again.done == list(range(1, 13))
+    assert "begins again" in again.notes[-1]
+
+
+@pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
+def test_what_is_drawn_after_a_checkpoint_is_not_what_was_drawn_first(trainer, cancer, tmp_path):
+    """A step so small that the second tree sees what the first one saw: it differs by the rows that were drawn alone."""
+    drawn = {"subsample": 0.5, "learning_rate": 1e-9}
+    if trainer.name.startswith("lightgbm"):
+        drawn["subsample_freq"] = 1
+    with pytest.raises(Interrupted):
+        fit(
+            trainer, cancer, Watch(tmp_path, checkpoint_at=(1,), stop_at=1), n_estimators=1, **drawn
+        )
+    fit(trainer, cancer, Watch(tmp_path, checkpoint_at=(1,)), n_estimators=2, **drawn)
+    [model] = [each for each in tmp_path.iterdir() if each.suffix in {".ubj", ".txt"}]
+    first, second = splits_of(model)
+    assert first != second
+
+
+def splits_of(model):
+    """Each tree's columns and thresholds, in order."""
+    if model.suffix == ".ubj":
+        trees = xgboost.Booster(model_file=model).trees_to_dataframe()
+        trees, column, threshold = trees[trees["Feature"] != "Leaf"], "Feature", "Split"
+        by = "Tree"
+    else:
+        trees = lightgbm.Booster(model_file=model).trees_to_dataframe()
+        trees = trees[trees["split_feature"].notna()]
+        by, column, threshold = "tree_index", "split_feature", "threshold"
+    return [list(zip(each[column], each[threshold], strict=True)) for _, each in trees.groupby(by)]
+
+
+def test_xgboosts_dart_drops_trees_and_stops_early_for_nobody(cancer, tmp_path):
+    [trainer] = [each for each in CLASSIFIERS if each.name == "xgboost_classifier"]
+    trees, dropped, kept = (
+        fit(trainer, cancer, Watch(tmp_path / str(number)), n_estimators=20, **params)
+        for number, params in enumerate(
+            ({}, {"booster": "dart", "skip_drop": 0.0}, {"booster": "dart", "rate_drop": 0.0})
+        )
+    )
+    x = cancer.test.x
+    np.testing.assert_allclose(kept.predict(x), trees.predict(x), atol=1e-5)
+    assert np.abs(dropped.predict(x) - trees.predict(x)).max() > 0.01
+    with pytest.raises(ValueError, match="early_stopping_rounds cannot be used with it"):
+        trainer.params(booster="dart", early_stopping_rounds=3)
+
+
 @pytest.mark.parametrize("trainer", CLASSIFIERS, ids=by_name)
 def test_a_restarted_training_remembers_its_best_round(trainer, cancer, tmp_path):
     params = {"n_estimators": 2000, "learning_rate": 0.5, "early_stopping_rounds": 30}

@@ -212,6 +212,36 @@ def test_a_grid_ends_with_its_last_point(tmp_path: Path) -> None:
     assert sorted(found) == [(depth, kind) for depth in (1, 2, 3) for kind in ("deep", "plain")]
 
 
+@pytest.mark.parametrize("under_way", [1, 4])
+def test_each_point_of_a_grid_counts_once_however_often_the_search_is_taken_up_again(
+    tmp_path: Path, under_way: int
+) -> None:
+    request = asked(
+        space={"depth": {"low": 1, "high": 4}, "kind": ["plain", "deep"]}, sampler="grid"
+    )
+    found = []
+
+    def end_one(study: Study) -> None:
+        trial, params = study.ask()
+        found.append((params["depth"], params["kind"]))
+        study.completed(trial, 0.0)
+
+    for _ in range(2):
+        killed = study_in(tmp_path, request)
+        end_one(killed)
+        for _ in range(under_way):
+            killed.ask()
+    study = study_in(tmp_path, request)
+    while not study.exhausted and len(study.ended) < study.wanted:
+        end_one(study)
+    assert sorted(found) == [(depth, kind) for depth in (1, 2, 3, 4) for kind in ("deep", "plain")]
+
+
+def test_a_grid_of_fractions_needs_a_step_though_its_bounds_are_whole() -> None:
+    request = asked(space={"rate": {"low": 1, "high": 1}}, sampler="grid")
+    assert wrong(request) == {"/search/space/rate": "a grid needs choices, a step, or integers"}
+
+
 def test_a_grids_points_are_written_as_its_step(tmp_path: Path) -> None:
     request = asked(space={"rate": {"low": 0.1, "high": 0.3, "step": 0.1}}, sampler="grid")
     study = study_in(tmp_path, request)

@@ -7,7 +7,7 @@ while. Files, the model and its version are written at the end, and tried again 
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -149,9 +149,9 @@ class RunLog:
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
-    def test_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Log those of the test rows; those of the other parts were logged round by round."""
-        self.metrics({name: metrics[name] for name in metrics if name.startswith("test_")})
+    def evaluated(self, metrics: Mapping[str, float], reported: Collection[str]) -> None:
+        """Log those that no round has `reported`: the curves of the others end with the last round, and not with the best."""
+        self.metrics({name: value for name, value in metrics.items() if name not in reported})
 
     def metrics(self, metrics: Mapping[str, float]) -> None:
         """Log what is measured once."""

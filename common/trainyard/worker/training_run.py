@@ -53,7 +53,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
 
         progress.enter(Phase.EVALUATING)
         tested = _tested(trainer, fitted, data)
-        log.test_metrics(tested.metrics)
+        log.evaluated(tested.metrics, progress.history)
         if judging:
             judging.against(tested).ahead()
         _draw(folder, trainer, fitted, data, tested, progress.history)

@@ -37,6 +37,7 @@ METRIC_NAMES = {
     "rmsle": "root_mean_squared_log_error",
 }
 HIGHER_IS_BETTER = frozenset({"auc", "auc_mu", "aucpr", "average_precision"})
+MOST_SEED = 2**31
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Rounds:
     patience: int | None
     suffix: str
     """How the names of checkpoint files end, such as `.ubj`."""
+    goes_on: bool = True
+    """Whether the library can train on from a checkpoint of this; where it cannot, none is saved."""
     done: int = 0
     best_round: int | None = field(default=None)
     best_score: float | None = field(default=None)
@@ -61,6 +64,11 @@ class Rounds:
     def exhausted(self) -> bool:
         """Whether there is nothing left to train."""
         return self.done >= self.total or self._out_of_patience
+
+    @property
+    def seed(self) -> int:
+        """What rows and columns are drawn from: another seed after a checkpoint, as the first round's would draw the same again."""
+        return (self.training.seed + self.done) % MOST_SEED
 
     @property
     def best(self) -> int | None:
@@ -86,7 +94,8 @@ class Rounds:
                 )
         if self.patience:
             self._compare(scores["validation"])
-        checkpoint = partial(self._save, save) if self.training.checkpoint_due() else None
+        due = self.goes_on and self.training.checkpoint_due()
+        checkpoint = partial(self._save, save) if due else None
         self.training.report(
             done=self.done, total=self.total, unit="rounds", metrics=metrics, save=checkpoint
         )
@@ -94,6 +103,8 @@ class Rounds:
 
     def resume(self, load: Callable[[str], tuple[Any, int]]) -> Any:
         """The newest checkpoint that `load` reads, as (booster, rounds) with this object put where it was; else None."""
+        if not self.goes_on:
+            return None
         for model in sorted(self.training.checkpoints.glob(f"round-*{self.suffix}"), reverse=True):
             try:
                 booster, rounds = load(str(model))

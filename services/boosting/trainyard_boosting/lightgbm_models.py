@@ -155,11 +155,17 @@ class LightGBM:
         table = Table.of(data)
         _check_metric(params, table)
         _draw_no_more_than_a_few(table, training)
-        rounds = Rounds(training, params.n_estimators, params.early_stopping_rounds, ".txt")
+        begins_again = _begins_again(params, data)
+        rounds = Rounds(
+            training,
+            params.n_estimators,
+            params.early_stopping_rounds,
+            ".txt",
+            goes_on=begins_again is None,
+        )
+        if begins_again:
+            training.note(begins_again)
         if data.beyond_memory:
-            training.note(
-                "LightGBM goes on from no checkpoint in batches: interrupted, it begins again"
-            )
             booster = fit_batches(
                 self._estimator(params, table, rounds),
                 data,
@@ -210,6 +216,11 @@ class LightGBM:
             n_estimators=params.n_estimators - rounds.done,
             n_jobs=rounds.training.threads,
             random_state=rounds.training.seed,
+            **(
+                {"bagging_seed": rounds.seed, "feature_fraction_seed": rounds.seed}
+                if rounds.done
+                else {}
+            ),
             verbosity=-1,
         )
 
@@ -243,6 +254,15 @@ class LightGBM:
             callbacks=[_after_round(rounds)],
             init_model=booster,
         )
+
+
+def _begins_again(params: LightGBMParams, data: Data) -> str | None:
+    """Why an interrupted training begins again; None where it goes on from its checkpoint."""
+    if data.beyond_memory:
+        return "LightGBM goes on from no checkpoint in batches: interrupted, it begins again"
+    if params.boosting_type == "rf":
+        return "LightGBM's random forest goes on from no checkpoint: interrupted, it begins again"
+    return None
 
 
 def _after_round(rounds: Rounds) -> Callable[[CallbackEnv], None]:

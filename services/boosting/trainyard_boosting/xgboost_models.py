@@ -49,6 +49,12 @@ class XGBoostParams(Params):
     max_depth: int = Field(6, ge=0, le=64, description="Depth of a tree; 0 for no limit")
     learning_rate: float = Field(0.3, gt=0, le=1, description="Shrinkage of each round")
     booster: Literal["gbtree", "dart"] = Field("gbtree", description="Trees, or trees with dropout")
+    rate_drop: float = Field(
+        0.1, ge=0, le=1, description="Share of the trees that dart drops in a round"
+    )
+    skip_drop: float = Field(
+        0.5, ge=0, le=1, description="Share of the rounds in which dart drops none"
+    )
     tree_method: Literal["auto", "hist", "approx", "exact"] = Field(
         "auto", description="How splits are found; auto is hist"
     )
@@ -84,6 +90,10 @@ class XGBoostParams(Params):
         ):
             raise ValueError(
                 "tree_method 'exact' needs max_depth above 0, grow_policy 'depthwise' and max_leaves 0; use 'hist'"
+            )
+        if self.booster == "dart" and self.early_stopping_rounds:
+            raise ValueError(
+                "booster 'dart' changes earlier trees, so early_stopping_rounds cannot be used with it"
             )
         if self.max_depth == 0 and self.max_leaves == 0 and self.grow_policy == "lossguide":
             raise ValueError(
@@ -189,13 +199,15 @@ class XGBoost:
         left_out = set(NOT_FOR_ESTIMATOR)
         if table.classes is not None and len(table.classes) > 2:
             left_out.add("scale_pos_weight")
+        if params.booster != "dart":
+            left_out |= {"rate_drop", "skip_drop"}
         return self.estimator(
             **params.model_dump(exclude=left_out),
             n_estimators=params.n_estimators - rounds.done,
             monotone_constraints=monotone(table, params.monotone_constraints),
             enable_categorical=params.tree_method != "exact",
             n_jobs=rounds.training.threads,
-            random_state=rounds.training.seed,
+            random_state=rounds.seed,
             callbacks=[AfterRound(rounds)],
         )
 

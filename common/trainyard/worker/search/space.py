@@ -72,7 +72,7 @@ def wrong_space(request: TrainRequest, trainer: Trainer) -> list[FieldError]:
         for name, each in space.items()
         for error in _wrong_dimension(name, each, space, request, trainer)
     ]
-    errors += _wrong_grid(search.sampler, space)
+    errors += _wrong_grid(search.sampler, space, trainer)
     return [*errors, *wrong_starts(search, space)]
 
 
@@ -213,20 +213,15 @@ def _wrong_condition(at: str, dimension: Dimension, space: Dimensions) -> Iterat
             )
 
 
-def _wrong_grid(sampler: SamplerName, space: Dimensions) -> Iterator[FieldError]:
+def _wrong_grid(sampler: SamplerName, space: Dimensions, trainer: Trainer) -> Iterator[FieldError]:
     if sampler is not SamplerName.GRID:
         return
-    points = 1
+    points, types = 1, types_of(space, trainer.params)
     for name, each in space.items():
         if each.when:
             yield _error(f"{POINTER}/{name}/when", "has no meaning on a grid; take another sampler")
             continue
-        kind = (
-            int
-            if isinstance(each.low, int) and isinstance(each.high, int) and each.step is None
-            else float
-        )
-        values = _values(each, kind)
+        values = _values(each, types[name])
         if values is None:
             yield _error(f"{POINTER}/{name}", "a grid needs choices, a step, or integers")
             continue

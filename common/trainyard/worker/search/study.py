@@ -67,7 +67,7 @@ class Study:
             pruner=_pruner(search.pruner),
         )
         begun = self._study.get_trials(deepcopy=False)
-        self._study.sampler = self._sampler(search, seed + len(begun))
+        self._study.sampler = self._sampler(search, seed, len(begun))
         if not begun:
             for params in first:
                 self._enqueue(params)
@@ -119,9 +119,11 @@ class Study:
 
     @property
     def exhausted(self) -> bool:
-        """Whether there is nothing more to try."""
+        """Whether there is nothing more to try: all points of a grid were, and none that was lost waits to be tried again."""
         sampler = self._study.sampler
-        return isinstance(sampler, GridSampler) and sampler.is_exhausted(self._study)
+        if not isinstance(sampler, GridSampler) or not sampler.is_exhausted(self._study):
+            return False
+        return not self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
 
     def ask(self) -> tuple[Trial, Params]:
         """The next trial, which runs from now on, and its params."""
@@ -173,8 +175,13 @@ class Study:
     def _enqueue(self, params: Params) -> None:
         self._study.enqueue_trial({name: as_category(each) for name, each in params.items()})
 
-    def _sampler(self, search: Search, seed: int) -> BaseSampler:
-        """A study that goes on draws from another seed: from the same it would draw the same again."""
+    def _sampler(self, search: Search, seed: int, begun: int) -> BaseSampler:
+        """A study that goes on draws from another seed: from the same it would draw the same again.
+
+        Not so a grid, whose seed orders its points: trials know theirs by its place in that order.
+        """
+        if search.sampler is not SamplerName.GRID:
+            seed += begun
         match search.sampler:
             case SamplerName.TPE:
                 return TPESampler(seed=seed, constant_liar=search.parallel > 1)
