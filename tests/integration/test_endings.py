@@ -17,6 +17,7 @@ REASONS = {
     "gpu_out_of_memory": ("gpu_out_of_memory", "GPU memory"),
     "disk_full": ("disk_full", "no space"),
     "no_space": ("disk_full", "no space"),
+    "full_disk": ("disk_full", "not even for what the run says of its end"),
     "registry_conflict": ("registry_conflict", "the version is taken"),
     "tracking_unavailable": ("tracking_unavailable", "MLflow"),
     "a_bug": ("crashed", "ZeroDivisionError: banana"),

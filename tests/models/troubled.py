@@ -64,6 +64,15 @@ def leave_a_child() -> None:
     print(f"child {child.pid}", flush=True)  # noqa: T201 - to the run's log
 
 
+def fill_the_disk() -> None:
+    """As if the run's folder were on a full volume: what it prints has no space, nor has its outcome."""
+    (Path(os.environ["TMPDIR"]).resolve().parent / "outcome.tmp").symlink_to("/dev/full")
+    full = os.open("/dev/full", os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(full, number)
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def print_bytes() -> None:
     os.write(1, b"\xff\xfe\x00 no text\n")
 
@@ -76,6 +85,7 @@ TROUBLES: Mapping[str, Callable[[], Any]] = {
     "memory_error": fail(MemoryError()),
     "gpu_out_of_memory": fail(errors.GpuOutOfMemory()),
     "disk_full": fail(errors.DiskFull()),
+    "full_disk": fill_the_disk,
     "no_space": fail(OSError(errno.ENOSPC, "No space left on device")),
     "registry_conflict": fail(errors.RegistryConflict("the version is taken")),
     "tracking_unavailable": fail(errors.TrackingUnavailable()),

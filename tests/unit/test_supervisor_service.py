@@ -16,6 +16,7 @@ from full_disk import Disk
 from lives import World
 from trainyard.contract import FieldError, OnExisting, OnOutOfMemory, Reason, RunStatus
 from trainyard.errors import Invalid, LaunchRefused, QueueFull, ServiceError, Unavailable
+from trainyard.launcher.messages import EXIT_NO_SPACE
 from trainyard.supervisor import attempt
 from trainyard.supervisor.idempotency import key_digest
 from trainyard.tracking.runs import KEY_DIGEST
@@ -137,7 +138,12 @@ def test_a_service_that_starts_on_a_full_disk_takes_up_its_runs(world: World, di
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [(-signal.SIGKILL, Reason.KILLED_BY_SIGNAL), (3, Reason.CRASHED), (0, Reason.CRASHED)],
+    [
+        (-signal.SIGKILL, Reason.KILLED_BY_SIGNAL),
+        (EXIT_NO_SPACE, Reason.DISK_FULL),
+        (3, Reason.CRASHED),
+        (0, Reason.CRASHED),
+    ],
 )
 def test_a_process_that_leaves_no_outcome_fails_its_run(world: World, code: int, reason: Reason):
     world.start()

@@ -31,7 +31,7 @@ from trainyard.launcher.messages import (
     Predicted,
     Ready,
 )
-from trainyard.launcher.process import ForkedProcess
+from trainyard.launcher.process import ForkedProcess, end_just_forked
 from trainyard.launcher.process_id import ids_of_each, parsed
 from trainyard.launcher.protocol import Listener, Looked, Meeting, Process
 from trainyard.launcher.run_lines import RunLines, Seat
@@ -293,13 +293,17 @@ class ForkLauncher:
         line: Line = self._lines.line(seat, self._line_grace_seconds)
 
         def accept(report: Forked) -> ForkedProcess:
-            process = ForkedProcess(
-                report.process_id,
-                seat=seat,
-                watch=self._watch,
-                limit_mb=job.memory_limit_mb,
-                forget=self._forget,
-            )
+            try:
+                process = ForkedProcess(
+                    report.process_id,
+                    seat=seat,
+                    watch=self._watch,
+                    limit_mb=job.memory_limit_mb,
+                    forget=self._forget,
+                )
+            except OSError:  # the next try must not meet it in the run's folder
+                end_just_forked(report.process_id)
+                raise
             self._processes[process.id] = process
             made.append(process)
             return process
@@ -322,7 +326,7 @@ class ForkLauncher:
                 self._processes[report.process_id].exit_told(report.code, report.cpu_seconds)
         elif isinstance(report, Forked):
             log.warning("ended a process that nobody waited for", process_id=report.process_id)
-            ForkedProcess(report.process_id).release()
+            end_just_forked(report.process_id)
 
     def _lost(self) -> None:
         """Nobody can tell any more how the processes end that run now."""

@@ -90,7 +90,11 @@ class KeptServer:
         """Keep it alive until cancelled."""
         pause = FIRST_PAUSE_SECONDS
         while True:
-            was_ready = await self._live_once()
+            was_ready = False
+            try:
+                was_ready = await self._live_once()
+            except (OSError, RuntimeError) as error:  # no memory, process, thread or file to be had
+                log.warning("a process cannot be kept", process=self._tongue.name, why=str(error))
             pause = FIRST_PAUSE_SECONDS if was_ready else min(pause * 2, LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
@@ -156,14 +160,8 @@ class KeptServer:
                     process.kill()
 
     async def _live_once(self) -> bool:
-        ours, its = socket.socketpair()
-        with its:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *self._command, str(its.fileno()), env=self._environment, pass_fds=[its.fileno()]
-            )
-        reader, self._writer = await asyncio.open_unix_connection(
-            sock=ours, limit=LONGEST_LINE_BYTES
-        )
+        process, reader, self._writer = await self._started()
+        self._process = process
         try:
             await self._listen(reader)
             code = await process.wait()
@@ -173,6 +171,20 @@ class KeptServer:
             self._lost()
             await _leave(process)
         return was_ready
+
+    async def _started(
+        self,
+    ) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]:
+        """A process and the service's end of its line. Raises OSError; a process that has no line ends by itself."""
+        ours, its = socket.socketpair()
+        with its, contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
+            process = await asyncio.create_subprocess_exec(
+                *self._command, str(its.fileno()), env=self._environment, pass_fds=[its.fileno()]
+            )
+            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=LONGEST_LINE_BYTES)
+            undo.pop_all()
+        return process, reader, writer
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):
@@ -208,6 +220,11 @@ class KeptServer:
                 answer.set_result(accept(report))
             except TrainyardError as error:
                 answer.set_exception(error)
+            except OSError as error:
+                answer.set_exception(
+                    Unavailable(f"the answer of {self._tongue.name} cannot be taken: {error}")
+                )
+                log.warning("an answer cannot be taken", process=self._tongue.name, why=str(error))
 
     def _lost(self) -> None:
         self._ready.clear()

@@ -31,6 +31,9 @@ from trainyard.peers.services import Peers
 from trainyard.registry.promotion import Judgement
 from trainyard.rundir.records import Submission
 
+EXIT_NO_SPACE = 74
+"""What a run's process leaves with whose outcome has no space on the work volume: `EX_IOERR` of sysexits.h."""
+
 
 class Message(BaseModel):
     """Frozen, and without unknown fields."""

@@ -8,6 +8,7 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 
+from trainyard.launcher.forking import kill
 from trainyard.launcher.process_id import parsed, started_ticks
 from trainyard.launcher.protocol import AlwaysHeard, RankEnd, Used
 from trainyard.launcher.run_lines import Seat
@@ -164,6 +165,16 @@ class ForkedProcess(AlwaysHeard):
             os.close(self._pidfd)
             self._pidfd = -1
         self._gone.set()
+
+
+def end_just_forked(process_id: str) -> None:
+    """End a process, and its group, of which the fork server told this moment, and which nobody will own.
+
+    It needs no file of this process, which may have as many open as it may.
+    """
+    named = parsed(process_id)
+    if named and started_ticks(named[0]) in {None, named[1]}:  # None where that cannot be read
+        kill(named[0])
 
 
 def _ended(pidfd: int) -> bool:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from trainyard.contract import Reason
 from trainyard.control_groups import memory_files
 from trainyard.errors import LaunchRefused, TrainyardError
-from trainyard.launcher.messages import Job
+from trainyard.launcher.messages import EXIT_NO_SPACE, Job
 from trainyard.launcher.protocol import Launcher, Process, RankEnd
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome, State
@@ -189,5 +189,10 @@ def _died(code: int | None, *, out_of_memory: bool) -> Outcome:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         return ended_by(Reason.KILLED_BY_SIGNAL, f"the run's process was ended by {name}")
+    if code == EXIT_NO_SPACE:
+        return ended_by(
+            Reason.DISK_FULL,
+            "there is no space left on the work volume, not even for what the run says of its end",
+        )
     said = "" if code is None else f", exit code {code}"
     return ended_by(Reason.CRASHED, f"the run's process ended without an outcome{said}")

@@ -5,7 +5,7 @@ they left, in this order:
 
 1. what rank 0 says, if the run finished, or for any reason but that it crashed;
 2. what another says that is no crash, such as that its memory ran out;
-3. what a signal did, or the launcher for too much memory, to the first that ended so;
+3. what a signal did, a full disk, or the launcher for too much memory, to the first that ended so;
 4. the host that was lost, or is not heard of any more, with a rank;
 5. the host that another rank's did not reach;
 6. the first crash, with the ranks that said nothing and had to be ended: one that stands still lets the others wait,

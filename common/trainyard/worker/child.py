@@ -14,12 +14,12 @@ from typing import NoReturn
 from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import Phase, Reason
-from trainyard.launcher.messages import Job, Line
+from trainyard.launcher.messages import EXIT_NO_SPACE, Job, Line
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal
 from trainyard.rundir.records import Outcome
 from trainyard.trainer import Interrupted, Trainer
-from trainyard.worker.failures import classified
+from trainyard.worker.failures import NO_SPACE, classified
 from trainyard.worker.line import RunLine, Unreachable
 from trainyard.worker.log_limit import keep_below
 from trainyard.worker.rank_log import RankLog
@@ -54,15 +54,16 @@ def main(job: Job, line: Line, trainer: Trainer | None, pools: ThreadpoolControl
     try:
         _run(job, line, folder, trainer, pools)
     except Interrupted:
-        sys.stdout.write("asked to stop\n")
+        _say("asked to stop")
         code = EXIT_INTERRUPTED
     except Unreachable:
-        sys.stdout.write(f"the service at {line.address} cannot be reached\n")
+        _say(f"the service at {line.address} cannot be reached")
         code = EXIT_UNREACHABLE
     except BaseException as error:  # noqa: BLE001 - whatever a run raises is its outcome
-        _fail(own, error)
-    sys.stdout.flush()
-    sys.stderr.flush()
+        code = _fail(own, error)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
@@ -118,13 +119,21 @@ def _train_along(job: Job, trainer: Trainer, line: RunLine, pools: ThreadpoolCon
         train_along(job, trainer, line)
 
 
-def _fail(folder: RunFolder, error: BaseException) -> None:
+def _say(text: str) -> None:
+    """Print it, unless there is no space for the log."""
+    with suppress(OSError):
+        sys.stdout.write(f"{text}\n")
+
+
+def _fail(folder: RunFolder, error: BaseException) -> int:
+    """Say in the log and in the outcome why the run failed. The code to leave with, which says it where neither has space."""
     failure = classified(error)
     if failure.reason is Reason.CRASHED:
-        traceback.print_exception(error)
+        with suppress(OSError):
+            traceback.print_exception(error)
     else:
-        sys.stdout.write(f"{failure.reason}: {failure.detail}\n")
-    with suppress(OSError):
+        _say(f"{failure.reason}: {failure.detail}")
+    try:
         folder.write_outcome(
             Outcome(
                 status=failure.reason.status,
@@ -133,6 +142,9 @@ def _fail(folder: RunFolder, error: BaseException) -> None:
                 ended_at=datetime.now(UTC),
             )
         )
+    except OSError as unwritten:
+        return EXIT_NO_SPACE if unwritten.errno in NO_SPACE else 0
+    return 0
 
 
 def _take_the_log(folder: RunFolder, job: Job) -> None:

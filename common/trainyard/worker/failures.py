@@ -1,8 +1,11 @@
 """What ends a run or a trial, as one of the reasons there are."""
 
-from errno import ENOSPC
+from errno import EDQUOT, ENOSPC
 
 from trainyard.errors import DiskFull, OutOfMemory, RunError
+
+NO_SPACE = frozenset({ENOSPC, EDQUOT})
+"""What the kernel says of a volume that is full, or of which this user has no more."""
 
 
 def classified(error: BaseException) -> RunError:
@@ -11,7 +14,7 @@ def classified(error: BaseException) -> RunError:
         return error
     if isinstance(error, MemoryError):
         return OutOfMemory()
-    if isinstance(error, OSError) and error.errno == ENOSPC:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         return DiskFull()
     return RunError(f"{type(error).__name__}: {_text(error)}")
 

@@ -1,6 +1,11 @@
 """A fork server that is killed, hangs or does not get warm, and the end of all."""
 
 import asyncio
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -8,6 +13,7 @@ import pytest
 from launcher_lab import InLab, Lab, gone, opened, process_of, until
 from servers import START_SECONDS
 from trainyard.errors import Unavailable
+from trainyard.launcher import fork_launcher
 from trainyard.launcher.fork_launcher import ForkLauncher
 
 
@@ -81,6 +87,54 @@ def test_a_fork_server_that_answers_again_is_kept(in_lab: InLab) -> None:
         assert lab.fork_server().pid == server.pid
 
     in_lab(test, check_seconds=1.0)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process may open none."""
+    next_one = os.dup(0)
+    os.close(next_one)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_service_that_may_open_no_file_loses_the_run_that_is_forked_and_no_other(
+    in_lab: InLab, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    async def test(lab: Lab) -> None:
+        job, process = await lab.trains()
+        server, spare, refused = lab.fork_server(), await lab.spare(), lab.job()
+        if late:
+            monkeypatch.setattr(fork_launcher, "FORK_SECONDS", 0.1)
+            server.suspend()
+            with pytest.raises(Unavailable, match="did not answer"):
+                await lab.launch(refused)
+        with no_more_files():
+            if late:
+                os.kill(server.pid, signal.SIGCONT)
+                doubt = lab.launcher._server._doubt
+                assert doubt is not None
+                await doubt
+            else:
+                with pytest.raises(Unavailable, match="Too many open files"):
+                    await lab.launch(refused)
+        await until(lambda: gone(spare), "the end of the process that nobody owns", seconds=2.0)
+        before = lab.rounds(job)
+        await until(lambda: lab.rounds(job) > before + 5, "more rounds", job)
+        assert lab.fork_server().pid == server.pid
+        again = await lab.launch(refused)
+        await lab.training(refused)
+        for each in (process, again):
+            each.kill()
+            await each.ended()
+            each.release()
+
+    in_lab(test)
 
 
 def test_a_fork_server_that_does_not_get_warm_is_unavailable_within_the_limit(
