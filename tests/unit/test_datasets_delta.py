@@ -15,6 +15,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pydantic import ValidationError
 from trainyard.contract import (
+    Condition,
     DeltaData,
     FileData,
     ScoredDeltaData,
@@ -99,6 +100,19 @@ def test_a_version_has_its_own_rows_and_no_deleted_ones(root, version, expected)
     assert {each: row["region"] for each, row in found.items()} == {
         each: "north" if each % 3 else "south" for each in expected
     }
+
+
+def test_a_table_that_deltalake_has_updated_is_filtered_by_its_text(tmp_path):
+    """Which rewrites files with views of their text."""
+    write_deltalake(tmp_path / "sales", rows(0, name=["b" if n % 4 else "a" for n in range(ROWS)]))
+    DeltaTable(tmp_path / "sales").update(predicate="name = 'a'", updates={"region": "'west'"})
+    write_deltalake(tmp_path / "sales", rows(ROWS, name=["a"] * ROWS), mode="append")
+    kinds = [pq.read_schema(each).field("name").type for each in tmp_path.rglob("*.parquet")]
+    assert any(map(pa.types.is_string_view, kinds))
+    wanted = [each for each in range(2 * ROWS) if each >= ROWS or each % 4 == 0]
+    for op, value in (("==", "a"), ("in", ["a", "c"]), ("<", "b")):
+        spec = changed(filter=[Condition(column="name", op=op, value=value)])
+        assert sorted(read(tmp_path, spec)) == wanted
 
 
 def test_a_column_that_was_added_is_missing_in_earlier_rows_and_not_there_in_earlier_versions(root):

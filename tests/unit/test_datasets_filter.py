@@ -243,6 +243,32 @@ def test_text_in_the_order_of_time_is_ordered_by_a_date(tmp_path):
         assert found["day"].to_pylist() == [each for each in text if each < "2026-01-16"]
 
 
+@pytest.mark.parametrize("uri", ["one.parquet", "folder"])
+def test_text_that_a_file_stores_as_a_view_can_be_filtered(tmp_path, uri):
+    whole = table()
+    text = pa.array(whole["name"].to_pylist(), pa.string_view())
+    whole = whole.set_column(2, "name", text).append_column("raw", text.cast(pa.binary_view()))
+    (tmp_path / "folder").mkdir()
+    for start, path in ((0, "one.parquet"), (0, "folder/0.parquet"), (30, "folder/1.parquet")):
+        part = whole if path == uri else whole.slice(start, 30)
+        pq.write_table(part, tmp_path / path)
+    access = DataAccess((tmp_path,), tmp_path)
+    for condition, counts in (
+        (Condition(column="name", op="==", value="n1"), lambda n: n % 4 == 1),
+        (Condition(column="name", op="not in", value=["n1", "n2"]), lambda n: n % 4 in {0, 3}),
+        (Condition(column="n", op=">", value=9), lambda n: n > 9),
+        (Condition(column="name", op="is not null"), lambda n: n >= 0),
+    ):
+        spec = FileData(source="file", uri=uri, target="y", drop=["raw"], filter=[condition])
+        assert numbers_in(load(spec, access)) == [n for n in range(ROWS) if counts(n)]
+        assert filtered(whole, [condition])["n"].to_pylist() == numbers_in(load(spec, access))
+        data = ScoredFileData(source="file", uri=uri, filter=[condition])
+        request = ScoreRequest(model_uri="models:/m/1", data=data)
+        with rows_of_table(request, Wanted(("n", "name"), (), None), access) as found:
+            rows = [int(n) for each in found.slices() for n in each.x["n"]]
+        assert rows == [n for n in range(ROWS) if counts(n)]
+
+
 def test_a_test_table_is_filtered_too(access):
     data = load(spec_of("parquet", ("n", "<", 40), test_uri="one.csv"), access)
     assert numbers_in(data) == sorted([*range(40)] * 2)

@@ -43,6 +43,21 @@ def test_codes_of_digits_that_begin_with_a_zero_are_told_of_unless_they_are_cate
     assert load(tmp_path, drop=["zip"]).warnings == ()
 
 
+@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize("form", ["%d.%m.%y", "%d-%b-%y", "%d/%m/%y 12:00:00 +0200"])
+def test_years_of_two_digits_that_become_years_to_come_are_told_of(tmp_path, form, stated):
+    def said(first: int, form: str) -> list[str]:
+        days = [dt.date(first + row % 60, 2, row % 28 + 1) for row in range(ROWS)]
+        csv(tmp_path, dob=[day.strftime(form) for day in days], y=every(0, 1))
+        columns = {"dob": {"type": "date", "day_first": True}} if stated else {}
+        return [each for each in load(tmp_path, columns=columns).warnings if "two digits" in each]
+
+    (one,) = said(1940, form)
+    assert f"in the column 'dob' {dt.date(1940, 2, 1).strftime(form)!r} is read as 2040" in one
+    assert said(1969, form) == []
+    assert said(1990, form.replace("%y", "%Y")) == []
+
+
 def test_labels_of_digits_that_begin_with_a_zero_are_told_of(tmp_path):
     csv(tmp_path, y=every("00", "01"))
     data = load(tmp_path)

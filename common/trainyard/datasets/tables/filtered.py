@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from trainyard.contract import Condition
 from trainyard.datasets.tables.compared import compared_with
 from trainyard.datasets.tables.text_dates import LOOKED_AT, check_order
+from trainyard.datasets.tables.views import without_views
 from trainyard.errors import InvalidData
 from trainyard.suggestions import suggestion
 
@@ -22,14 +23,18 @@ COMPARED = {
 }
 
 
-def expression(conditions: Sequence[Condition], schema: pa.Schema) -> Any:
+def expression(
+    conditions: Sequence[Condition], schema: pa.Schema, viewed: frozenset[str] = frozenset()
+) -> Any:
     """What a row must meet, as a `pyarrow.compute.Expression`; None where there are no conditions.
 
+    The columns `viewed` are views in a file. They are compared as large strings, by which no row group is skipped:
+    what Arrow does with the statistics of a view fails.
     Raises `InvalidData` for a column that is not there, and a value that its type has not.
     """
     whole = None
     for position, each in enumerate(conditions):
-        one = _one(each, schema, f"/data/filter/{position}")
+        one = _one(each, schema, f"/data/filter/{position}", viewed)
         whole = one if whole is None else whole & one
     return whole
 
@@ -41,14 +46,16 @@ def to_read(wanted: Sequence[str], conditions: Sequence[Condition]) -> list[str]
 
 def filtered(table: Any, conditions: Sequence[Condition]) -> Any:
     """The rows of a table, or of a record batch, that meet the conditions. Raises `InvalidData`."""
-    wanted = expression(conditions, table.schema)
-    if wanted is None:
+    if not conditions:
         return table
+    plain = without_views(table.schema)
+    table = table if plain is table.schema else table.cast(plain)
+    wanted = expression(conditions, plain)
     check_order(conditions, table.schema, lambda names: table.select(names).slice(0, LOOKED_AT))
     return table.filter(wanted)
 
 
-def _one(condition: Condition, schema: pa.Schema, pointer: str) -> Any:
+def _one(condition: Condition, schema: pa.Schema, pointer: str, viewed: frozenset[str]) -> Any:
     name = condition.column
     if name not in schema.names:
         hint = suggestion(name, schema.names, otherwise="the columns are")
@@ -58,10 +65,10 @@ def _one(condition: Condition, schema: pa.Schema, pointer: str) -> Any:
     if condition.op in {"is null", "is not null"}:
         return absent if condition.op == "is null" else ~absent
     values = compared_with(condition, schema, pointer)
-    kind = values[0].type
-    if kind != schema.field(name).type:
+    kind = pa.large_string() if name in viewed else values[0].type
+    if name in viewed or kind != schema.field(name).type:
         field = field.cast(kind)
     if condition.op in COMPARED:
-        return COMPARED[condition.op](field, values[0]) & ~absent
+        return COMPARED[condition.op](field, values[0].cast(kind)) & ~absent
     within = field.isin(pa.array([each.as_py() for each in values], kind))
     return within if condition.op == "in" else ~within & ~absent

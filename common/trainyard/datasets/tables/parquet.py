@@ -1,7 +1,9 @@
 """Parquet: one file, or a folder of files partitioned by `column=value` folders."""
 
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from trainyard.datasets.tables.lacking import check_files
 from trainyard.datasets.tables.parts import SAMPLE_FILES, delimited_parts, parquet_parts, partition
 from trainyard.datasets.tables.schemas import contradiction, differences, unified, without
 from trainyard.datasets.tables.text_dates import LOOKED_AT, check_order
+from trainyard.datasets.tables.views import text_compared, viewed, without_views
 from trainyard.errors import InvalidData
 
 DELTA_LOG = "_delta_log/"
@@ -21,6 +24,8 @@ SAMPLE_ROWS = 10_000
 FOOTER_BYTES = 1 << 26
 PAGE_BYTES = 1 << 16
 READ_BYTES = 1 << 20
+READ_AT_ONCE = 8
+"""Footers."""
 
 
 def schema(
@@ -213,10 +218,25 @@ def _dataset(location: Location, files: list[str], known: pa.Schema | None = Non
     wanted = expression(location.conditions, whole.schema)
     if wanted is None:
         return whole
+    if names := _viewed(location, files, whole, wanted):
+        wanted = expression(location.conditions, whole.schema, names)
     check_order(
         location.conditions, whole.schema, lambda names: whole.head(LOOKED_AT, columns=names)
     )
     return whole.filter(wanted)
+
+
+def _viewed(location: Location, files: list[str], whole: Any, wanted: Any) -> frozenset[str]:
+    """The columns of text, compared with a value, that are views in a file which may have rows that are `wanted`."""
+    from pyarrow.parquet import read_schema
+
+    names = text_compared(location.conditions, whole.schema) - {*partition(files).names}
+    if not names:
+        return frozenset()
+    with ThreadPoolExecutor(READ_AT_ONCE) as readers:
+        look = partial(read_schema, filesystem=location.filesystem)
+        schemas = readers.map(look, [each.path for each in whole.get_fragments(filter=wanted)])
+        return viewed(schemas, names)
 
 
 def _whole(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
@@ -224,12 +244,17 @@ def _whole(location: Location, files: list[str], known: pa.Schema | None = None)
     from pyarrow import dataset
 
     if location.files is None:
-        return dataset.dataset(location.path, filesystem=location.filesystem, format="parquet")
+        return dataset.dataset(
+            location.path,
+            schema=without_views(_schema_of(location)),
+            filesystem=location.filesystem,
+            format="parquet",
+        )
     if location.snapshot is not None:
         return _at_version(location, location.snapshot, files)
     return dataset.dataset(
         [f"{location.path}/{file}" for file in files],
-        schema=known,
+        schema=None if known is None else without_views(known),
         filesystem=location.filesystem,
         format="parquet",
         partition_base_dir=location.path,

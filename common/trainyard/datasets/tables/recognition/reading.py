@@ -151,7 +151,17 @@ def dates_as_stated(name: str, column: pa.ChunkedArray, stated: DateColumn) -> R
             f"the column {name!r} is {_shown(word)} in {rows} rows, which is no date as the others are; mend it in the table, or leave it empty",
             here,
         )
-    return _of_dates(made)
+    return _of_dates(made, *_beyond(name, made))
+
+
+def _beyond(name: str, made: ReadDates) -> list[str]:
+    """A sentence where two digits were read as a year to come that may be one that has passed."""
+    if made.beyond is None:
+        return []
+    example, year = made.beyond
+    return [
+        f"in the column {name!r} {_shown(example)} is read as {year}, as years of two digits are, and others as years before 2000; where it has passed, write years with four digits in the table"
+    ]
 
 
 def _orders_stated(name: str, counts: Mapping[str, int], stated: DateColumn) -> list[str]:
@@ -238,7 +248,8 @@ def _dates(
     shown, rows = ", ".join(map(_shown, list(lost)[:3])), sum(lost.values())
     missing = f"; {shown} counts as missing, in {rows} of {len(column)} rows" if lost else ""
     zones = named_zones(counts) if made.zone else ""
-    return _of_dates(made, f"{found}, and is read as dates{zones}{missing}; {_otherwise(name)}")
+    said = f"{found}, and is read as dates{zones}{missing}; {_otherwise(name)}"
+    return _of_dates(made, said, *_beyond(name, made))
 
 
 def _shown(text: str) -> str:

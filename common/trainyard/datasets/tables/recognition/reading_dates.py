@@ -1,10 +1,12 @@
 """A column of dates, or of text that holds some, as timestamps without a zone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
@@ -16,6 +18,7 @@ from trainyard.raw_columns import ISO, WITH_ZONE, formats_of, parsed, plain_date
 
 ENOUGH_TO_TELL = 200
 """Words, by which the likeliest format is found; all others are tried after it."""
+CENTURY, YEARS_AHEAD = 2000, 5
 MOST_MISSING = 1_000
 """Words, the most frequent, that a logged model is told of."""
 
@@ -33,6 +36,8 @@ class ReadDates:
     """Text that is not."""
     digits: bool = False
     """Whether they were whole numbers, such as 20241231."""
+    beyond: tuple[str, int] | None = None
+    """Text with a year of two digits, and the year to come that it was read as, where other years are long past."""
 
     def as_json(self) -> dict[str, Any]:
         """What a logged model needs to read dates as training did."""
@@ -77,7 +82,25 @@ def dates_in_text(
         (marks if is_mark(word) else others)[word] = int(counts[at])
     known = np.append(times, np.datetime64("NaT"))
     made = pa.chunked_array([pa.array(known[found], pa.timestamp("us"))])
-    return ReadDates(made, zone, formats, _most_frequent(marks), _most_frequent(others))
+    marked, left = _most_frequent(marks), _most_frequent(others)
+    return ReadDates(made, zone, formats, marked, left, beyond=_beyond(words, times))
+
+
+def _beyond(words: Sequence[str], times: npt.NDArray[Any]) -> tuple[str, int] | None:
+    """Of words read as these times, one whose year of two digits lies further ahead than `YEARS_AHEAD`; None where none of them lies before 2000.
+
+    Until 68 such years are of this century: among dates of birth, 55 is 1955 more likely.
+    """
+    years = times.astype("datetime64[Y]").astype(np.int64) + 1970
+    there = ~np.isnat(times)
+    if not (there & (years < CENTURY)).any():
+        return None
+    ahead = there & (years > datetime.now(UTC).year + YEARS_AHEAD)
+    for at in np.flatnonzero(ahead).tolist():
+        digits = "".join(str(int(each)) if each.isdecimal() else each for each in words[at])
+        if str(years[at]) not in digits:
+            return words[at].strip(), int(years[at])
+    return None
 
 
 def _likeliest_first(sample: Mapping[str, int], orders: list[str], zone: str | None) -> list[str]:
