@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fake_mlflow import refusal
 from fakes import asked_for
+from full_disk import Disk
 from lives import World
 from trainyard.contract import Phase, Reason, Run, RunStatus
 from trainyard.errors import Unavailable
@@ -113,6 +114,29 @@ def test_what_mlflow_shows_as_ended_is_not_changed(world: World, outcome: RunSta
     assert world.run(run_id).status is KILLED
     assert len(world.machine.of(run_id)) == 1
     assert world.folder(run_id).closed
+
+
+def test_what_mlflow_shows_as_ended_is_not_changed_on_a_full_disk_and_is_closed_by_a_later_start(
+    world: World,
+):
+    disk = Disk()
+    world.start()
+    run_id = world.submit(max_attempts=3)
+    world.die()
+    world.mlflow.runs[run_id].statuses.append(KILLED)
+    with disk.in_place():
+        disk.loop = world.loop
+        disk.full(after=0, writes=10**6)
+        world.start()
+        world.later(60)
+    assert disk.failed
+    assert world.run(run_id).status is KILLED
+    assert not world.folder(run_id).closed
+    world.stop()
+    world.start()
+    assert world.folder(run_id).closed
+    assert world.mlflow.runs[run_id].statuses[-1] is KILLED
+    assert world.mlflow.runs[run_id].statuses.count(FAILED) == 0
 
 
 def test_of_runs_that_are_over_a_start_reads_no_file(world: World, monkeypatch):

@@ -28,6 +28,7 @@ def offer(world: World, *nodes: str) -> None:
             placement=Placement(host=node, address=f"10.0.0.{ord(node)}", node=node),
             slots=1,
             cpus=1,
+            gpus=("0", "1"),
         )
         for node in nodes
     }
@@ -70,7 +71,7 @@ def test_a_run_waits_for_a_host(world: World) -> None:
 
 @pytest.mark.parametrize("stops", [True, False])
 def test_a_run_goes_on_while_its_service_is_away(elsewhere: World, stops: bool) -> None:
-    run_id = elsewhere.submit()
+    run_id = elsewhere.submit(resources={"gpus": 2})
     process = elsewhere.process(run_id)
     process.enter(Phase.TRAINING)
     elsewhere.later(1.0)
@@ -90,6 +91,7 @@ def test_a_run_goes_on_while_its_service_is_away(elsewhere: World, stops: bool) 
     assert (run.status, run.metrics) == (FINISHED, {"test_accuracy": 0.5})
     assert run.usage is not None
     assert run.usage.run_seconds >= 20.0
+    assert run.usage.gpu_seconds == pytest.approx(2 * run.usage.run_seconds)
 
 
 def test_a_run_that_went_on_keeps_its_slot_until_it_ends(elsewhere: World) -> None:

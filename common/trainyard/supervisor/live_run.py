@@ -135,7 +135,7 @@ class LiveRun:
         """A process that an earlier service started is under way, there."""
         now = datetime.now(UTC)
         began = self.state.process_started_at or now
-        self.state.seconds_trained += max(0.0, (now - began).total_seconds())
+        self._had_slot(max(0.0, (now - began).total_seconds()))
         steps = [each for each in self._run.transitions if each.status is RunStatus.RUNNING]
         phase = steps[-1].phase if steps else Phase.STARTING
         message = "goes on; taken up by a service that started"
@@ -155,9 +155,12 @@ class LiveRun:
 
     def process_is_over(self, seconds: float) -> None:
         """The process that `start` announced is gone, after so many seconds."""
+        self._had_slot(seconds)
+        self.state.process_id = self.state.process_started_at = None
+
+    def _had_slot(self, seconds: float) -> None:
         self.state.seconds_trained += seconds
         self.state.gpu_seconds += seconds * self.state.gpus
-        self.state.process_id = self.state.process_started_at = None
 
     def listener(self) -> Listener:
         """Takes what one process tells. An event that is late or comes twice is ignored."""

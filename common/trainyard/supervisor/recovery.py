@@ -113,12 +113,19 @@ class Recovery:
         )
         if status is None or status.ended:
             if outcome is None or outcome.status is not status:
-                await self._blocking.run(folder.close)
+                await self._close(folder)
                 return None
             return Found(folder, submission, state, Close(outcome), told=True)
         if outcome is None and state.starts:
             outcome = _interrupted(submission)
         return Found(folder, submission, state, decide(submission.request, state, outcome, None))
+
+    async def _close(self, folder: RunFolder) -> None:
+        """The run is over, and MLflow has its end; where the disk takes no note of it the next start closes the folder."""
+        try:
+            await self._blocking.run(folder.close)
+        except OSError:
+            log.exception("a run's folder cannot be marked as closed", folder=str(folder.path))
 
     async def _goes_on(self, submission: Submission, state: State) -> bool:
         """Whether its process is on another host, and MLflow does not show the run as ended."""
