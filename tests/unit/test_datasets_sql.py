@@ -228,6 +228,18 @@ def test_duckdb_opens_nothing_but_tables_below_the_data_roots(access, tmp_path, 
     assert not list(root.glob("out.*"))
 
 
+@pytest.mark.parametrize("uri", ["v.parquet", "views"])
+def test_duckdb_filters_by_text_that_a_file_stores_as_a_view(access, uri):
+    root = access.roots[0]
+    (root / "views").mkdir()
+    text = pa.array([f"n{each % 3}" for each in range(ROWS)], pa.string_view())
+    table = pa.table({"v": text, "a": range(ROWS), "y": [each // 3 % 2 for each in range(ROWS)]})
+    for path in ("v.parquet", "views/1.parquet"):
+        pq.write_table(table, root / path)
+    query = f"SELECT * FROM '{uri}' WHERE v = 'n1'"
+    assert rows_of(load(looked_at(asked("files", query), access), access)) == ROWS / 3
+
+
 def test_duckdb_joins_a_delta_table_and_a_csv_as_any_request_reads_them(access):
     root = access.roots[0]
     write_deltalake(root / "orders", pa.table({"a": list(range(ROWS))}))

@@ -240,13 +240,17 @@ def _viewed(location: Location, files: list[str], whole: Any, wanted: Any) -> fr
 
 
 def _whole(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
-    """All rows."""
+    """All rows; where only some count, without views, which Arrow cannot filter by. DuckDB filters by them itself."""
     from pyarrow import dataset
 
+    if location.files is None and location.conditions:
+        known = _schema_of(location)
+    if location.conditions and known is not None:
+        known = without_views(known)
     if location.files is None:
         return dataset.dataset(
             location.path,
-            schema=without_views(_schema_of(location)),
+            schema=known if location.conditions else None,
             filesystem=location.filesystem,
             format="parquet",
         )
@@ -254,7 +258,7 @@ def _whole(location: Location, files: list[str], known: pa.Schema | None = None)
         return _at_version(location, location.snapshot, files)
     return dataset.dataset(
         [f"{location.path}/{file}" for file in files],
-        schema=None if known is None else without_views(known),
+        schema=known,
         filesystem=location.filesystem,
         format="parquet",
         partition_base_dir=location.path,
