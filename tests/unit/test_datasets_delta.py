@@ -31,6 +31,7 @@ from trainyard.datasets.listing import listing
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
 from trainyard.datasets.tables import delta
 from trainyard.datasets.tables.head import column_names
+from trainyard.datasets.tables.queries import data_roots
 from trainyard.errors import InvalidData
 from trainyard.worker.logged_dataset import dataset_input
 
@@ -113,6 +114,11 @@ def test_a_table_that_deltalake_has_updated_is_filtered_by_its_text(tmp_path):
     for op, value in (("==", "a"), ("in", ["a", "c"]), ("<", "b")):
         spec = changed(filter=[Condition(column="name", op=op, value=value)])
         assert sorted(read(tmp_path, spec)) == wanted
+    access = DataAccess((tmp_path,), tmp_path)
+    query = "SELECT row FROM sales WHERE name = 'a' AND region <> 'south'"
+    with data_roots.asked(query, access, seconds=60) as answer:
+        found = [row for batch in answer.batches for row in batch["row"].to_pylist()]
+    assert sorted(found) == [each for each in wanted if each < ROWS or each % 3]
 
 
 def test_a_column_that_was_added_is_missing_in_earlier_rows_and_not_there_in_earlier_versions(root):

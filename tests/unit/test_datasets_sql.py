@@ -213,6 +213,8 @@ def test_sqlite_reads_and_does_nothing_else(access, query):
         ("SELECT 1 AS y; SELECT 2 AS y", "not one SELECT"),
         ("SELECT nothing FROM", "syntax error"),
         ("SELECT * FROM access", "does not exist"),
+        ('WITH "/etc/passwd" AS (SELECT 1) FROM "/etc/passwd"', "outside the data roots"),
+        ('WITH a AS (SELECT 1) SELECT * FROM main."/etc/passwd"', "does not exist"),
     ],
 )
 def test_duckdb_opens_nothing_but_tables_below_the_data_roots(access, tmp_path, query, why):
@@ -226,6 +228,18 @@ def test_duckdb_opens_nothing_but_tables_below_the_data_roots(access, tmp_path, 
     assert not list(root.glob("out.*"))
 
 
+@pytest.mark.parametrize("uri", ["v.parquet", "views"])
+def test_duckdb_filters_by_text_that_a_file_stores_as_a_view(access, uri):
+    root = access.roots[0]
+    (root / "views").mkdir()
+    text = pa.array([f"n{each % 3}" for each in range(ROWS)], pa.string_view())
+    table = pa.table({"v": text, "a": range(ROWS), "y": [each // 3 % 2 for each in range(ROWS)]})
+    for path in ("v.parquet", "views/1.parquet"):
+        pq.write_table(table, root / path)
+    query = f"SELECT * FROM '{uri}' WHERE v = 'n1'"
+    assert rows_of(load(looked_at(asked("files", query), access), access)) == ROWS / 3
+
+
 def test_duckdb_joins_a_delta_table_and_a_csv_as_any_request_reads_them(access):
     root = access.roots[0]
     write_deltalake(root / "orders", pa.table({"a": list(range(ROWS))}))
@@ -235,6 +249,29 @@ def test_duckdb_joins_a_delta_table_and_a_csv_as_any_request_reads_them(access):
     data = load(looked_at(asked("files", query), access), access)
     assert rows_of(data) == ROWS - 20
     assert list(data.train.x["label"].cat.categories) == ["eins"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "WITH train AS (SELECT * FROM 'train.csv') SELECT a, y FROM Train",
+        "WITH b AS (SELECT * FROM 'train.csv'), train AS (SELECT * FROM b) SELECT * FROM train",
+        "SELECT * FROM (WITH train AS (SELECT * FROM 'train.csv') SELECT a, y FROM train)",
+        "WITH RECURSIVE train AS (SELECT 0 AS a, 0 AS y UNION ALL SELECT a + 1, 1 - y FROM train WHERE a < 59) SELECT * FROM train",
+        "WITH sales AS (SELECT * FROM sales) SELECT a, y FROM sales",
+    ],
+)
+def test_what_a_query_calls_by_its_with_may_be_called_as_a_folder_is(access, query):
+    root = access.roots[0]
+    for folder in ("train", "sales"):
+        (root / folder).mkdir()
+    (root / "train" / "1.png").write_bytes(b"a picture")
+    lines = "".join(f"{each},{each % 2}\n" for each in range(ROWS))
+    for name in ("train.csv", "sales/1.csv"):
+        (root / name).write_text(f"a,y\n{lines}")
+    assert rows_of(load(looked_at(asked("files", query), access), access)) == ROWS
+    outside = "SELECT * FROM train, (WITH train AS (SELECT 1) SELECT * FROM train)"
+    assert "holds no .parquet file" in refusal(asked("files", outside), access)
 
 
 ENDLESS = {

@@ -1,8 +1,9 @@
 """Parquet: one file, or a folder of files partitioned by `column=value` folders."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from trainyard.datasets.tables.lacking import check_files
 from trainyard.datasets.tables.parts import SAMPLE_FILES, delimited_parts, parquet_parts, partition
 from trainyard.datasets.tables.schemas import contradiction, differences, unified, without
 from trainyard.datasets.tables.text_dates import LOOKED_AT, check_order
-from trainyard.datasets.tables.views import text_compared, viewed, without_views
+from trainyard.datasets.tables.views import text_compared, viewed, with_views, without_views
 from trainyard.errors import InvalidData
 
 DELTA_LOG = "_delta_log/"
@@ -175,9 +176,18 @@ def about_rows(location: Location, known: pa.Schema) -> int:
 
 
 def dataset_of(location: Location) -> Any:
-    """All rows, as a `pyarrow.dataset.Dataset`, of which a reader takes what it needs. Raises `InvalidData`."""
+    """All rows, as a `pyarrow.dataset.Dataset`, of which a reader takes what it needs. Raises `InvalidData`.
+
+    Text that is a view in one file is one in all: DuckDB filters by views itself, and leaves other text to Arrow.
+    """
     with _parsed(location):
-        return _dataset(location, _files(location), schema(location, all_files=True))
+        files, known = _files(location), schema(location, all_files=True)
+        if location.files is not None:
+            paths = [f"{location.path}/{file}" for file in files]
+            known = with_views(known, _viewed_in(location, paths, known.names))
+        if location.snapshot is not None:
+            location = replace(location, snapshot=replace(location.snapshot, schema=known))
+        return _dataset(location, files, known)
 
 
 def check_web(location: WebFile) -> None:
@@ -228,25 +238,34 @@ def _dataset(location: Location, files: list[str], known: pa.Schema | None = Non
 
 def _viewed(location: Location, files: list[str], whole: Any, wanted: Any) -> frozenset[str]:
     """The columns of text, compared with a value, that are views in a file which may have rows that are `wanted`."""
-    from pyarrow.parquet import read_schema
-
     names = text_compared(location.conditions, whole.schema) - {*partition(files).names}
     if not names:
         return frozenset()
+    paths = [each.path for each in whole.get_fragments(filter=wanted)]
+    return _viewed_in(location, paths, names)
+
+
+def _viewed_in(location: Location, paths: list[str], names: Iterable[str]) -> frozenset[str]:
+    """Those of the columns that are views in one of these files."""
+    from pyarrow.parquet import read_schema
+
     with ThreadPoolExecutor(READ_AT_ONCE) as readers:
         look = partial(read_schema, filesystem=location.filesystem)
-        schemas = readers.map(look, [each.path for each in whole.get_fragments(filter=wanted)])
-        return viewed(schemas, names)
+        return viewed(readers.map(look, paths), names)
 
 
 def _whole(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
-    """All rows."""
+    """All rows; where only some count, without views, which Arrow cannot filter by. DuckDB filters by them itself."""
     from pyarrow import dataset
 
+    if location.files is None and location.conditions:
+        known = _schema_of(location)
+    if location.conditions and known is not None:
+        known = without_views(known)
     if location.files is None:
         return dataset.dataset(
             location.path,
-            schema=without_views(_schema_of(location)),
+            schema=known if location.conditions else None,
             filesystem=location.filesystem,
             format="parquet",
         )
@@ -254,7 +273,7 @@ def _whole(location: Location, files: list[str], known: pa.Schema | None = None)
         return _at_version(location, location.snapshot, files)
     return dataset.dataset(
         [f"{location.path}/{file}" for file in files],
-        schema=None if known is None else without_views(known),
+        schema=known,
         filesystem=location.filesystem,
         format="parquet",
         partition_base_dir=location.path,

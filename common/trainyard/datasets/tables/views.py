@@ -1,6 +1,6 @@
 """Arrow's views of text and bytes, which some writers store in Parquet: Arrow compares and filters hardly any of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.types as pt
@@ -14,6 +14,14 @@ def without_views(schema: pa.Schema) -> pa.Schema:
     for at, field in enumerate(schema):
         if (kind := _large(field.type)) is not None:
             schema = schema.set(at, field.with_type(kind))
+    return schema
+
+
+def with_views(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
+    """The schema with views in place of the text that these columns hold."""
+    for at, field in enumerate(schema):
+        if field.name in names and is_text(field.type):
+            schema = schema.set(at, field.with_type(pa.string_view()))
     return schema
 
 

@@ -89,7 +89,7 @@ def _batches(rows: Any) -> Iterator[pa.RecordBatch]:
 
 
 def _tables(database: Any, query: str) -> list[str]:
-    """The names after FROM and JOIN of the one SELECT that the query must be, each once."""
+    """The names after FROM and JOIN of the one SELECT that the query must be, each once, without those of its WITH."""
     told = database.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0]
     tree = json.loads(told)
     if tree["error"]:
@@ -100,23 +100,36 @@ def _tables(database: Any, query: str) -> list[str]:
     return list(dict.fromkeys(_named(tree)))
 
 
-def _named(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE" and not node.get("schema_name"):
-            yield node["table_name"]
-        for each in node.values():
-            yield from _named(each)
-    elif isinstance(node, list):
+def _named(node: Any, known: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The names of tables in a part of the query where its WITH has made those `known`, without regard to case."""
+    if isinstance(node, list):
         for each in node:
-            yield from _named(each)
+            yield from _named(each, known)
+    if not isinstance(node, dict):
+        return
+    if node.get("type") == "BASE_TABLE" and not node.get("schema_name"):
+        name = node["table_name"]
+        if name.casefold() not in known or _is_path(name):
+            yield name
+    for each in (node.get("cte_map") or {}).get("map", ()):
+        yield from _named(each["value"], known)  # which sees those before it
+        known |= {each["key"].casefold()}
+    for part, each in node.items():
+        itself = node.get("type") == "RECURSIVE_CTE_NODE" and part == "right"
+        if part != "cte_map":
+            yield from _named(each, known | {node["cte_name"].casefold()} if itself else known)
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or "." in name
 
 
 def _register(database: Any, name: str, access: DataAccess, *, is_look: bool) -> None:
-    """Give DuckDB the table of this name, unless it is of the query's own WITH. Raises `InvalidData`."""
+    """Give DuckDB the table of this name, where there is one below the data roots. Raises `InvalidData`."""
     try:
         location = below_roots(name, access, QUERY)
     except InvalidData:
-        if "/" in name or "." in name:
+        if _is_path(name):
             raise
         return
     spec = FileData(source="file", uri=name, target="-")
