@@ -81,7 +81,7 @@ up: .env ## build and start the whole stack in Docker, and wait until it is heal
 
 .PHONY: down
 down: .env ## stop the stack; its volumes stay
-	@scripts/compose.sh down
+	@scripts/compose.sh down --remove-orphans
 
 .PHONY: ps
 ps: .env ## show the stack's containers
@@ -192,9 +192,9 @@ clean: stop ## stop the services, remove environments and caches (.run/, with it
 # An environment holds exactly its lock, and the project's own packages by their source.
 define install
 	@echo "Setting up .venvs/$*"
-	@test -x .venvs/$*/bin/python || $(UV) venv --quiet --python "$(PYTHON_3_11)" .venvs/$*
-	@$(UV) pip sync --quiet --python .venvs/$* --require-hashes --compile-bytecode $(1)
-	$(if $(2),@$(UV) pip install --quiet --python .venvs/$* --no-deps $(2:%=--editable %))
+	@test -x .venvs/$*/bin/python || "$(UV)" venv --quiet --python "$(PYTHON_3_11)" .venvs/$*
+	@"$(UV)" pip sync --quiet --python .venvs/$* --require-hashes --compile-bytecode $(1)
+	$(if $(2),@"$(UV)" pip install --quiet --python .venvs/$* --no-deps $(2:%=--editable %))
 	$(if $(wildcard services/$*/torch.txt),@UV="$(UV)" scripts/torch.sh .venvs/$* services/$*/torch.txt "$(TORCH_BACKEND)")
 	@touch $@
 endef
@@ -221,9 +221,9 @@ $(SERVICES:%=.venvs/%/.ready) .venvs/console/.ready: .venvs/%/.ready: services/%
 # A service with Ray's core: what its lock with Ray adds, laid over the environment without it.
 $(READY_WITH_RAY): .venvs/%-ray/.ready: .venvs/%/.ready services/%/requirements-ray.lock scripts/ray.sh
 	@echo "Setting up .venvs/$*-ray"
-	@test -x .venvs/$*-ray/bin/python || $(UV) venv --quiet --python "$(PYTHON_3_11)" .venvs/$*-ray
+	@test -x .venvs/$*-ray/bin/python || "$(UV)" venv --quiet --python "$(PYTHON_3_11)" .venvs/$*-ray
 	@UV="$(UV)" scripts/ray.sh .venvs/$* services/$*/requirements.lock .venvs/$*-ray services/$*/requirements-ray.lock
-	@$(UV) pip install --quiet --python .venvs/$*-ray --no-deps --editable common --editable services/$*
+	@"$(UV)" pip install --quiet --python .venvs/$*-ray --no-deps --editable common --editable services/$*
 	@touch $@
 
 .venvs/uv/.ready:

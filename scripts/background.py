@@ -77,8 +77,19 @@ def start(program: Program, home: Path) -> Started:
             start_new_session=True,
         )
     started = Started(process.pid, psutil.Process(process.pid).create_time(), log_from)
-    pid_file(program.name, home).write_text(json.dumps(asdict(started)))
+    try:
+        _record(started, pid_file(program.name, home))
+    except OSError:
+        process.kill()  # nobody would find it again
+        raise
     return started
+
+
+def _record(started: Started, file: Path) -> None:
+    """Whole or not at all: a disk may be full."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(started)))
+    draft.replace(file)
 
 
 def wait_until_ready(
@@ -123,7 +134,7 @@ def recorded(name: str, home: Path) -> Started | None:
     """The process of that name which was started last, whether it still runs or not."""
     try:
         return Started(**json.loads(pid_file(name, home).read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError):
         return None
 
 

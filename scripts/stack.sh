@@ -108,15 +108,29 @@ rebuild() {
     fi
 }
 
-# setting NAME DEFAULT: as Compose would take it, from the environment before .env.
+# setting NAME DEFAULT: as Compose would take it, from the environment before .env; without quotes, and with ~ as the home.
 setting() {
-    local line
+    local line value
     line=$(grep -s "^$1=." .env | tail -n 1) || true
-    echo "${!1:-${line:+${line#*=}}}" | grep . || echo "$2"
+    value=${!1:-${line:+${line#*=}}}
+    if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then
+        value=${BASH_REMATCH[1]}
+    fi
+    value=${value:-$2}
+    if [[ $value == "~/"* ]]; then
+        value=$HOME/${value#"~/"}
+    fi
+    echo "$value"
 }
 
+# image NAME: as the Compose files call it.
 image() {
-    echo "trainyard-$1:$(setting IMAGE_TAG latest)"
+    local kind=
+    case $1 in
+    boosting) kind=$(setting ENGINE '') ;;
+    tensorflow | pytorch) kind=${GPU:+gpu} kind=${kind:-$(setting ENGINE '')} ;;
+    esac
+    echo "trainyard-$1${kind:+-$kind}:$(setting IMAGE_TAG latest)"
 }
 
 built() {

@@ -522,8 +522,8 @@ async def test_a_list_is_a_line_a_run_and_its_cursor_leads_on(yard):
     wanted = [(await yard.runs.submit(REQUEST, None))[0].run_id for _ in range(3)]
     first = await yard("list", "--limit", "2", "--status", "scheduled")
     assert [line.split()[0] for line in first.out.splitlines()[1:3]] == [wanted[2], wanted[1]]
-    assert "--cursor 2" in first.out
-    second = json.loads((await yard("list", "--cursor", "2", "--json")).out)
+    assert "--cursor 1" in first.out
+    second = json.loads((await yard("list", "--cursor", "1", "--json")).out)
     assert [run["run_id"] for run in second["runs"]] == [wanted[0]]
 
 

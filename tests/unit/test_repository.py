@@ -1,6 +1,8 @@
 """The repository keeps its own promises: settings are documented, locks are clean, the Makefile explains itself."""
 
+import os
 import re
+import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -182,3 +184,70 @@ def test_no_secret_of_the_stack_has_a_default() -> None:
         assert set(re.findall(rf"\$\{{{name}(:-[^}}]*)\}}", text)) == set()
         assert f"${{{name}:?is not set; run make env}}" in text
         assert f"\n{name}=\n" in (ROOT / ".env.example").read_text()
+
+
+def test_hosts_that_join_in_compose_have_what_the_trainers_have_for_their_data() -> None:
+    trainers, workers = (
+        (ROOT / f"docker-compose.{name}.yml").read_text() for name in ("trainers", "workers")
+    )
+    access = re.compile(r"^ +((?:TRAINYARD_(?:CONNECTIONS|QUERY|HTTP|S3|OUTPUT)|AWS)_\w+):(.*)$", re.M)
+    found = dict(access.findall(trainers))
+    assert len(found) >= 10
+    assert dict(access.findall(workers)) == found
+    assert "/etc/trainyard:ro" in workers
+    assert "host.docker.internal:host-gateway" in workers
+
+
+def test_paths_with_spaces_are_one_word_in_recipes() -> None:
+    recipes = (ROOT / "Makefile").read_text().splitlines()
+    bare = [line for line in recipes if re.search(r"(?<![\"\w])\$\((UV|CURDIR)\)", line)]
+    assert [line for line in bare if not line.startswith("UV ")] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("DATA_PATH=./data", "./data"),
+        ('DATA_PATH="/srv/my data"', "/srv/my data"),
+        ("DATA_PATH='~/data'", "/home/ana/data"),
+        ("DATA_PATH=~/data", "/home/ana/data"),
+        ("DATA_PATH=", "here"),
+        ("", "here"),
+    ],
+)
+def test_a_setting_is_read_as_compose_reads_it(tmp_path: Path, line: str, found: str) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(ROOT / "scripts", scripts)
+    (tmp_path / ".env").write_text(f"{line}\n")
+    said = subprocess.run(
+        [scripts / "stack.sh", "setting", "DATA_PATH", "here"],
+        env={"PATH": os.environ["PATH"], "HOME": "/home/ana"},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert said.stdout == f"{found}\n"
+
+
+@pytest.mark.parametrize(
+    ("service", "variables", "image"),
+    [
+        ("boosting", {}, "trainyard-boosting:latest"),
+        ("boosting", {"ENGINE": "ray", "GPU": "1"}, "trainyard-boosting-ray:latest"),
+        ("pytorch", {"ENGINE": "ray"}, "trainyard-pytorch-ray:latest"),
+        ("pytorch", {"ENGINE": "ray", "GPU": "1"}, "trainyard-pytorch-gpu:latest"),
+        ("mlflow", {"ENGINE": "ray", "GPU": "1", "IMAGE_TAG": "a"}, "trainyard-mlflow:a"),
+    ],
+)
+def test_images_are_called_as_the_compose_files_call_them(
+    service: str, variables: dict[str, str], image: str
+) -> None:
+    said = subprocess.run(
+        [ROOT / "scripts/stack.sh", "image", service],
+        env={"PATH": os.environ["PATH"], "HOME": "/", **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == f"{image}\n"

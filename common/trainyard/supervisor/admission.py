@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import uuid
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,20 +95,13 @@ class Admission:
         check_hosts(request.notify, self._settings.notify_hosts)
         if self.disk_full():
             raise Unavailable("the work volume is full")
-        unfit = (*self._room.never_fits(request.resources), *self._over_quota(request, by))
+        quotas = dict(self._settings.quotas)
+        over = over_quota(request, by.team if by else None, quotas)
+        unfit = (*self._room.never_fits(request.resources), *over)
         found = await self._launcher.check(request, access_of(self._settings, request))
         if unfit or found.errors:
             raise invalid((*unfit, *found.errors), found.more)
         return _pinned(request, found.data_version)
-
-    def _over_quota(self, request: RunRequest, by: Caller | None) -> tuple[FieldError, ...]:
-        """A run that has more workers than its team may have slots would wait for ever."""
-        team = by.team if by else None
-        quota = dict(self._settings.quotas).get(team) if team else None
-        if quota is None or request.workers <= quota or request.workers == 1:
-            return ()
-        detail = f"{request.workers} workers asked for, and the team {team} may have {quota} slots (TRAINYARD_QUOTAS); ask for {quota} at most"
-        return (FieldError(pointer="/resources/workers", detail=detail),)
 
     async def preview(self, request: PreviewRequest) -> DataPreview:
         """What the first rows of the data show. Raises `Invalid` with every bad field, or `Unavailable`."""
@@ -215,6 +208,17 @@ def _pinned(request: RunRequest, version: DataVersion | None) -> RunRequest:
     if version is None or isinstance(request.data, BuiltinData | ImageData):
         return request
     return request.model_copy(update={"data": at_version(request.data, version)})
+
+
+def over_quota(
+    request: RunRequest, team: str | None, quotas: Mapping[str, int]
+) -> tuple[FieldError, ...]:
+    """What is wrong with a run that has more workers than its team may have slots: it would wait for ever."""
+    quota = quotas.get(team) if team else None
+    if quota is None or request.workers <= quota or request.workers == 1:
+        return ()
+    detail = f"{request.workers} workers asked for, and the team {team} may have {quota} slots (TRAINYARD_QUOTAS); ask for {quota} at most"
+    return (FieldError(pointer="/resources/workers", detail=detail),)
 
 
 class OrphanWatch:

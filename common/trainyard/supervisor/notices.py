@@ -59,8 +59,11 @@ class Notices:
     under the same id.
     """
 
-    def __init__(self, key: bytes | None, blocking: Blocking, spawn: Spawn) -> None:
+    def __init__(
+        self, key: bytes | None, hosts: tuple[str, ...], blocking: Blocking, spawn: Spawn
+    ) -> None:
         self._key = key
+        self._hosts = hosts
         self._blocking = blocking
         self._spawn = spawn
         self._http = _http() if key else None
@@ -83,8 +86,10 @@ class Notices:
     async def promoted(self, folder: RunFolder, run: Run) -> None:
         """The run's version has taken the alias because somebody asked for it."""
         submission = await self._blocking.run(folder.submission)
-        if submission is not None:
-            await self.tell(submission.request, folder, "promoted", run)
+        if submission is None:
+            log.warning("whom to tell of a promotion went with its run's folder", run_id=run.run_id)
+            return
+        await self.tell(submission.request, folder, "promoted", run)
 
     async def tell(self, request: RunRequest, folder: RunFolder, event: str, run: Run) -> None:
         """Keep a notice for each address that wants to know, and send it, unless it was kept before."""
@@ -139,6 +144,9 @@ class Notices:
         """Whether it needs no other try: it was taken, or is not wanted any more."""
         if self._key is None or self._http is None:  # gone since the run was accepted
             return False
+        if not _may_be_told(notice.url, self._hosts):  # nor is its host named any more
+            log.warning("a notice is for a host that may not be told any more", notice=notice.id)
+            return True
         body = notice.body.encode()
         headers = {
             "content-type": "application/json",

@@ -241,13 +241,29 @@ class Slots:
 
     def _hear(self, live: LiveRun) -> None:
         """How many slots a search uses, wants, and may have by its team's quota; the others want none, nor does one of several workers."""
-        need = self._need(live)
-        if live.run.phase is not Phase.SEARCHING or need.own_cores or need.workers > 1:
+        if not self._may_borrow(live):
             self._lending.over(live.run_id)
             return
         left = self._queue.slots_left(live)
-        wanted = live.slots_wanted if left is None else min(live.slots_wanted, left)
+        wanted = live.slots_wanted
+        if left is not None:
+            wanted = min(wanted, self._share_of(live, left))
         self._lending.told(live.run_id, wanted=wanted, used=live.slots_used)
+
+    def _may_borrow(self, live: LiveRun) -> bool:
+        need = self._need(live)
+        return live.run.phase is Phase.SEARCHING and not need.own_cores and need.workers == 1
+
+    def _share_of(self, live: LiveRun, left: int) -> int:
+        """Of the slots that its team may still have, which the team's searches share evenly."""
+        team = live.submission.team
+        searches = [
+            each.run_id
+            for each, _ in self._running.values()
+            if each.submission.team == team and self._may_borrow(each)
+        ]
+        each_has, rest = divmod(left, len(searches))
+        return each_has + (searches.index(live.run_id) < rest)
 
     async def _say(self, live: LiveRun) -> None:
         """Tell the search how many slots it may use, as it is now."""

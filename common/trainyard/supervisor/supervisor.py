@@ -40,7 +40,7 @@ from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import State, Submission
 from trainyard.service import Service
 from trainyard.settings import Engine, Settings
-from trainyard.supervisor.admission import Admission, OrphanWatch
+from trainyard.supervisor.admission import Admission, OrphanWatch, over_quota
 from trainyard.supervisor.attempt import save
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import (
@@ -113,7 +113,9 @@ class Supervisor:
         self._admission = self._make_admission()
         self._mlflow_status = MlflowStatus(self._tracking, self._blocking, self._spawn)
         self._traces = Traces(self._instance)
-        self._notices = Notices(settings.notify_key, self._blocking, self._spawn)
+        self._notices = Notices(
+            settings.notify_key, settings.notify_hosts, self._blocking, self._spawn
+        )
         self._ledger = Ledger(self._work_dir / "usage" / self._instance)
         self._ending = self._make_ending()
         self._slots = self._make_slots()
@@ -434,10 +436,11 @@ class Supervisor:
         return live
 
     def _if_it_fits(self, found: Found) -> Close | Again | GoesOn:
-        """A run that needs more than this machine has since the restart would wait for ever; hosts may yet join."""
-        if isinstance(self._room, Rooms):
-            return found.decision
-        unfit = self._room.never_fits(found.submission.request.resources)
+        """A run that needs more than there is since the restart would wait for ever; hosts may yet join."""
+        request, team = found.submission.request, found.submission.team
+        unfit = over_quota(request, team, dict(self._settings.quotas))
+        if not isinstance(self._room, Rooms):
+            unfit = (*unfit, *self._room.never_fits(request.resources))
         if isinstance(found.decision, Close | GoesOn) or not unfit:
             return found.decision
         said = "; ".join(f"{each.pointer}: {each.detail}" for each in unfit)
