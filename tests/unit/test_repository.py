@@ -190,7 +190,9 @@ def test_hosts_that_join_in_compose_have_what_the_trainers_have_for_their_data()
     trainers, workers = (
         (ROOT / f"docker-compose.{name}.yml").read_text() for name in ("trainers", "workers")
     )
-    access = re.compile(r"^ +((?:TRAINYARD_(?:CONNECTIONS|QUERY|HTTP|S3|OUTPUT)|AWS)_\w+):(.*)$", re.M)
+    access = re.compile(
+        r"^ +((?:TRAINYARD_(?:CONNECTIONS|QUERY|HTTP|S3|OUTPUT)|AWS)_\w+):(.*)$", re.MULTILINE
+    )
     found = dict(access.findall(trainers))
     assert len(found) >= 10
     assert dict(access.findall(workers)) == found
