@@ -117,8 +117,8 @@ setting() {
         value=${BASH_REMATCH[1]}
     fi
     value=${value:-$2}
-    if [[ $value == "~/"* ]]; then
-        value=$HOME/${value#"~/"}
+    if [[ $value == \~/* ]]; then
+        value=$HOME/${value#\~/}
     fi
     echo "$value"
 }

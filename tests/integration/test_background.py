@@ -20,6 +20,7 @@ from background import (  # scripts/ is on the path only now
     StartError,
     free_port,
     pid_file,
+    recorded,
     running,
     start,
     stop,
@@ -141,3 +142,16 @@ def test_a_process_that_came_to_have_a_recorded_id_is_left_alone(
     finally:
         other.kill()
         other.wait()
+
+
+def test_a_record_that_was_cut_off_is_none_and_the_program_is_started_again(
+    program: Program, tmp_path: Path
+) -> None:
+    pid_file(program.name, tmp_path).write_text('{"pid": 1')
+    assert recorded(program.name, tmp_path) is None
+    stop(program.name, tmp_path)
+    started = start(program, tmp_path)
+    try:
+        assert recorded(program.name, tmp_path) == started
+    finally:
+        stop(program.name, tmp_path)

@@ -125,6 +125,27 @@ def test_it_is_sent_until_it_is_taken_by_the_next_service_too_and_then_never_aga
     assert not (tmp_path / "runs" / run_id).exists()
 
 
+def test_a_host_that_is_not_named_any_more_is_not_told_of_what_was_accepted_before(
+    tmp_path: Path, receiver: Receiver
+):
+    receiver.answers = [500] * 1_000_000
+
+    async def first() -> None:
+        async with over_the_supervisor(tmp_path, **TOLD) as yard:
+            run_id = await submitted(yard, telling(receiver, "finished"))
+            await yard.end(run_id, FINISHED, None)
+            await until(lambda: receiver.messages)
+
+    async def later() -> None:
+        async with over_the_supervisor(tmp_path, **(TOLD | {"notify_hosts": ("hooks.example",)})):
+            await until(lambda: all_told(tmp_path))
+
+    asyncio.run(first())
+    receiver.answers = []
+    asyncio.run(later())
+    assert receiver.taken == []
+
+
 def test_what_is_not_told_yet_is_kept_longer_than_runs_are(tmp_path: Path, receiver: Receiver):
     receiver.answers = [500] * 1_000_000
 

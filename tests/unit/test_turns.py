@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes import asked_for
 from lives import World
-from trainyard.contract import Caller, Phase, Role, Run, RunStatus
+from trainyard.contract import Caller, Phase, Reason, Role, Run, RunStatus
 from trainyard.settings import Settings
 from trainyard.supervisor.decision import GAVE_WAY
 
@@ -69,6 +69,22 @@ def test_a_team_has_no_more_slots_than_its_quota_and_its_runs_say_so(world: Worl
     )
     finish(world, first)
     assert world.run(second).status is RUNNING
+
+
+def test_a_run_of_more_workers_than_a_lowered_quota_ends_and_holds_up_nobody_of_its_team(
+    world: World,
+):
+    world.start(slots=3, threads=3)
+    first = submit(world, CLEO)
+    large, small = submit(world, ANA, resources={"workers": 3}), submit(world, BEN)
+    assert len(waiting(world, large, small)) == 2
+    world.stop()
+    world.start(slots=3, threads=3, quotas="growth=2")
+    world.later(5)
+    ended = world.run(large)
+    assert (ended.status, ended.reason) == (RunStatus.FAILED, Reason.SERVICE_RESTARTED)
+    assert "the team growth may have 2 slots" in str(ended.message)
+    assert world.run(first).status is world.run(small).status is RUNNING
 
 
 @pytest.mark.parametrize("said", ["growth", "growth=0", "=1", "growth=two"])
