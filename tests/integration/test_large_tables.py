@@ -130,19 +130,20 @@ def test_a_training_in_batches_that_was_interrupted_ends_as_one_that_was_not(
     data = loaded(folder, Task.CLASSIFICATION, "two", 16)
     reported = []
 
-    def report(*, done, save=None, **_):
-        reported.append(done)
-        if save:
-            save()
-            raise Interrupted
+    def training(stop_at):
+        def report(*, done, save=None, **_):
+            reported.append(done)
+            if save:
+                save()
+            if done == stop_at:
+                raise Interrupted
 
-    def training(checkpoint_at):
         return Training(
             seed=0,
             threads=2,
             checkpoints=tmp_path,
             report=report,
-            checkpoint_due=lambda: len(reported) + 1 == checkpoint_at,
+            checkpoint_due=lambda: len(reported) + 1 == stop_at,
         )
 
     params = trainer.params(n_estimators=6)
