@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,9 +170,14 @@ def files(folder: Path) -> set[tuple[str, int]]:
     return {(path.name, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
 
 
-def held_with(stored: Path, yard: Yard, data: dict[str, Any], name: str, tries: int = 5) -> str:
-    """A run that is `held` and has the champion's files; one for which MLflow is too slow says so, and another is sent."""
+def held_with(stored: Path, yard: Yard, data: dict[str, Any], name: str, tries: int = 3) -> str:
+    """A run that is `held` and has the champion's files.
+
+    One for which MLflow is too slow says so; one that does not have them for a minute scores the champion itself once it
+    is let go. In place of either, another is sent.
+    """
     run_id = held(yard, data, name)
+    gives_up_at = time.monotonic() + 60
 
     def log() -> str:
         return yard.http.get(f"/train/{run_id}/logs").text
@@ -179,11 +185,16 @@ def held_with(stored: Path, yard: Yard, data: dict[str, Any], name: str, tries: 
     def has() -> bool:
         return files(stored) <= files(yard.folder(run_id) / "tmp")
 
-    until(lambda: has() or LATER in log(), "the champion's files", explain=log)
+    until(
+        lambda: has() or LATER in log() or time.monotonic() > gives_up_at,
+        "the champion's files",
+        explain=log,
+    )
     if has():
         return run_id
-    let_go(yard, run_id)
-    assert tries > 1, log()
+    there = sorted(files(yard.folder(run_id) / "tmp"))
+    assert let_go(yard, run_id)["status"] == "FINISHED"
+    assert tries > 1, f"has {there}, and not {sorted(files(stored))}; its log:\n{log()}"
     return held_with(stored, yard, data, name, tries - 1)
 
 

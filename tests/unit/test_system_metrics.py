@@ -11,5 +11,9 @@ def test_a_monitor_that_cannot_start_fails_no_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "often")
-    SystemMetrics("some-run").finish()
+    system_metrics = SystemMetrics("some-run", at_once=False)
+    system_metrics.finish()
+    assert not capsys.readouterr().out, "it was not begun: the run ended before"
+    system_metrics.start()
+    system_metrics.finish()
     assert capsys.readouterr().out.startswith("no system metrics: ")

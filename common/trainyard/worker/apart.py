@@ -24,6 +24,8 @@ NICER = 9
 """Than the run, whose own work goes first. With a run's own 10 it is the most there is; without, it is still heard beside others."""
 IDLE_SECONDS = 660.0
 """Without a hundredth of a second of the processor, and it is stuck; another service is waited for for 600 s."""
+FIRST_IDLE_SECONDS = 100.0
+"""The same until it has found anything: MLflow alone is asked until then, 30 s at a time."""
 T = TypeVar("T")
 Work = Callable[[Callable[[], object]], Iterator[T]]
 """Yields what it finds, more complete each time. It is given what waits until `Apart.go`."""
@@ -53,17 +55,19 @@ class Apart(Generic[T]):
         One that does nothing for long is ended: a lock that was held as it was forked is never let go there.
         """
         found: T | None = None
+        idle_seconds = min(FIRST_IDLE_SECONDS, self._idle_seconds)
         with suppress(EOFError, OSError):
-            while self._answers():
+            while self._answers(idle_seconds):
                 found = self._connection.recv()
+                idle_seconds = self._idle_seconds
         self._process.join()
         code = self._process.exitcode or 0
         return found, f"signal {-code}" if code < 0 else f"exit code {code}"
 
-    def _answers(self) -> bool:
+    def _answers(self, idle_seconds: float) -> bool:
         """Whether there is something to receive, or its end to be met; False once it was ended for doing nothing."""
-        worked = None
-        while not self._connection.poll(self._idle_seconds):
+        worked = self._worked()
+        while not self._connection.poll(idle_seconds):
             before, worked = worked, self._worked()
             if worked == before:
                 self._process.kill()

@@ -7,18 +7,31 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 
 class SystemMetrics:
-    """MLflow's monitor, made and started in a thread: it looks for GPUs first, and nobody waits for that."""
+    """MLflow's monitor, made and started in a thread: it looks for GPUs first, and nobody waits for that.
 
-    def __init__(self, run_id: str) -> None:
-        with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="system-metrics")
-        self._monitor: Future[SystemMetricsMonitor] = with_one_thread.submit(_started, run_id)
-        with_one_thread.shutdown(wait=False)
+    A process that is forked meanwhile would find modules that this thread imports locked for ever (ADR 29).
+    """
+
+    def __init__(self, run_id: str, *, at_once: bool = True) -> None:
+        self._run_id = run_id
+        self._monitor: Future[SystemMetricsMonitor] | None = None
+        if at_once:
+            self.start()
+
+    def start(self) -> None:
+        """Start it, unless it was started before."""
+        if self._monitor is None:
+            with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="system-metrics")
+            self._monitor = with_one_thread.submit(_started, self._run_id)
+            with_one_thread.shutdown(wait=False)
 
     def finish(self) -> None:
         """End the monitor, and log the samples of its last, unfinished interval: a short run has no other.
 
         A monitor that could not be started costs the run its system metrics, and nothing else.
         """
+        if self._monitor is None:
+            return
         if error := self._monitor.exception():
             sys.stdout.write(f"no system metrics: {error}\n")
             return

@@ -40,9 +40,10 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
     """One run from its request to its outcome, begun in the phase `loading_data`. Raises `RunError`s, `Interrupted`, and whatever crashes."""
     submission, request = job.submission, asked(job)
     with run_log(submission, server_of(job), say=progress.note, overflow=folder.path) as log:
-        system_metrics = SystemMetrics(submission.run_id)
+        system_metrics = SystemMetrics(submission.run_id, at_once=not _is_judged(request))
         seed_global_generators(request.seed)
         data, judging, world = _begun(job, folder, trainer, progress, log)
+        system_metrics.start()
         warnings = _said_of(data, trainer, progress)
         chosen = _chosen(job, folder, trainer, data, progress, log, world)
 
@@ -245,6 +246,10 @@ def _draw(  # noqa: PLR0913, PLR0917 - what there is to be seen
 def _is_wide(data: Data) -> bool:
     """Whether its profile is too long to be read by people, and half of it would be indentation."""
     return len(data.profile.get("columns", ())) > MOST_INDENTED
+
+
+def _is_judged(request: TrainRequest) -> bool:
+    return request.register_ is not None and request.register_.promote is not None
 
 
 def _judging(job: Job, folder: RunFolder, data: Data, log: RunLog) -> Judging | None:
