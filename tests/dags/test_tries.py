@@ -1,10 +1,8 @@
 """What a task does in its second and third try, and who cancels its run: the operator alone, against a service in memory."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +10,9 @@ from typing import Any
 
 import pytest
 from airflow_lab import Interpreter, connections
-from trainyard.api.app import create_app
-from trainyard.api.server import Server
+from in_memory import serving
 from trainyard.contract import Caller, Reason, Run, RunRequest, RunStatus
 from trainyard.errors import QueueFull
-from trainyard.service import Service
-from trainyard.settings import Settings
 from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
@@ -124,20 +119,6 @@ def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interprete
     made = Interpreter(PROGRAM, home, AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="0")
     yield made
     made.close()
-
-
-@asynccontextmanager
-async def serving(runs: Runs) -> AsyncIterator[str]:
-    stopping = asyncio.Event()
-    app = create_app(runs, Service("example", "package", 0), Settings(), stopping=stopping)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = Server(app, host="127.0.0.1", port=0, stopping=stopping)
-        served = asyncio.ensure_future(server.serve(sockets=[listening]))
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await served
 
 
 @pytest.fixture

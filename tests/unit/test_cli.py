@@ -4,17 +4,14 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from trainyard.api.app import create_app
-from trainyard.api.server import Server
+from in_memory import serving
 from trainyard.cli import EXIT_CODES, Exit
 from trainyard.cli.run_file import write_run
 from trainyard.contract import (
@@ -29,8 +26,6 @@ from trainyard.contract import (
     TrainRequest,
 )
 from trainyard.errors import QueueFull, ServiceError, Unavailable
-from trainyard.service import Service
-from trainyard.settings import Settings
 from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
@@ -112,20 +107,6 @@ def program(*arguments, **variables):
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-@asynccontextmanager
-async def serving(runs, port=0):
-    stopping = asyncio.Event()
-    app = create_app(runs, Service("example", "package", 0), Settings(), stopping=stopping)
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        server = Server(app, host="127.0.0.1", port=port, stopping=stopping)
-        served = asyncio.ensure_future(server.serve(sockets=[listening]))
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await served
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from trainyard.api.app import create_app
-from trainyard.api.server import Server
+from in_memory import serving
 from trainyard.client import (
     AsyncTrainyardClient,
     ForeignAnswer,
@@ -39,8 +38,6 @@ from trainyard.errors import (
     UnknownModel,
     UnknownRun,
 )
-from trainyard.service import Service
-from trainyard.settings import Settings
 from trainyard.testing import InMemoryRuns
 
 pytestmark = pytest.mark.anyio
@@ -57,22 +54,6 @@ def anyio_backend():
 @pytest.fixture
 def runs(tmp_path):
     return InMemoryRuns(tmp_path)
-
-
-@asynccontextmanager
-async def serving(runs, *, port=0, token=None):
-    """The service over `runs`; its address."""
-    stopping = asyncio.Event()
-    settings = Settings(token=token)
-    app = create_app(runs, Service("example", "package", 0), settings, stopping=stopping)
-    server = Server(app, host="127.0.0.1", port=port, stopping=stopping)
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
 
 
 @asynccontextmanager

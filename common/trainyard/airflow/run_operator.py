@@ -87,9 +87,8 @@ class RunOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Submit, keep the run's id, and wait."""
-        if (
-            self.execution_timeout is not None
-        ):  # Airflow does not see to it while a task is deferred
+        if self.execution_timeout is not None:
+            # Airflow does not see to it while a task is deferred.
             self._deadline = time.time() + self.execution_timeout.total_seconds()
         return self._submit(context, idempotency_key(context["ti"]))
 
