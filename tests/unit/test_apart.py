@@ -28,17 +28,19 @@ def test_the_last_that_was_found_is_the_answer() -> None:
     assert random.getstate() == before
 
 
-def test_it_waits_until_it_is_told_to_go(tmp_path: Path) -> None:
-    def work(trained: Wait) -> Iterator[str]:
+def test_it_waits_until_it_is_told_to_go_and_with_what(tmp_path: Path) -> None:
+    def work(trained: Wait) -> Iterator[tuple[str, object]]:
         (tmp_path / "begun").touch()
-        trained()
-        yield (tmp_path / "trained").read_text()
+        yield "begun", None
+        given = trained()
+        yield (tmp_path / "trained").read_text(), given
 
     apart = Apart(work)
     until((tmp_path / "begun").exists, "its beginning")
     (tmp_path / "trained").write_text("by now")
-    apart.go()
-    assert apart.answer() == ("by now", "exit code 0")
+    more_than_a_pipe_holds = "x" * 3_000_000
+    apart.go(more_than_a_pipe_holds)
+    assert apart.answer() == (("by now", more_than_a_pipe_holds), "exit code 0")
 
 
 def test_what_ends_it_ends_it_alone() -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import psutil
 
@@ -27,8 +27,8 @@ IDLE_SECONDS = 660.0
 FIRST_IDLE_SECONDS = 100.0
 """The same until it has found anything: MLflow alone is asked until then, 30 s at a time."""
 T = TypeVar("T")
-Work = Callable[[Callable[[], object]], Iterator[T]]
-"""Yields what it finds, more complete each time. It is given what waits until `Apart.go`."""
+Work = Callable[[Callable[[], Any]], Iterator[T]]
+"""Yields what it finds, more complete each time. It is given what waits until `Apart.go`, and returns what is given there."""
 
 
 class Apart(Generic[T]):
@@ -44,10 +44,10 @@ class Apart(Generic[T]):
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         its.close()
 
-    def go(self) -> None:
-        """Let it begin with what it waits to begin with."""
+    def go(self, given: object = None) -> None:
+        """Let it begin with what it waits to begin with, by what it is given, which is pickled. Waits until it takes that."""
         with suppress(OSError):
-            self._connection.send(None)
+            self._connection.send(given)
 
     def answer(self) -> tuple[T | None, str]:
         """Wait until it is over: what it found last, None where that is nothing, and how it ended, in words.

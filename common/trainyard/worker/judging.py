@@ -42,18 +42,6 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a process of its own has found about whoever holds the alias."""
-
-    holder: bytes | None = None
-    """As MLflow sends it, for neither its entity nor its message pickles; None where nobody does."""
-    examined: Examined | None = None
-    """None where it was begun, and the process ended."""
-    again: bool = False
-    """Whether it failed for no fault of the model's, as where MLflow is away."""
-
-
-@dataclass(frozen=True)
 class Weighed:
     """A holder, compared with the run's own model."""
 
@@ -61,6 +49,18 @@ class Weighed:
     metrics: dict[str, float]
     """`champion_test_…`; empty where it could not be scored."""
     dossier: Dossier
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a process of its own has found about whoever holds the alias."""
+
+    holder: bytes | None = None
+    """As MLflow sends it, for neither its entity nor its message pickles; None where nobody does."""
+    weighed: Weighed | None = None
+    """None where it was begun, and the process ended."""
+    again: bool = False
+    """Whether it failed for no fault of the model's, as where MLflow is away."""
 
 
 class JudgingLog(Protocol):
@@ -126,9 +126,8 @@ class Judging:
         return self
 
     def ahead(self) -> None:
-        """Compare the two in a thread, while the run draws and uploads; nothing is told before `settle`."""
+        """Have the two compared, while the run draws and uploads; nothing is told before `settle`."""
         if self._apart:
-            self._apart.go()
             self._first = ThreadPoolExecutor(1).submit(self._weighed_first, self._apart)
 
     def settle(self) -> ModelVersion | None:
@@ -164,20 +163,21 @@ class Judging:
     def _bytes(self) -> int:
         return int(self._data.frame.memory_usage(index=False).sum())
 
-    def _found(self, trained: Callable[[], object], *, beside: bool) -> Iterator[Found]:
+    def _found(self, trained: Callable[[], Tested], *, beside: bool) -> Iterator[Found]:
         """In the other process: what there is to find. Whatever fails there is tried again, patiently, in this one.
 
         The line to the service is this one's alone; the other says what it has to say in the log.
         """
-        if not beside:
-            trained()
+        tested = None if beside else trained()
         holders = self._holders.saying(lambda message: sys.stdout.write(f"{message}\n"))
         try:
             holder = holders.fetch(self._name, self._rule.alias)
             if holder is not None:
                 sent = holder.to_proto().SerializeToString()
                 yield Found(sent)
-                yield Found(sent, self._examined(holder, holders))
+                seen = self._examined(holder, holders)
+                self.against(tested or trained())
+                yield Found(sent, self._weighed(str(holder.version), seen))
         except Exception as error:  # noqa: BLE001 - `CannotScore` is an answer, and does not come here
             why = f"{type(error).__name__}: {error}"
             sys.stdout.write(
@@ -187,13 +187,14 @@ class Judging:
 
     def _weighed_first(self, apart: Apart[Found]) -> tuple[ModelVersion, Weighed] | None:
         """The holder that was examined apart; None where it has to be asked for again, or there is none."""
+        apart.go(self._own)
         found, how = apart.answer()
         if found is None or found.holder is None or found.again:
             return None
-        ended = f"scoring it ended the process that did ({how})"
-        seen = found.examined or Examined(incomparable=ended)
         holder = ModelVersion.from_proto(Message.FromString(found.holder))
-        return holder, self._weighed(str(holder.version), seen)
+        ended = f"scoring it ended the process that did ({how})"
+        weighed = found.weighed or self._weighed(str(holder.version), Examined(incomparable=ended))
+        return holder, weighed
 
     def _examined(self, holder: ModelVersion, holders: Holders) -> Examined:
         return examined(holder, self._data, self._rows, holders=holders, elsewhere=self._elsewhere)
