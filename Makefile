@@ -76,7 +76,7 @@ env: ## make .env with random secrets (what it has stays)
 	@$(PYTHON) scripts/env.py
 
 .PHONY: up
-up: .env ## build and start the whole stack in Docker, and wait until it is healthy (GPU=1, DOCKER_SOCKET=1)
+up: .env ## build and start the whole stack in Docker, and wait until it is healthy (GPU=1, DOCKER_SOCKET=1, WORKERS=2: boosting's runs on two hosts of a Ray cluster)
 	@scripts/stack.sh up
 
 .PHONY: down

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # docker compose with the stack's files; images built by it carry the last commit that touched what is in them,
 # or what BOOSTING_COMMIT and the like say.
-#   [GPU=1] [DOCKER_SOCKET=1] scripts/compose.sh COMMAND...
+#   [GPU=1] [DOCKER_SOCKET=1] [WORKERS=2] scripts/compose.sh COMMAND...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,10 @@ if [[ -n ${GPU:-} ]]; then
 fi
 if [[ -n ${DOCKER_SOCKET:-} ]]; then
     files+=(--file docker-compose.docker-socket.yml)
+fi
+
+if [[ -n ${WORKERS:-} ]]; then
+    files+=(--file docker-compose.workers.yml --profile workers)
 fi
 
 # commit PATH...: so that a commit elsewhere does not make a new image, and a restart, of what it did not touch.

@@ -87,6 +87,9 @@ explain() {
 up() {
     mkdir -p "$(setting DATA_PATH ./data)" "$(setting PEOPLE_PATH ./people)"
     build "${IMAGES[@]}"
+    if [[ -n ${WORKERS:-} ]]; then
+        scripts/compose.sh up --detach --no-build --no-deps ray-head boosting-worker
+    fi
     start postgres redis mlflow "${AIRFLOW[@]}" "${TRAINERS[@]}" console
     echo
     printf '%-11s http://127.0.0.1:%s\n' \
@@ -127,7 +130,7 @@ setting() {
 image() {
     local kind=
     case $1 in
-    boosting) kind=$(setting ENGINE '') ;;
+    boosting) kind=${WORKERS:+ray} kind=${kind:-$(setting ENGINE '')} ;;
     tensorflow | pytorch) kind=${GPU:+gpu} kind=${kind:-$(setting ENGINE '')} ;;
     esac
     echo "trainyard-$1${kind:+-$kind}:$(setting IMAGE_TAG latest)"

@@ -85,7 +85,7 @@ def beside() -> Iterator[Callable[..., Project]]:
 
     yield make
     for project in made:
-        project.compose("down", "--volumes", "--timeout", "1")
+        project.compose("--profile", "*", "down", "--volumes", "--timeout", "1")
 
 
 @pytest.fixture(params=TRAINERS)

@@ -237,6 +237,8 @@ def test_a_setting_is_read_as_compose_reads_it(tmp_path: Path, line: str, found:
     [
         ("boosting", {}, "trainyard-boosting:latest"),
         ("boosting", {"ENGINE": "ray", "GPU": "1"}, "trainyard-boosting-ray:latest"),
+        ("boosting", {"WORKERS": "2"}, "trainyard-boosting-ray:latest"),
+        ("pytorch", {"WORKERS": "2"}, "trainyard-pytorch:latest"),
         ("pytorch", {"ENGINE": "ray"}, "trainyard-pytorch-ray:latest"),
         ("pytorch", {"ENGINE": "ray", "GPU": "1"}, "trainyard-pytorch-gpu:latest"),
         ("mlflow", {"ENGINE": "ray", "GPU": "1", "IMAGE_TAG": "a"}, "trainyard-mlflow:a"),
