@@ -301,7 +301,7 @@ class ForkLauncher:
                     limit_mb=job.memory_limit_mb,
                     forget=self._forget,
                 )
-            except OSError:  # the next try must not meet it in the run's folder
+            except BaseException:  # the next try must not meet it in the run's folder
                 end_just_forked(report.process_id)
                 raise
             self._processes[process.id] = process

@@ -257,12 +257,18 @@ def _wakes_for_children() -> int:
     return wake
 
 
+def _low(connection: int) -> socket.socket:
+    """The connection by the lowest number that is free: the service's may be one that `select` does not take."""
+    service = socket.socket(fileno=os.dup(connection))
+    os.close(connection)
+    return service
+
+
 def main(package: str, models_path: str, tracking_uri: str, connection: str) -> None:
     """Import everything, say so with the models, serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    service = socket.socket(fileno=int(connection))
-    service.set_inheritable(False)
+    service = _low(int(connection))
     catalogue = get_warm(package, models_path, tracking_uri)
     catalogue, models = described(catalogue)
     server = ForkServer(service, catalogue, ThreadpoolController(), package)

@@ -103,6 +103,13 @@ def cancelled(by: Caller | None) -> str:
     return f"cancelled by {by.name}" if by else "cancelled"
 
 
+def signed(outcome: Outcome, by: Caller | None) -> Outcome:
+    """The outcome, which says who cancelled the run where that is how it ended."""
+    if outcome.reason is not Reason.CANCELLED:
+        return outcome
+    return outcome.model_copy(update={"message": cancelled(by)})
+
+
 def cancelled_while_it_waited(by: Caller | None) -> Outcome:
     """The outcome of a run that somebody cancelled when it had no process."""
     return ended_by(Reason.CANCELLED, f"{cancelled(by)} while it waited")

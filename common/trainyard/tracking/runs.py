@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import structlog
 from mlflow.entities import Experiment, Metric, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus as MlflowStatus
@@ -64,6 +65,7 @@ DATA_VERSION = "trainyard.data_version"
 WORKERS = "trainyard.workers"
 USED = "system/usage_"
 """What the metrics of a run's usage begin with."""
+log = structlog.get_logger()
 
 
 class Unended(NamedTuple):
@@ -141,11 +143,16 @@ class Tracking:
         self._store.update_run_info(run_id, MlflowStatus.from_string(str(status)), None, None)
 
     def close(self, run: Run) -> None:
-        """Write how the run ended: a tag that holds all of it, what it used as metrics, then the status."""
+        """Write how the run ended: a tag that holds all of it, what it used as metrics, then the status, also where MLflow refuses these."""
         tags = [RunTag(OUTCOME, Kept.of(run).as_tag())]
         if run.reason:
             tags.append(RunTag("trainyard.reason", str(run.reason)))
-        self._client.log_batch(run.run_id, tags=tags, metrics=_used(run))
+        try:
+            self._client.log_batch(run.run_id, tags=tags, metrics=_used(run))
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            log.exception("MLflow refuses what it is told of a run's end", run_id=run.run_id)
         ended = int(run.ended_at.timestamp() * 1000) if run.ended_at else None
         self._client.set_terminated(run.run_id, str(run.status), ended)
         if any(step.phase is Phase.SEARCHING for step in run.transitions):

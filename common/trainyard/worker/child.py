@@ -14,12 +14,13 @@ from typing import NoReturn
 from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import Phase, Reason
+from trainyard.disk_space import is_full
 from trainyard.launcher.messages import EXIT_NO_SPACE, Job, Line
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal
 from trainyard.rundir.records import Outcome
 from trainyard.trainer import Interrupted, Trainer
-from trainyard.worker.failures import NO_SPACE, classified
+from trainyard.worker.failures import classified
 from trainyard.worker.line import RunLine, Unreachable
 from trainyard.worker.log_limit import keep_below
 from trainyard.worker.rank_log import RankLog
@@ -143,7 +144,7 @@ def _fail(folder: RunFolder, error: BaseException) -> int:
             )
         )
     except OSError as unwritten:
-        return EXIT_NO_SPACE if unwritten.errno in NO_SPACE else 0
+        return EXIT_NO_SPACE if is_full(unwritten) else 0
     return 0
 
 

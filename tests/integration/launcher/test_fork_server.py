@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from launcher_lab import InLab, Lab, gone, opened, process_of, until
+from open_files import many_open_files
 from servers import START_SECONDS
 from trainyard.errors import Unavailable
 from trainyard.launcher import fork_launcher
@@ -173,3 +174,22 @@ def test_nothing_is_left_when_the_launcher_stops(home: Path) -> None:
 
     _, alive = psutil.wait_procs(asyncio.run(test()), timeout=5)
     assert not alive
+
+
+def test_runs_are_started_by_a_service_that_has_more_than_a_thousand_files_open(
+    home: Path,
+) -> None:
+    """Each connection that follows a run is one. `select` takes no number above 1,023, here or in the fork server."""
+
+    async def test() -> None:
+        lab = await opened(home)
+        try:
+            _, process = await lab.trains()
+            process.kill()
+            assert await process.ended() == -signal.SIGKILL
+            process.release()
+        finally:
+            await lab.launcher.stop()
+
+    with many_open_files():
+        asyncio.run(test())
