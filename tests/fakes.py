@@ -186,6 +186,8 @@ class Machine:
     def fork(self, job: Job, listener: Listener) -> FakeProcess:
         made = job.process_id or f"process-{next(self._numbers)}"
         process = FakeProcess(made, job, listener)
+        if not job.process_id:
+            RunFolder(job.folder).note_process(made)
         self.processes.append(process)
         if self.autopilot:
             asyncio.get_running_loop().call_soon(process.finish)

@@ -198,6 +198,23 @@ def test_a_process_that_survived_is_killed_before_the_run_is_trained_again(world
     assert world.process(run_id) is not survivor
 
 
+def test_a_process_is_ended_too_whose_service_died_before_it_had_noted_which_it_is(world: World):
+    """It would train beside the next one until its line finds no service, and might register a model."""
+    world.start()
+    world.loop.delays = lambda threads: (0.0, 1.0 if threads == "disk" else 0.0)  # type: ignore[method-assign]
+    world.loop.create_task(world.service.submit(asked_for(max_attempts=2), None))
+    while not world.machine.running():
+        world.later(0.1)
+    (survivor,) = world.machine.running()
+    world.loop.under_way.clear()
+    assert world.folder(survivor.run_id).state().process_id is None
+    world.die()
+    world.start()
+    world.later(10)
+    assert survivor.killed == 1
+    assert world.machine.running() == [world.process(survivor.run_id)]
+
+
 def test_a_survivor_that_finished_meanwhile_has_finished(world: World):
     world.start()
     run_id = world.submit()

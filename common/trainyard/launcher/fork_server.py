@@ -31,6 +31,7 @@ from trainyard.launcher.messages import (
     Exited,
     Fork,
     Forked,
+    Job,
     Judge,
     Message,
     Ping,
@@ -41,6 +42,7 @@ from trainyard.launcher.messages import (
     orders,
 )
 from trainyard.launcher.predicting import made, predict_and_leave
+from trainyard.launcher.process_id import process_id
 from trainyard.launcher.spare import Spare
 from trainyard.launcher.warming import described, get_warm
 from trainyard.rundir.folder import RunFolder
@@ -221,6 +223,7 @@ class ForkServer:
         order = orders.validate_json(line)
         assert isinstance(order, Fork)
         try:
+            _note(order.job)
             trainer = self._trainer(order.job.submission.request)
             child.main(order.job, order.line, trainer, self._pools)
         except BaseException:  # noqa: BLE001 - the last chance to say what it was
@@ -246,6 +249,14 @@ class ForkServer:
                 seconds = usage.ru_utime + usage.ru_stime
                 told = Exited(process_id=self._runs.pop(pid), code=code, cpu_seconds=seconds)
                 self.send(told)
+
+
+def _note(job: Job) -> None:
+    """Where a later service finds this process, also if this one ends before it has noted which it is."""
+    own = RunFolder(job.folder).of_rank(job.rank)
+    with suppress(OSError):
+        own.path.mkdir(exist_ok=True)
+        own.note_process(process_id(os.getpid()))
 
 
 def _wakes_for_children() -> int:

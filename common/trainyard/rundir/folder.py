@@ -12,6 +12,7 @@
     tmp/            the run's temporary files
     logs/           of ranks on other hosts, each by itself; training.log has all of them
     ID-1/ ...       what ranks beside rank 0 have for themselves: temporary files, and an outcome where they failed
+    process_id      by what id the newest process is known where it runs
     cancelled.json  that somebody cancelled it, and who
     outcome.json    how the run ended
     notices/        whom to tell of it, and who was told
@@ -194,6 +195,23 @@ class RunFolder:
         """Write how the run ended; the first one stays."""
         if self.outcome() is None:
             _write(self.path / "outcome.json", outcome)
+
+    def note_process(self, process_id: str) -> None:
+        """As the process itself does: its service may end before it has."""
+        self._process.write_text(process_id)
+
+    @property
+    def processes(self) -> list[str]:
+        """What was noted so, of all ranks. They may be gone by now."""
+        found = []
+        for folder in (self, *self.ranks.values()):
+            with suppress(OSError, ValueError):
+                found.append(folder._process.read_text())  # noqa: SLF001 - one of its own kind
+        return found
+
+    @property
+    def _process(self) -> Path:
+        return self.path / "process_id"
 
     def note_cancelled(self, by: Caller | None) -> None:
         """Keep that somebody cancelled the run, for whichever service ends it; the first one stays."""

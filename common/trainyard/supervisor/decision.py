@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from trainyard.contract import Caller, OnOutOfMemory, Reason, RunRequest, RunStatus, TrainRequest
+from trainyard.field_errors import readable
 from trainyard.rundir.records import Outcome, State
 
 MOST_HALVINGS = 3
@@ -121,10 +122,11 @@ def ended_by(reason: Reason, message: str | None = None) -> Outcome:
         Reason.CANCELLED: cancelled(None),
         Reason.TIMED_OUT: "the run took longer than its timeout_seconds",
     }
+    message = message or said.get(reason)
     return Outcome(
         status=reason.status,
         reason=reason,
-        message=message or said.get(reason),
+        message=message and readable(message),
         ended_at=datetime.now(UTC),
     )
 

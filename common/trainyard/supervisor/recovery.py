@@ -175,13 +175,11 @@ class Recovery:
 
     async def _end_what_survived(self, folder: RunFolder, state: State) -> None:
         """No process of an earlier service goes on; the time it trained counts."""
+        noted = await self._blocking.run(lambda: folder.processes)
+        for each in dict.fromkeys(filter(None, (state.process_id, *noted))):
+            await self._end(each)
         if state.process_id is None:
             return
-        process = await self._launcher.find(state.process_id)
-        if process is not None:
-            process.kill()
-            await process.ended()
-            process.release()
         last = folder.last_sign_of_life()
         if last and state.process_started_at:
             seconds = max(0.0, (last - state.process_started_at).total_seconds())
@@ -189,6 +187,13 @@ class Recovery:
             state.gpu_seconds += seconds * state.gpus
         state.cpu_seconds = state.peak_memory_mb = None
         state.process_id = None
+
+    async def _end(self, process_id: str) -> None:
+        process = await self._launcher.find(process_id)
+        if process is not None:
+            process.kill()
+            await process.ended()
+            process.release()
 
 
 def passes(error: Exception) -> bool:

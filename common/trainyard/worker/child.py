@@ -15,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import Phase, Reason
 from trainyard.disk_space import is_full
+from trainyard.field_errors import readable
 from trainyard.launcher.messages import EXIT_NO_SPACE, Job, Line
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal
@@ -139,7 +140,7 @@ def _fail(folder: RunFolder, error: BaseException) -> int:
             Outcome(
                 status=failure.reason.status,
                 reason=failure.reason,
-                message=failure.detail[:2000],
+                message=readable(failure.detail)[:2000],
                 ended_at=datetime.now(UTC),
             )
         )

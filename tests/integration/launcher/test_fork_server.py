@@ -16,6 +16,7 @@ from servers import START_SECONDS
 from trainyard.errors import Unavailable
 from trainyard.launcher import fork_launcher
 from trainyard.launcher.fork_launcher import ForkLauncher
+from trainyard.rundir.folder import RunFolder
 
 
 def test_runs_go_on_without_their_fork_server_and_a_pending_order_is_unavailable(
@@ -184,7 +185,8 @@ def test_runs_are_started_by_a_service_that_has_more_than_a_thousand_files_open(
     async def test() -> None:
         lab = await opened(home)
         try:
-            _, process = await lab.trains()
+            job, process = await lab.trains()
+            assert RunFolder(job.folder).processes == [process.id]
             process.kill()
             assert await process.ended() == -signal.SIGKILL
             process.release()
