@@ -268,6 +268,10 @@ class FakeLauncher:
         return None
 
     @property
+    def complaints(self) -> Mapping[str, str]:
+        return {}
+
+    @property
     def keeps_runs(self) -> bool:
         return self.machine.keeps_runs
 

@@ -282,6 +282,11 @@ class ForkLauncher:
         """Processes end when their lines find no service."""
         return False
 
+    @property
+    def complaints(self) -> Mapping[str, str]:
+        """There are no hosts but this one."""
+        return {}
+
     async def take_up(self, process_id: str, folder: Path, listener: Listener) -> None:  # noqa: ARG002
         """None goes on without its service."""
         return

@@ -154,6 +154,7 @@ class Slots:
             **self._room.amounts((need for _, need in waiting), self._lending.out),
             running=[had_by(live, self._room.of(live.run_id)) for live in self._lives],
             waiting=[waited_for(live, need) for live, need in waiting[:MOST_SHOWN]],
+            complaints=dict(self._launcher.complaints),
         )
 
     @property

@@ -242,9 +242,8 @@ class Supervisor:
             problems["fork_server"] = "still importing the framework"
         if not self._recovered:
             problems["recovery"] = "taking up the runs that an earlier process left"
-        if self._admission.disk_full():
-            least = self._settings.min_free_disk_mb
-            problems["disk"] = f"less than {least} MB free below {self._work_dir}"
+        if lacking := self._admission.lacks_room():
+            problems["disk"] = lacking
         return problems
 
     @property
