@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_mlflow import refusal
+from fake_mlflow import not_found_by_a_proxy, refusal
 from fakes import asked_for
 from full_disk import Disk
 from lives import World
@@ -646,4 +646,30 @@ def test_where_mlflow_refuses_to_tell_of_runs_those_in_folders_are_taken_up(worl
     world.mlflow.refuses["search_runs"] = refusal()
     world.start()
     world.later(60)
+    assert world.run(run_id).status is RUNNING
+
+
+def test_a_proxy_that_does_not_find_mlflow_says_nothing_of_runs(world: World):
+    """A start took each for deleted, and closed its folder: the run was never trained, and RUNNING in MLflow for ever."""
+    world.start()
+    run_id = world.submit(max_attempts=2)
+    world.die()
+    world.mlflow.refuses["get_run"] = not_found_by_a_proxy()
+    world.start()
+    world.later(60)
+    assert not world.folder(run_id).closed
+    del world.mlflow.refuses["get_run"]
+    world.machine.autopilot = True
+    world.later(60)
+    assert (world.run(run_id).status, world.in_mlflow(run_id)) == (FINISHED, FINISHED)
+
+
+def test_tags_that_somebody_changed_in_mlflow_keep_no_service_from_starting(world: World):
+    world.start()
+    run_id = world.submit(max_attempts=2)
+    world.die()
+    world.mlflow.runs[run_id].tags |= {"trainyard.kind": "guessed", "trainyard.attempt": "many"}
+    world.start()
+    world.later(60)
+    assert world.do(world.service.problems()) == {}
     assert world.run(run_id).status is RUNNING

@@ -513,3 +513,10 @@ def test_the_end_of_a_search_that_cannot_be_noted_is_told_as_such(world: World, 
     monkeypatch.setattr(Path, "touch", full)
     with pytest.raises(Unavailable, match="No space left"):
         world.do(world.service.cancel(run_id))
+
+
+def test_what_runs_leave_on_disk_is_for_the_service_alone(world: World):
+    """A request may hold addresses that open data, and a log what was read."""
+    world.start()
+    run_id = world.submit()
+    assert world.folder(run_id).path.parent.stat().st_mode & 0o077 == 0

@@ -81,6 +81,8 @@ from trainyard.supervisor.yard import Yard
 from trainyard.tracking.runs import Tracking
 
 RECOVER_AGAIN_SECONDS = 5.0
+OWNER_ALONE = 0o700
+"""Requests hold addresses that give access to data, or by which others are told of runs."""
 log = structlog.get_logger()
 
 
@@ -203,7 +205,8 @@ class Supervisor:
 
     async def start(self) -> None:
         """Take the work directory, get warm, and take up the runs that an earlier process left."""
-        self._runs_dir.mkdir(parents=True, exist_ok=True)
+        self._runs_dir.parent.mkdir(parents=True, exist_ok=True)
+        self._runs_dir.mkdir(mode=OWNER_ALONE, exist_ok=True)
         self._lock.take()
         uids = instance_uids(self._work_dir / f"{self._instance}.uid")
         self._tracking.uid = uids[0]
