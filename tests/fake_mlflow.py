@@ -13,7 +13,7 @@ from mlflow.entities import Experiment, Metric, RunData, RunInfo, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus as MlflowStatus
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import (
     INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
@@ -120,7 +120,7 @@ class FakeMlflow:
     def _run(self, run_id: str) -> Kept:
         if run_id not in self.runs:
             message = f"Run with id={run_id} not found"
-            raise MlflowException(message, error_code=RESOURCE_DOES_NOT_EXIST)
+            raise RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": message})
         return self.runs[run_id]
 
     # As MlflowClient has them
@@ -268,6 +268,11 @@ class FakeTracking(Tracking):
 def does_not_answer() -> MlflowException:
     """What the client raises when it reaches nobody, or gets a 5xx."""
     return MlflowException("API request failed", error_code=INTERNAL_ERROR)
+
+
+def not_found_by_a_proxy() -> MlflowException:
+    """What the client makes of a 404 in plain text: MLflow's own are JSON."""
+    return MlflowException("failed with error code 404", error_code=RESOURCE_DOES_NOT_EXIST)
 
 
 def refusal() -> MlflowException:

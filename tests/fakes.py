@@ -186,6 +186,8 @@ class Machine:
     def fork(self, job: Job, listener: Listener) -> FakeProcess:
         made = job.process_id or f"process-{next(self._numbers)}"
         process = FakeProcess(made, job, listener)
+        if not job.process_id:
+            RunFolder(job.folder).note_process(made)
         self.processes.append(process)
         if self.autopilot:
             asyncio.get_running_loop().call_soon(process.finish)
@@ -264,6 +266,10 @@ class FakeLauncher:
                 process.listener, process.released = listener, 0
                 return FakeHandle(process)
         return None
+
+    @property
+    def complaints(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def keeps_runs(self) -> bool:

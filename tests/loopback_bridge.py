@@ -1,6 +1,7 @@
 """A bridge to one host that is this process: `python loopback_bridge.py HOME FD`. What Ray would carry, it hands over.
 
 While there is a file `silent` in HOME nothing reaches that host or comes from it, as over a line that drops every packet.
+While there is a file `full` there, the host's disk has no room for a run.
 """
 
 import asyncio
@@ -46,7 +47,13 @@ async def serve(home: Path, service: socket.socket) -> None:
         tracking_uri="http://127.0.0.1:9",
         locks=home,
     )
-    runs = HostedRuns(launcher, Offer(placement=place, slots=2, cpus=2), folders, as_here=here)
+    runs = HostedRuns(
+        launcher,
+        Offer(placement=place, slots=2, cpus=2),
+        folders,
+        as_here=here,
+        lacks=lambda: "its disk is full" if (home / "full").exists() else "",
+    )
     await folders.take(launcher.find)
     await launcher.start()
     keeper = asyncio.create_task(runs.keep())

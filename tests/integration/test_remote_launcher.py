@@ -297,6 +297,21 @@ def test_a_host_that_cannot_write_says_so_instead_of_being_asked_again_and_again
     in_lab(test)
 
 
+def test_a_host_whose_disk_is_full_is_given_no_runs_until_it_has_room_and_says_so(in_lab):
+    async def test(lab: Lab) -> None:
+        assert lab.launcher.complaints == {}
+        (lab.home / "full").touch()
+        try:
+            await until(lambda: not lab.offers, "no offer of the full host")
+            assert lab.launcher.complaints == {"loopback (127.0.0.1)": "its disk is full"}
+        finally:
+            (lab.home / "full").unlink()
+        await until(lambda: lab.offers, "the offer of a host with room")
+        assert lab.launcher.complaints == {}
+
+    in_lab(test)
+
+
 @pytest.mark.parametrize("stop", ["ask_to_stop", "kill"])
 def test_a_run_elsewhere_is_stopped(in_lab, stop: str):
     async def test(lab: Lab) -> None:

@@ -6,7 +6,11 @@ import requests
 pytest.importorskip("mlflow")
 
 from mlflow.exceptions import MlflowException, RestException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    RESOURCE_DOES_NOT_EXIST,
+    UNAUTHENTICATED,
+)
 from trainyard.tracking.availability import is_away
 
 
@@ -24,9 +28,11 @@ def answered(status: int) -> requests.HTTPError:
         RestException({"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "slower"}),
         answered(500),
         answered(503),
+        answered(401),
         answered(429),
         requests.ConnectionError("refused"),
         requests.Timeout("no answer"),
+        MlflowException("who are you?", UNAUTHENTICATED),
     ],
 )
 def test_no_connection_no_answer_429_and_5xx_mean_away(error: Exception) -> None:

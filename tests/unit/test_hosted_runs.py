@@ -15,6 +15,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.errors import LaunchRefused, Unavailable
 from trainyard.host import neighbours
 from trainyard.host.folders import HostFolders
+from trainyard.host.hosted_run import HostedRun
 from trainyard.host.hosted_runs import HostedRuns, as_on
 from trainyard.launcher.host_messages import (
     NO_EVENT,
@@ -512,3 +513,106 @@ def test_what_another_actor_has_is_left_alone(tmp_path: Path) -> None:
         assert run.exists()
 
     asyncio.run(both())
+
+
+# What breaks on the host
+
+
+@pytest.mark.parametrize("order", ["open", "put", "start"])
+def test_whatever_keeps_a_run_from_being_started_is_told_and_leaves_nothing(
+    on_host, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service asked again and again, and heard neither a cancel nor the run's time-out meanwhile."""
+    what = {
+        "open": Open(process_id=ID, submission=SUBMISSION),
+        "put": Put(process_id=ID, name="metrics.jsonl", offset=0, data=b"x"),
+        "start": Start(process_id=ID, job=job()),
+    }
+    to_thread = asyncio.to_thread
+    tries = [RuntimeError("can't start new thread")]
+
+    async def no_thread_at_first(*call: Any) -> Any:
+        if tries:
+            raise tries.pop()
+        return await to_thread(*call)
+
+    async def test(host: Host) -> None:
+        if order != "open":
+            await host.runs.carry_out(what["open"])
+        monkeypatch.setattr(asyncio, "to_thread", no_thread_at_first)
+        answer = await host.runs.carry_out(what[order])
+        assert answer == NotStarted(detail="RuntimeError: can't start new thread", for_good=False)
+        heard = await host.beat()
+        assert isinstance(heard, Beaten)
+        assert (heard.holds, heard.complaint) == ((), "")
+        await host.begin()
+
+    on_host(test)
+
+
+def test_a_host_takes_no_run_for_a_while_after_its_disk_was_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a quota, which shows in no other way. The service tried it with each run, which lost seconds."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    async def complaint(host: Host) -> str:
+        heard = await host.beat()
+        assert isinstance(heard, Beaten)
+        return heard.complaint
+
+    async def test(host: Host) -> None:
+        assert not await complaint(host)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", full)
+            await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION))
+        assert await complaint(host) == "its disk is full: [Errno 122] Disk quota exceeded"
+        await asyncio.sleep(LEASE_SECONDS - 1)
+        assert not await complaint(host)
+
+    in_no_time(tmp_path, test)
+
+
+def test_the_end_is_told_also_where_what_was_written_cannot_be_read(
+    on_host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def test(host: Host) -> None:
+        await host.begin()
+        host.process.finish()
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(HostedRun, "_pieces", broken)
+        news = await host.follow()
+        assert news.ended
+        assert news.ended.outcome
+        assert news.ended.outcome.status is RunStatus.FINISHED
+
+    on_host(test)
+
+
+def test_runs_whose_lease_is_over_are_cleared_away_also_where_that_fails_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = HostedRuns._release
+    tries = [RuntimeError("can't start new thread")]
+
+    async def fails_at_first(runs: HostedRuns, process_id: str) -> Done:
+        if tries:
+            raise tries.pop()
+        return await release(runs, process_id)
+
+    async def test(host: Host) -> None:
+        await host.beat()
+        await host.begin()
+        monkeypatch.setattr(HostedRuns, "_release", fails_at_first)
+        await asyncio.sleep(LEASE_SECONDS + 5)
+        assert not tries
+        heard = await host.beat(owner="another")
+        assert isinstance(heard, Beaten)
+        assert heard.holds == ()
+
+    in_no_time(tmp_path, test)

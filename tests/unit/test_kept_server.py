@@ -80,3 +80,21 @@ async def test_an_answer_that_cannot_be_taken_costs_its_order_alone(program: Pat
             )
         await sign_of_life(server)
         assert server._process is process
+
+
+async def test_an_answer_is_not_taken_whatever_is_raised_and_the_process_lives(program: Path):
+    """A `ValueError` was told as a line that is too long, and the order waited out its time."""
+
+    def take(_: Alive) -> None:
+        raise ValueError("filedescriptor out of range in select()")
+
+    install(program)
+    async with kept(program) as server:
+        await sign_of_life(server)
+        process = server._process
+        with pytest.raises(Unavailable, match="out of range"):
+            await server.ask(
+                lambda number: Ping(number=number), take, ready_seconds=1, answer_seconds=30
+            )
+        await sign_of_life(server)
+        assert server._process is process

@@ -5,6 +5,7 @@ import gc
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trainyard.api
@@ -20,8 +21,16 @@ from trainyard.supervisor.live_run import LiveRun
 from virtual_time import in_no_time
 
 
-def live(run_id: str = "r1", *, key: str | None = None, attempt: int = 1, **state: int) -> LiveRun:
-    submission = submission_of(asked_for(), run_id, key=key, attempt=attempt)
+def live(
+    run_id: str = "r1",
+    *,
+    key: str | None = None,
+    attempt: int = 1,
+    params: dict[str, Any] | None = None,
+    **state: int,
+) -> LiveRun:
+    request = asked_for(params=params) if params else asked_for()
+    submission = submission_of(request, run_id, key=key, attempt=attempt)
     return LiveRun(
         submission, RunFolder(Path("no-such")), State(**state), service="svc", link="http://mlflow"
     )
@@ -225,6 +234,22 @@ def test_of_ten_thousand_runs_the_newest_thousand_stay_in_memory():
     assert len(known._keys) == 1000
     assert known.with_key("key 9999")
     assert known.with_key("key 8999") is None
+
+
+def test_of_runs_with_long_requests_fewer_stay_in_memory():
+    """Such as of tables with thousands of columns that are named: a request may have a megabyte."""
+    known = KnownRuns(recent_bytes=1_000_000)
+    for number in range(100):
+        run = live(f"r{number}", key=f"key {number}", params={"notes": "x" * 50_000})
+        known.add(run)
+        run.end(ended_by(Reason.CRASHED))
+        known.note_end(run.run_id)
+    assert 15 <= len(known) <= 20
+    assert len(known._keys) == len(known)
+    longest = live("longest", params={"notes": "x" * 1_000_000})
+    known.add(longest)
+    known.note_end("longest")
+    assert [each.run_id for each in known] == ["longest"], "the newest is always there"
 
 
 def test_a_key_finds_its_newest_attempt_whichever_is_taken_up_first():

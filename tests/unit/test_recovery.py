@@ -1,15 +1,17 @@
 """What a starting service makes of the runs that an earlier one left."""
 
+import errno
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake_mlflow import refusal
+from fake_mlflow import not_found_by_a_proxy, refusal
 from fakes import asked_for
 from full_disk import Disk
 from lives import World
-from trainyard.contract import Phase, Reason, Run, RunStatus
+from trainyard.contract import Caller, Phase, Reason, Role, Run, RunStatus
 from trainyard.errors import Unavailable
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import State
@@ -194,6 +196,23 @@ def test_a_process_that_survived_is_killed_before_the_run_is_trained_again(world
     assert survivor.killed == 1
     assert len(world.machine.running()) == 1
     assert world.process(run_id) is not survivor
+
+
+def test_a_process_is_ended_too_whose_service_died_before_it_had_noted_which_it_is(world: World):
+    """It would train beside the next one until its line finds no service, and might register a model."""
+    world.start()
+    world.loop.delays = lambda threads: (0.0, 1.0 if threads == "disk" else 0.0)  # type: ignore[method-assign]
+    world.loop.create_task(world.service.submit(asked_for(max_attempts=2), None))
+    while not world.machine.running():
+        world.later(0.1)
+    (survivor,) = world.machine.running()
+    world.loop.under_way.clear()
+    assert world.folder(survivor.run_id).state().process_id is None
+    world.die()
+    world.start()
+    world.later(10)
+    assert survivor.killed == 1
+    assert world.machine.running() == [world.process(survivor.run_id)]
 
 
 def test_a_survivor_that_finished_meanwhile_has_finished(world: World):
@@ -481,6 +500,70 @@ def test_a_run_that_is_cancelled_before_it_is_queued_again_is_ended(world: World
     assert world.machine.of(second) == []
 
 
+def test_a_cancel_that_comes_before_runs_are_queued_again_outlasts_another_restart(world: World):
+    world.start()
+    waited = [world.submit(), world.submit()][1]
+    world.stop()
+    world.loop.delays = lambda threads: (0.0, 1.5 if threads == "mlflow" else 0.0)  # type: ignore[method-assign]
+    world.start()
+    while world.service.live_json(waited) is None:
+        world.later(0.1)
+    _, under_way = world.do(world.service.cancel(waited, Caller(name="ann", role=Role.TRAIN)))
+    assert under_way
+    world.die()
+    world.machine.autopilot = True
+    world.start()
+    world.later(60)
+    ended = world.run(waited)
+    assert (ended.status, ended.message) == (KILLED, "cancelled by ann while it waited")
+    assert world.machine.of(waited) == []
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_run_that_was_cancelled_is_not_trained_by_the_next_service(world: World, dies: bool):
+    """Its process has the grace period to save what it has, and its service ends meanwhile."""
+    world.start(grace_seconds=15.0)
+    run_id = world.submit(max_attempts=3)
+    world.process(run_id).stubborn = True
+    world.do(world.service.cancel(run_id, Caller(name="ann", role=Role.TRAIN)))
+    world.later(1)
+    if dies:
+        world.die()
+    else:
+        world.stop()
+    world.start()
+    world.later(60)
+    ended = world.run(run_id)
+    assert (ended.status, ended.message) == (KILLED, "cancelled by ann")
+    assert world.in_mlflow(run_id) is KILLED
+    assert len(world.machine.of(run_id)) == 1
+
+
+def test_a_run_that_finished_although_it_was_cancelled_has_finished_for_the_next_service_too(
+    world: World,
+):
+    world.start()
+    run_id = world.submit()
+    world.process(run_id).stubborn = True
+    world.do(world.service.cancel(run_id))
+    world.die()
+    world.process(run_id).write_outcome(FINISHED)
+    world.start()
+    world.later(60)
+    assert world.run(run_id).status is FINISHED
+
+
+def test_a_note_of_a_cancel_that_was_damaged_is_one_all_the_same(world: World):
+    world.start()
+    run_id = world.submit()
+    world.do(world.service.cancel(run_id))
+    world.die()
+    (world.folder(run_id).path / "cancelled.json").write_text("{")
+    world.start()
+    world.later(60)
+    assert world.run(run_id).reason is Reason.CANCELLED
+
+
 def test_a_run_is_not_shown_until_it_is_known_what_became_of_it(world: World):
     """What MLflow shows of it meanwhile is older than what callers have seen."""
     world.start()
@@ -492,4 +575,101 @@ def test_a_run_is_not_shown_until_it_is_known_what_became_of_it(world: World):
         world.run(run_id)
     world.mlflow.away = False
     world.later(60)
+    assert world.run(run_id).status is RUNNING
+
+
+# Ends that MLflow refuses
+
+
+def test_an_end_that_mlflow_refuses_is_told_by_the_next_service(world: World):
+    """Such as while its database may not be written to, or the service's own account may not."""
+    world.start()
+    run_id = world.submit()
+    world.mlflow.refuses["set_terminated"] = refusal()
+    world.process(run_id).finish()
+    world.later(60)
+    assert world.run(run_id).status is FINISHED
+    assert not world.folder(run_id).closed
+    world.stop()
+    del world.mlflow.refuses["set_terminated"]
+    world.start()
+    world.later(60)
+    assert world.in_mlflow(run_id) is FINISHED
+    assert world.folder(run_id).closed
+    assert len(world.machine.of(run_id)) == 1
+
+
+def test_mlflow_has_the_end_of_a_run_also_where_it_refuses_what_is_told_beside_it(world: World):
+    world.start()
+    run_id = world.submit()
+    world.mlflow.refuses["log_batch"] = refusal()
+    world.process(run_id).finish()
+    world.later(60)
+    assert world.in_mlflow(run_id) is FINISHED
+    assert world.folder(run_id).closed
+
+
+# What is scarce for a moment
+
+
+@pytest.mark.parametrize(
+    "scarce", [OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]
+)
+@pytest.mark.parametrize("asked", ["submission", "state", "outcome"])
+def test_runs_are_taken_up_once_there_are_files_and_threads_again(
+    world: World, monkeypatch, asked: str, scarce: Exception
+):
+    world.start()
+    running, waits = world.submit(max_attempts=2), world.submit()
+    world.stop()
+    tries, real = [scarce, scarce], getattr(RunFolder, asked)
+
+    def once_there_is_one(folder: RunFolder) -> Any:
+        if tries:
+            raise tries.pop()
+        return real(folder)
+
+    monkeypatch.setattr(RunFolder, asked, once_there_is_one)
+    world.start()
+    world.later(30)
+    assert world.do(world.service.problems()) == {}
+    assert not tries
+    assert world.run(running).status is RUNNING
+    assert world.run(waits).status is SCHEDULED
+    assert len(world.machine.running()) == 1
+
+
+def test_where_mlflow_refuses_to_tell_of_runs_those_in_folders_are_taken_up(world: World):
+    world.start()
+    run_id = world.submit(max_attempts=2)
+    world.stop()
+    world.mlflow.refuses["search_runs"] = refusal()
+    world.start()
+    world.later(60)
+    assert world.run(run_id).status is RUNNING
+
+
+def test_a_proxy_that_does_not_find_mlflow_says_nothing_of_runs(world: World):
+    """A start took each for deleted, and closed its folder: the run was never trained, and RUNNING in MLflow for ever."""
+    world.start()
+    run_id = world.submit(max_attempts=2)
+    world.die()
+    world.mlflow.refuses["get_run"] = not_found_by_a_proxy()
+    world.start()
+    world.later(60)
+    assert not world.folder(run_id).closed
+    del world.mlflow.refuses["get_run"]
+    world.machine.autopilot = True
+    world.later(60)
+    assert (world.run(run_id).status, world.in_mlflow(run_id)) == (FINISHED, FINISHED)
+
+
+def test_tags_that_somebody_changed_in_mlflow_keep_no_service_from_starting(world: World):
+    world.start()
+    run_id = world.submit(max_attempts=2)
+    world.die()
+    world.mlflow.runs[run_id].tags |= {"trainyard.kind": "guessed", "trainyard.attempt": "many"}
+    world.start()
+    world.later(60)
+    assert world.do(world.service.problems()) == {}
     assert world.run(run_id).status is RUNNING

@@ -65,6 +65,15 @@ def test_compose_hands_every_setting_to_the_trainers(name: str) -> None:
     assert re.search(rf"^  {variable(name)}:", text, flags=re.MULTILINE)
 
 
+def test_every_variable_that_compose_reads_is_in_the_example() -> None:
+    files = ROOT.glob("docker-compose*.yml")
+    read = {
+        name for file in files for name in re.findall(r"\$\{([A-Z][A-Z0-9_]*)", file.read_text())
+    }
+    of_make = {name for name in read if name.endswith("_COMMIT")} | {"COMPOSE_PROJECT_NAME"}
+    assert not read - of_make - example_variables().keys()
+
+
 def test_the_example_names_no_trainyard_variable_that_nothing_reads() -> None:
     known = {variable(name) for name in Settings.model_fields}
     # Compose and the tests read the rest; a TRAINYARD_ variable is always a setting.

@@ -53,6 +53,21 @@ def began_earlier(world: World, run_id: str, seconds: float) -> None:
     world.folder(run_id).write_state(state)
 
 
+def test_a_run_that_was_cancelled_is_asked_to_stop_by_the_next_service(elsewhere: World):
+    """Its host did not hear of it before its service died, and trains on."""
+    run_id = elsewhere.submit()
+    process = elsewhere.process(run_id)
+    process.stubborn = True
+    elsewhere.do(elsewhere.service.cancel(run_id))
+    elsewhere.die()
+    process.stubborn, process.asked_to_stop = False, 0
+    again(elsewhere)
+    elsewhere.later(10)
+    assert process.asked_to_stop == 1
+    assert elsewhere.run(run_id).reason is Reason.CANCELLED
+    assert len(elsewhere.machine.of(run_id)) == 1
+
+
 def node_of(world: World, run_id: str) -> str:
     (place,) = world.run(run_id).placement
     return place.node

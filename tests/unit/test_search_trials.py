@@ -1,9 +1,11 @@
 """Trials as processes: each way to fail is the trial's own, and the pictures are drawn beside what follows."""
 
+import importlib
 import json
 import math
 import os
 import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, Self
@@ -12,7 +14,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 from pydantic import model_validator
-from trainyard.contract import Split, Task, TrainRequest
+from trainyard.contract import Searched, Split, Task, TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
 from trainyard.rundir.folder import RunFolder
@@ -21,6 +23,7 @@ from trainyard.worker.search.record import TrialRecord
 from trainyard.worker.search.searching import search
 from trainyard.world import World
 
+SLOW = "slow_to_import"
 MOODS = ["fine", "diverges", "out_of_memory", "killed", "refused"]
 
 
@@ -71,14 +74,10 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
-    folder: RunFolder,
-) -> None:
-    body = {
-        "model": "moody",
-        "data": {"source": "builtin", "name": "iris"},
-        "search": {"space": {"mood": MOODS}, "sampler": "grid", "trials": 5, "parallel": 2},
-    }
+def searched(
+    folder: RunFolder, body: dict[str, Any], trainer: Any, system_metrics: Any
+) -> Searched:
+    """What a search of this request finds, drawn."""
     request = TrainRequest.model_validate_json(json.dumps(body))
     access = DataAccess((), folder.path, (), None)
     data = load(request.data, Split(), task=Moody.task, kinds=Moody.data, access=access)
@@ -89,11 +88,22 @@ def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
         patience_seconds=1.0,
         checkpoints="",
     )
-    trainer: Any = Moody()
     found, drawing = search(
-        job, folder, trainer, data, MagicMock(stopping=False), MagicMock(), World()
+        job, folder, trainer, data, MagicMock(stopping=False), MagicMock(), World(), system_metrics
     )
     drawing.finish()
+    return found
+
+
+def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
+    folder: RunFolder,
+) -> None:
+    body = {
+        "model": "moody",
+        "data": {"source": "builtin", "name": "iris"},
+        "search": {"space": {"mood": MOODS}, "sampler": "grid", "trials": 5, "parallel": 2},
+    }
+    found = searched(folder, body, Moody(), MagicMock())
 
     assert (found.completed, found.failed, found.best_params) == (1, 4, {"mood": "fine"})
     records = [TrialRecord.read(folder.search, number) for number in range(5)]
@@ -108,3 +118,46 @@ def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
     assert "SIGKILL" in why["killed"]
     drawn = {each.name for each in (folder.artifacts / "search").iterdir()}
     assert {"trials.csv", "best_params.json", "history.png"} <= drawn
+
+
+class Importing(Moody):
+    """Imports, as it trains, what MLflow's monitor imports as it starts."""
+
+    def train(self, params: MoodyParams, data: Data, training: Training) -> Fitted:  # noqa: ARG002
+        importlib.import_module(SLOW)
+        training.report(done=1, total=1, unit="rounds", metrics={"validation_log_loss": 1.0})
+        return Fitted()
+
+
+class Monitor:
+    """Starts as MLflow's does, and holds the lock of the module that it imports for longer than a trial takes to begin."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        if not self.threads:
+            self.threads.append(threading.Thread(target=importlib.import_module, args=(SLOW,)))
+            self.threads[0].start()
+
+    def settle(self) -> None:
+        for thread in self.threads:
+            thread.join()
+
+
+def test_no_trial_waits_for_a_module_that_the_monitor_of_the_system_imports_meanwhile(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock would be held for ever in what is forked meanwhile."""
+    (tmp_path / f"{SLOW}.py").write_text("import time\ntime.sleep(2)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    body = {
+        "model": "moody",
+        "data": {"source": "builtin", "name": "iris"},
+        "search": {"space": {"mood": ["fine"]}, "sampler": "grid", "trials": 1},
+    }
+    monitor = Monitor()
+    found = searched(folder, body, Importing(), monitor)
+    assert found.completed == 1
+    assert monitor.threads
+    monitor.settle()

@@ -67,6 +67,8 @@ class Lives(RuleBasedStateMachine):
         """The key of each run that was accepted."""
         self.seen: dict[str, Run] = {}
         """Each accepted run as it was last answered."""
+        self.cancelled: dict[str, int] = {}
+        """How many processes each run had had when somebody was told that it is cancelled."""
         self.patched = ExitStack()
         self.patched.enter_context(self.disk.in_place())
         self.patched.enter_context(structlog.testing.capture_logs())
@@ -152,7 +154,14 @@ class Lives(RuleBasedStateMachine):
     def cancel(self, which: int) -> None:
         assert self.service
         run_id = list(self.accepted)[which % len(self.accepted)]
-        self.loop.create_task(_refusable(self.service, run_id))
+        self.loop.create_task(self.ask_to_cancel(self.service, run_id))
+
+    async def ask_to_cancel(self, service: Supervisor, run_id: str) -> None:
+        failed = self.disk.failed
+        with suppress(RequestError):
+            _, under_way = await service.cancel(run_id)
+            if under_way and failed == self.disk.failed:
+                self.cancelled.setdefault(run_id, len(self.machine.of(run_id)))
 
     @rule(turns=st.integers(1, 40))
     def a_moment_passes(self, turns: int) -> None:
@@ -350,13 +359,10 @@ class Lives(RuleBasedStateMachine):
                 for run in self.mlflow.runs.values()
                 if run.deleted
             )
+        for run_id, processes in self.cancelled.items():
+            assert len(self.machine.of(run_id)) == processes, "it was trained after its cancel"
         assert not self.machine.running()
         assert all(process.released <= 1 for process in self.machine.processes)
-
-
-async def _refusable(service: Supervisor, run_id: str) -> None:
-    with suppress(RequestError):
-        await service.cancel(run_id)
 
 
 Lives.TestCase.settings = settings(

@@ -1,7 +1,9 @@
 """A service under way: what breaks costs one run at most, and nothing that lasts."""
 
 import asyncio
+import errno
 import gc
+import os
 import signal
 import weakref
 from collections.abc import Iterator
@@ -14,10 +16,10 @@ from fakes import MODEL_WITH_BATCHES, asked_for
 from filelock import FileLock
 from full_disk import Disk
 from lives import World
-from trainyard.contract import FieldError, OnExisting, OnOutOfMemory, Reason, RunStatus
+from trainyard.contract import FieldError, OnExisting, OnOutOfMemory, Phase, Reason, RunStatus
 from trainyard.errors import Invalid, LaunchRefused, QueueFull, ServiceError, Unavailable
 from trainyard.launcher.messages import EXIT_NO_SPACE
-from trainyard.supervisor import attempt
+from trainyard.supervisor import attempt, slots
 from trainyard.supervisor.idempotency import key_digest
 from trainyard.tracking.runs import KEY_DIGEST
 
@@ -459,3 +461,62 @@ def test_an_ended_run_leaves_nothing_in_memory_that_the_newest_do_not_need(
     assert sum(each() is not None for each in watched) <= 10
     status = world.service._mlflow_status
     assert (status._told, status._wanted, status._telling) == ({}, {}, {})
+
+
+# What breaks in the service itself
+
+
+def test_a_run_ends_whatever_the_service_raises_while_it_sees_it_through(world: World, monkeypatch):
+    """Beside what an attempt raises, which is its outcome; here once it is decided what follows."""
+
+    def breaks(*_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    world.start()
+    run_id = world.submit(max_attempts=3)
+    monkeypatch.setattr(slots, "decide", breaks)
+    world.process(run_id).die()
+    world.later(60)
+    assert ended(world, run_id) == (FAILED, Reason.CRASHED)
+    assert "can't start new thread" in (world.run(run_id).message or "")
+    assert world.in_mlflow(run_id) is FAILED
+    assert slots_in_use(world) == 0
+
+
+@pytest.mark.parametrize("part", ["_notices.ended", "_ledger.write", "_measures.ended"])
+def test_a_run_ends_whatever_is_raised_by_what_is_told_of_its_end(
+    world: World, monkeypatch, part: str
+):
+    def breaks(*_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    world.start()
+    run_id = world.submit()
+    owner, _, method = part.partition(".")
+    monkeypatch.setattr(getattr(world.service, owner), method, breaks)
+    world.process(run_id).finish()
+    world.later(60)
+    assert ended(world, run_id) == (FINISHED, None)
+    assert world.folder(run_id).closed
+    assert slots_in_use(world) == 0
+
+
+def test_the_end_of_a_search_that_cannot_be_noted_is_told_as_such(world: World, monkeypatch):
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    world.start()
+    run_id = world.submit(
+        search={"trials": 5, "space": {"rounds": [1, 2]}, "on_cancel": "train_best"}
+    )
+    world.process(run_id).enter(Phase.SEARCHING)
+    monkeypatch.setattr(Path, "touch", full)
+    with pytest.raises(Unavailable, match="No space left"):
+        world.do(world.service.cancel(run_id))
+
+
+def test_what_runs_leave_on_disk_is_for_the_service_alone(world: World):
+    """A request may hold addresses that open data, and a log what was read."""
+    world.start()
+    run_id = world.submit()
+    assert world.folder(run_id).path.parent.stat().st_mode & 0o077 == 0

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from trainyard.contract import Reason, RunStatus, Transition, Usage
+from trainyard.contract import Placement, Reason, RunStatus, Transition, Usage
 from trainyard.tracking.kept import TAG_LIMIT, Kept
 
 STEPS = [
@@ -63,3 +63,17 @@ def test_warnings_are_kept_and_of_too_many_the_first_with_the_number_of_the_othe
     assert kept.warnings[:3] == few
     assert kept.warnings[-1].startswith(f"{120 - len(kept.warnings) + 1} more warnings")
     assert kept.transitions == STEPS
+
+
+def test_how_a_run_of_many_hosts_ended_is_kept_although_not_where_each_of_its_workers_ran() -> None:
+    places = [
+        Placement(host=f"gpu-host-{rank}", address=f"10.0.0.{rank}", node="a" * 56, rank=rank)
+        for rank in range(100)
+    ]
+    tag = Kept(
+        reason=Reason.CRASHED, message="x" * 2000, placement=places, transitions=STEPS
+    ).as_tag()
+    assert len(tag) <= TAG_LIMIT
+    kept = Kept.read({"trainyard.outcome": tag})
+    assert (kept.reason, kept.message) == (Reason.CRASHED, "x" * 1000)
+    assert kept.placement == places[: len(kept.placement)] != []

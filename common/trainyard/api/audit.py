@@ -72,7 +72,7 @@ class Audited:
     async def _write(self, entry: Entry) -> None:
         try:
             await asyncio.to_thread(self._trail.write, entry)
-        except OSError:
+        except (OSError, RuntimeError):  # no space, or no thread, to be had
             log.exception("the audit cannot be written", **entry.model_dump(mode="json"))
 
 

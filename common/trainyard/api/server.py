@@ -16,9 +16,11 @@ from trainyard.api.protocol import BoundedHead
 from trainyard.errors import ServiceError
 from trainyard.service import Service
 from trainyard.settings import Settings
+from trainyard.threads import started
 
 GRACE_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
+THREADS = 8
 
 
 class Server(uvicorn.Server):
@@ -42,6 +44,11 @@ class Server(uvicorn.Server):
             )
         )
         self.stopping = stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin, with threads for what is done beside the event loop."""
+        asyncio.get_running_loop().set_default_executor(started(THREADS, "beside"))
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Have calls that wait for a run answered, then close."""

@@ -231,6 +231,8 @@ def show_capacity(console: Console, capacity: Capacity) -> None:
     if runs:
         columns = ("run", "model", "by", "workers", "cpus", "gpus", "memory mb", "waits for")
         _show_rows(console, columns, map(_share_row, runs))
+    if capacity.complaints:
+        _show_rows(console, ("host", "is given no runs"), capacity.complaints.items())
 
 
 def show_usage(console: Console, report: UsageReport) -> None:

@@ -77,3 +77,7 @@ class Capacity(Wire):
     )
     running: list[Share]
     waiting: list[Share] = Field(description="In the order in which they start; at most 200")
+    complaints: dict[str, str] = Field(
+        default_factory=dict,
+        description="Hosts that have joined and are given no runs for now, and why, such as a full disk",
+    )

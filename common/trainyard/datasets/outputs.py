@@ -4,12 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import ENOSPC
 from pathlib import Path
 
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.sources.redaction import redacted
 from trainyard.datasets.sources.s3 import bucket_path, filesystem_for
+from trainyard.disk_space import is_full
 from trainyard.errors import DiskFull, InvalidData
 
 HERE = "/output"
@@ -97,7 +97,7 @@ def _writable(uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == ENOSPC:
+        if is_full(error):
             raise DiskFull(f"there is no space left for {uri!r}") from error
         raise InvalidData(f"{uri!r} cannot be written: {error}", HERE) from error
 

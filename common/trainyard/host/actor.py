@@ -14,6 +14,7 @@ class HostActor:
     def __init__(self, instance: str, node: str, address: str) -> None:
         # Here, because the bridge too loads this module, and starts sooner without them.
         from trainyard.contract import Placement
+        from trainyard.disk_space import lacks_room
         from trainyard.host.folders import HostFolders
         from trainyard.host.hosted_runs import HostedRuns, as_on
         from trainyard.host.lease_guard import LeaseGuard
@@ -40,6 +41,7 @@ class HostActor:
                 locks=settings.locks,
             ),
             guard=LeaseGuard(self._folders.own).tell,
+            lacks=partial(lacks_room, self._folders.own, settings.min_free_disk_mb),
         )
         self._ready: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None

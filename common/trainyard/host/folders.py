@@ -12,6 +12,9 @@ from trainyard.host.lease_guard import PROCESS
 from trainyard.launcher.protocol import Process
 from trainyard.rundir.folder import RunFolder
 
+OWNER_ALONE = 0o700
+"""As those of a service's runs."""
+
 
 class HostFolders:
     """A folder a node of the cluster, which is locked for as long as the node's actor lives, and a folder a process in it."""
@@ -19,7 +22,9 @@ class HostFolders:
     def __init__(self, root: Path, node: str) -> None:
         self._root = root
         self._own = root / node
-        self._own.mkdir(parents=True, exist_ok=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=OWNER_ALONE, exist_ok=True)
+        self._own.mkdir(exist_ok=True)
         self._lock = _lock(self._own)
 
     async def take(self, find: Callable[[str], Awaitable[Process | None]]) -> None:

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+import structlog
+
 from trainyard.contract import Phase
 from trainyard.host.neighbours import first_cut_off
 from trainyard.host.relay import Relay
@@ -21,6 +23,7 @@ AFTER_TRAINING = frozenset({Phase.EVALUATING})
 AFTER_SEARCH = AFTER_TRAINING | {Phase.TRAINING}
 """What rank 0 enters to train the winner, by itself."""
 Step = PhaseEntered | Noted | Warned
+log = structlog.get_logger()
 
 
 class HostedRun:
@@ -105,7 +108,7 @@ class HostedRun:
 
     async def _look(self, order: Follow) -> News:
         over = self._over  # asked before the files are read: what is written later is none of its
-        pieces = await asyncio.to_thread(lambda: tuple(self._pieces(order)))
+        pieces = await self._read(order)
         ended = None
         if over and not pieces:
             outcome = await asyncio.to_thread(self.folder.of_rank(self.rank).outcome)
@@ -118,6 +121,16 @@ class HostedRun:
             used=used,
             ended=ended,
         )
+
+    async def _read(self, order: Follow) -> tuple[Piece, ...]:
+        """What there is to be sent. Files that cannot be read keep nobody from hearing of the run's end."""
+        try:
+            return await asyncio.to_thread(lambda: tuple(self._pieces(order)))
+        except (OSError, RuntimeError) as error:
+            log.warning(
+                "what a run wrote cannot be read", folder=str(self.folder.path), why=str(error)
+            )
+            return ()
 
     def _events(self, heard: int) -> tuple[Step | Progressed, ...]:
         """Those after `heard`, in order; for one that took the run up, those that say how it stands."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from trainyard.datasets.access import DataAccess
+from trainyard.disk_space import is_full
 from trainyard.errors import LaunchRefused, Unavailable
 from trainyard.host.folders import HostFolders
 from trainyard.host.hosted_run import HostedRun
@@ -45,6 +46,8 @@ from trainyard.launcher.protocol import Launcher, Process
 from trainyard.rundir.folder import RunFolder
 
 LOOK_AT_LEASE_SECONDS = 0.5
+FULL_SECONDS = 30.0
+"""How long a host takes no run whose disk was full as one was to begin; a quota shows in no other way."""
 KEPT_NUMBERS = 1024
 """A service says the newest number that it has; one older than this was under way for longer than any lease."""
 log = structlog.get_logger()
@@ -61,9 +64,13 @@ class HostedRuns:
         *,
         as_here: Callable[[Job], Job],
         guard: Callable[[float], None] = lambda _: None,
+        lacks: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`lacks` says what the host has too little of for any run, such as room on its disk."""
         self._guard = guard
+        self._lacks = lacks
+        self._complaint, self._complains_until = "", 0.0
         self._clock = clock
         self._launcher = launcher
         self._offer = offer
@@ -82,12 +89,8 @@ class HostedRuns:
         match order:
             case Beat():
                 answer: HostAnswer = self._beat(order)
-            case Open():
-                answer = await self._open(order)
-            case Put():
-                answer = await self._put(order)
-            case Start():
-                answer = await self._start(order)
+            case Open() | Put() | Start():
+                answer = await self._prepared(order)
             case Follow():
                 answer = await self._follow(order)
             case Tell():
@@ -104,8 +107,13 @@ class HostedRuns:
         """Look at the lease until cancelled."""
         while True:
             await asyncio.sleep(LOOK_AT_LEASE_SECONDS)
-            if self._owner and self._clock() > self._lease_ends:
-                await self._end_all()
+            owner = self._owner
+            if owner and self._clock() > self._lease_ends:
+                try:
+                    await self._end_all()
+                except Exception:
+                    log.exception("runs whose lease is over cannot be cleared away; tried again")
+                    self._owner = owner
 
     async def _end_all(self) -> None:
         """The lease is over: nothing that the service asked for goes on."""
@@ -140,7 +148,39 @@ class HostedRuns:
             warm=self._launcher.warm(),
             offer=self._offer,
             holds=tuple(self._runs),
+            complaint=self._complains(),
         )
+
+    async def _prepared(self, order: Open | Put | Start) -> HostAnswer:
+        """What brings a run here. Whatever is raised, the service is told, and nothing is left: it tries elsewhere."""
+        try:
+            match order:
+                case Open():
+                    return await self._open(order)
+                case Put():
+                    return await self._put(order)
+                case Start():
+                    return await self._start(order)
+        except OSError as error:
+            return await self._not_started(
+                order, f"what it needs cannot be written: {error}", error
+            )
+        except Exception as error:
+            log.exception("a run cannot be started", process_id=order.process_id)
+            return await self._not_started(order, f"{type(error).__name__}: {error}", error)
+
+    async def _not_started(
+        self, order: Open | Put | Start, why: str, error: Exception
+    ) -> NotStarted:
+        if is_full(error):
+            self._complaint = f"its disk is full: {error}"
+            self._complains_until = self._clock() + FULL_SECONDS
+        await self._forget(order.process_id)
+        return NotStarted(detail=why, for_good=False)
+
+    def _complains(self) -> str:
+        """Why no run should come: what was met lately, or can be seen."""
+        return self._complaint if self._clock() < self._complains_until else self._lacks()
 
     async def _open(self, order: Open) -> Done | NotStarted | Unknown:
         """The run is known once its folder is whole: an order that comes again makes what the first one could not."""
@@ -150,10 +190,7 @@ class HostedRuns:
             if order.process_id in self._runs:
                 return Done()
             run = HostedRun(self._folders.of(order.process_id))
-            try:
-                await asyncio.to_thread(run.folder.create, order.submission)
-            except OSError as error:
-                return _cannot_write(error)
+            await asyncio.to_thread(run.folder.create, order.submission)
             if order.process_id in self._never:  # it was released meanwhile
                 await asyncio.to_thread(_removed, run.folder)
                 return Unknown()
@@ -164,11 +201,7 @@ class HostedRuns:
         run = self._runs.get(order.process_id)
         if run is None or run.process or order.name not in KEPT_FILES:
             return Unknown()
-        try:
-            await asyncio.to_thread(put_at, run.folder.path / order.name, order.offset, order.data)
-        except OSError as error:
-            await self._forget(order.process_id)
-            return _cannot_write(error)
+        await asyncio.to_thread(put_at, run.folder.path / order.name, order.offset, order.data)
         return Done()
 
     async def _start(self, order: Start) -> Done | NotStarted | Unknown:
@@ -186,9 +219,6 @@ class HostedRuns:
                 await self._forget(order.process_id)
                 refused = isinstance(error, LaunchRefused)
                 return NotStarted(detail=error.detail, for_good=refused)
-            except OSError as error:
-                await self._forget(order.process_id)
-                return _cannot_write(error)
             run.watch(process, job.neighbours, searches=job.submission.searches)
             if order.process_id in self._never:  # it was released while it started
                 run.close()
@@ -256,11 +286,6 @@ def as_on(
     if limit_mb:
         own = replace(own, memory_mb=left_for_data(limit_mb))
     return job.model_copy(update={"access": own, "tracking_uri": tracking_uri, "locks": locks})
-
-
-def _cannot_write(error: OSError) -> NotStarted:
-    """The answer where this host's disk is full, or broken: another host may start the run, or this one later."""
-    return NotStarted(detail=f"what it needs cannot be written: {error}", for_good=False)
 
 
 def _removed(folder: RunFolder) -> None:

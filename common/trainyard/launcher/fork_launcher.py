@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,7 @@ from trainyard.launcher.messages import (
     Predicted,
     Ready,
 )
+from trainyard.launcher.own_folder import OwnFolder, clear_leftovers
 from trainyard.launcher.process import ForkedProcess, end_just_forked
 from trainyard.launcher.process_id import ids_of_each, parsed
 from trainyard.launcher.protocol import Listener, Looked, Meeting, Process
@@ -100,8 +100,8 @@ class ForkLauncher:
         self._models: Mapping[str, ModelInfo] = {}
         self._broken: Mapping[str, str] = {}
         self._processes: dict[str, ForkedProcess] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="trainyard-")
-        self._lines = RunLines(Path(self._folder.name) / "runs")
+        self._folder = OwnFolder()
+        self._lines = RunLines(self._folder.path / "runs")
         command = [python, "-m", "trainyard.launcher.fork_server"]
         self._server = KeptServer(
             [*command, package, str(models_path or ""), tracking_uri],
@@ -124,6 +124,7 @@ class ForkLauncher:
 
     async def start(self) -> None:
         """Listen for runs, and keep a fork server alive."""
+        await asyncio.to_thread(clear_leftovers)
         await self._lines.open()
         self._keepers = [
             asyncio.create_task(work) for work in (self._server.keep(), self._watch.keep())
@@ -137,7 +138,7 @@ class ForkLauncher:
         for process in list(self._processes.values()):
             process.kill()
         self._lines.close()
-        self._folder.cleanup()
+        self._folder.close()
 
     def warm(self) -> bool:
         """Whether the fork server is ready."""
@@ -282,6 +283,11 @@ class ForkLauncher:
         """Processes end when their lines find no service."""
         return False
 
+    @property
+    def complaints(self) -> Mapping[str, str]:
+        """There are no hosts but this one."""
+        return {}
+
     async def take_up(self, process_id: str, folder: Path, listener: Listener) -> None:  # noqa: ARG002
         """None goes on without its service."""
         return
@@ -301,7 +307,7 @@ class ForkLauncher:
                     limit_mb=job.memory_limit_mb,
                     forget=self._forget,
                 )
-            except OSError:  # the next try must not meet it in the run's folder
+            except BaseException:  # the next try must not meet it in the run's folder
                 end_just_forked(report.process_id)
                 raise
             self._processes[process.id] = process

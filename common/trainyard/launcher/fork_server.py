@@ -31,6 +31,7 @@ from trainyard.launcher.messages import (
     Exited,
     Fork,
     Forked,
+    Job,
     Judge,
     Message,
     Ping,
@@ -41,6 +42,7 @@ from trainyard.launcher.messages import (
     orders,
 )
 from trainyard.launcher.predicting import made, predict_and_leave
+from trainyard.launcher.process_id import process_id
 from trainyard.launcher.spare import Spare
 from trainyard.launcher.warming import described, get_warm
 from trainyard.rundir.folder import RunFolder
@@ -221,6 +223,7 @@ class ForkServer:
         order = orders.validate_json(line)
         assert isinstance(order, Fork)
         try:
+            _note(order.job)
             trainer = self._trainer(order.job.submission.request)
             child.main(order.job, order.line, trainer, self._pools)
         except BaseException:  # noqa: BLE001 - the last chance to say what it was
@@ -248,6 +251,14 @@ class ForkServer:
                 self.send(told)
 
 
+def _note(job: Job) -> None:
+    """Where a later service finds this process, also if this one ends before it has noted which it is."""
+    own = RunFolder(job.folder).of_rank(job.rank)
+    with suppress(OSError):
+        own.path.mkdir(exist_ok=True)
+        own.note_process(process_id(os.getpid()))
+
+
 def _wakes_for_children() -> int:
     """A pipe that can be read from when a child has ended."""
     wake, poke = os.pipe()
@@ -257,12 +268,18 @@ def _wakes_for_children() -> int:
     return wake
 
 
+def _low(connection: int) -> socket.socket:
+    """The connection by the lowest number that is free: the service's may be one that `select` does not take."""
+    service = socket.socket(fileno=os.dup(connection))
+    os.close(connection)
+    return service
+
+
 def main(package: str, models_path: str, tracking_uri: str, connection: str) -> None:
     """Import everything, say so with the models, serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    service = socket.socket(fileno=int(connection))
-    service.set_inheritable(False)
+    service = _low(int(connection))
     catalogue = get_warm(package, models_path, tracking_uri)
     catalogue, models = described(catalogue)
     server = ForkServer(service, catalogue, ThreadpoolController(), package)

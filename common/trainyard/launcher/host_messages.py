@@ -170,6 +170,8 @@ class Beaten(Crossing):
     offer: Offer
     holds: tuple[str, ...]
     """The ids of the processes that were not released."""
+    complaint: str = ""
+    """Why it takes no other run for now."""
 
 
 class Done(Crossing):

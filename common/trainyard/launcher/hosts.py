@@ -121,6 +121,14 @@ class Hosts:
             self._complain(host, "a run there was not heard of")
             self._show()
 
+    def complaints(self) -> dict[str, str]:
+        """Hosts that have joined and are given no runs, by their names, and why."""
+        return {
+            self.name(node): host.complaint
+            for node, host in self._hosts.items()
+            if host.complaint and host.offer is None
+        }
+
     def holds(self) -> dict[str, frozenset[str]]:
         """The processes that each host told of, by node."""
         return {node: host.holds for node, host in self._hosts.items()}
@@ -210,6 +218,8 @@ class Hosts:
             ours = version("trainyard")
             if answer.version != ours:
                 self._complain(host, f"it has Trainyard {answer.version}, and the service {ours}")
+            elif answer.complaint:
+                self._complain(host, answer.complaint)
             elif answer.warm:
                 host.offer, host.complaint = answer.offer, ""
             else:

@@ -191,17 +191,22 @@ class KeptServer:
             while True:
                 try:
                     text = await reader.readline()
-                    if not text:
-                        return
-                    self._told(self._tongue.parse(text))
-                except ValidationError as error:
-                    log.warning(
-                        "said something odd", process=self._tongue.name, why=str(error)[:500]
-                    )
                 except ValueError:
                     log.warning(
                         "a line was too long", process=self._tongue.name, limit=LONGEST_LINE_BYTES
                     )
+                    continue
+                if not text:
+                    return
+                self._hear(text)
+
+    def _hear(self, text: bytes) -> None:
+        try:
+            report = self._tongue.parse(text)
+        except ValidationError as error:
+            log.warning("said something odd", process=self._tongue.name, why=str(error)[:500])
+        else:
+            self._told(report)
 
     def _told(self, report: Any) -> None:
         if isinstance(report, (self._tongue.first, *self._tongue.unasked)):
@@ -220,7 +225,7 @@ class KeptServer:
                 answer.set_result(accept(report))
             except TrainyardError as error:
                 answer.set_exception(error)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - it costs the order, and never the line
                 answer.set_exception(
                     Unavailable(f"the answer of {self._tongue.name} cannot be taken: {error}")
                 )

@@ -45,13 +45,14 @@ class ForkedProcess(AlwaysHeard):
         if seat is None:  # no child of this service's fork server
             self._code_told.set()
         self._gone = asyncio.Event()
-        self._pidfd = self._open()
-        if self._pidfd < 0 or _ended(self._pidfd):
-            self._gone.set()
-        else:
-            asyncio.get_running_loop().add_reader(self._pidfd, self._on_gone)
         self._meter = Meter(self._pid, limit_mb)
         self._watch = watch
+        self._pidfd = self._open()
+        try:
+            self._see_its_end()
+        except BaseException:
+            self._stop_watching()
+            raise
         if watch:
             watch.add(self._meter, self.kill)
 
@@ -138,6 +139,12 @@ class ForkedProcess(AlwaysHeard):
         os.close(pidfd)  # the number has been given to another process
         return -1
 
+    def _see_its_end(self) -> None:
+        if self._pidfd < 0 or _ended(self._pidfd):
+            self._gone.set()
+        else:
+            asyncio.get_running_loop().add_reader(self._pidfd, self._on_gone)
+
     def _on_gone(self) -> None:
         self._gone.set()
         asyncio.get_running_loop().remove_reader(self._pidfd)
@@ -178,5 +185,7 @@ def end_just_forked(process_id: str) -> None:
 
 
 def _ended(pidfd: int) -> bool:
-    """Whether the process has ended, reaped or not."""
-    return bool(select.select([pidfd], [], [], 0)[0])
+    """Whether the process has ended, reaped or not. Asked by `poll`: `select` takes no number of a file above 1,023."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

@@ -252,6 +252,11 @@ class Launcher(Protocol):
         """Whether processes go on while there is no service."""
         ...
 
+    @property
+    def complaints(self) -> Mapping[str, str]:
+        """Hosts that have joined and are given no runs for now, by their names, and why."""
+        ...
+
     async def take_up(self, process_id: str, folder: Path, listener: Listener) -> Process | None:
         """As `find`, of a launcher that keeps runs; its events come to the listener, and its files to the run's folder."""
         ...

@@ -174,6 +174,11 @@ class RemoteLauncher:
         """They go on for as long as their hosts' leases."""
         return True
 
+    @property
+    def complaints(self) -> Mapping[str, str]:
+        """As the hosts, or what asks them, say."""
+        return self._hosts.complaints()
+
     async def take_up(self, process_id: str, folder: Path, listener: Listener) -> Process | None:
         """The process, once its host has said that it has it, or all ranks, once each host has."""
         if len(ids_of_each(process_id)) == 1:

@@ -115,7 +115,7 @@ class Watch:
             await self._some.wait()
             try:
                 await asyncio.to_thread(look_at, [meter for meter, _ in self._meters.values()])
-            except OSError:
+            except (OSError, RuntimeError):  # no file, or no thread, to be had
                 log.exception("what runs use cannot be read")
             self._tell()
             await asyncio.sleep(self._look_seconds)

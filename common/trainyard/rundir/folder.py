@@ -12,6 +12,8 @@
     tmp/            the run's temporary files
     logs/           of ranks on other hosts, each by itself; training.log has all of them
     ID-1/ ...       what ranks beside rank 0 have for themselves: temporary files, and an outcome where they failed
+    process_id      by what id the newest process is known where it runs
+    cancelled.json  that somebody cancelled it, and who
     outcome.json    how the run ended
     notices/        whom to tell of it, and who was told
     closed          MLflow has the final status
@@ -32,8 +34,9 @@ from typing import TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from trainyard.contract import Caller
 from trainyard.rundir.published import published
-from trainyard.rundir.records import Notice, Outcome, State, Submission
+from trainyard.rundir.records import Cancelled, Notice, Outcome, State, Submission
 
 LONGEST_TEMPORARY_BYTES = 60
 """Sockets have at most 107 bytes of path; multiprocessing and PyTorch's data loader make theirs two names below this."""
@@ -192,6 +195,38 @@ class RunFolder:
         """Write how the run ended; the first one stays."""
         if self.outcome() is None:
             _write(self.path / "outcome.json", outcome)
+
+    def note_process(self, process_id: str) -> None:
+        """As the process itself does: its service may end before it has."""
+        self._process.write_text(process_id)
+
+    @property
+    def processes(self) -> list[str]:
+        """What was noted so, of all ranks. They may be gone by now."""
+        found = []
+        for folder in (self, *self.ranks.values()):
+            with suppress(OSError, ValueError):
+                found.append(folder._process.read_text())  # noqa: SLF001 - one of its own kind
+        return found
+
+    @property
+    def _process(self) -> Path:
+        return self.path / "process_id"
+
+    def note_cancelled(self, by: Caller | None) -> None:
+        """Keep that somebody cancelled the run, for whichever service ends it; the first one stays."""
+        if not self._cancelled.exists():
+            _write(self._cancelled, Cancelled(by=by))
+
+    def cancelled(self) -> Cancelled | None:
+        """Who cancelled the run; None where nobody has. A damaged file says that somebody has."""
+        return _read(self._cancelled, Cancelled) or (
+            Cancelled() if self._cancelled.exists() else None
+        )
+
+    @property
+    def _cancelled(self) -> Path:
+        return self.path / "cancelled.json"
 
     def forget_outcome(self) -> None:
         """Make room for the next attempt's outcome."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from trainyard.contract import (
+    Caller,
     Placement,
     Reason,
     Registered,
@@ -85,6 +86,12 @@ class State(BaseModel):
     """Times a service took the run up. A later life starts with a higher version than an earlier one reached."""
     started_at: datetime | None = None
     transitions: list[Transition] = Field(default_factory=list)
+
+
+class Cancelled(Wire):
+    """Somebody's word that the run is to stop."""
+
+    by: Caller | None = None
 
 
 class Notice(Wire):

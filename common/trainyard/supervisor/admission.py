@@ -1,7 +1,6 @@
 """What stands between a request and a run: everything that can be known at submit, and the record of it."""
 
 import asyncio
-import shutil
 import uuid
 from collections.abc import Container, Mapping
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from trainyard.contract import (
     ScoreRequest,
     at_version,
 )
+from trainyard.disk_space import lacks_room
 from trainyard.errors import Invalid, Unavailable
 from trainyard.field_errors import invalid
 from trainyard.launcher.protocol import Launcher
@@ -93,7 +93,7 @@ class Admission:
             hint = suggestion(request.model, models, otherwise="this service trains")
             raise Invalid.field("/model", f"{request.model!r} is unknown; {hint}")
         check_hosts(request.notify, self._settings.notify_hosts)
-        if self.disk_full():
+        if self.lacks_room():
             raise Unavailable("the work volume is full")
         quotas = dict(self._settings.quotas)
         over = over_quota(request, by.team if by else None, quotas)
@@ -148,10 +148,9 @@ class Admission:
             except MlflowException:
                 log.exception("MLflow keeps a run that was not accepted", run_id=run_id)
 
-    def disk_full(self) -> bool:
-        """Whether the work volume has less room than a run may need."""
-        free = shutil.disk_usage(self._runs_dir).free
-        return free < self._settings.min_free_disk_mb * 1_000_000
+    def lacks_room(self) -> str:
+        """Whether, and how, the work volume has less room than a run may need."""
+        return lacks_room(self._runs_dir.parent, self._settings.min_free_disk_mb)
 
     async def _record(  # noqa: PLR0913 - what a submission is made of, each by name
         self,

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import requests
 from mlflow.exceptions import MlflowException
 
 from trainyard.errors import Unavailable
+from trainyard.threads import started
 from trainyard.tracking.availability import is_away
 
 PAUSE_SECONDS = 2.0
@@ -27,9 +27,9 @@ class Blocking:
     def __init__(self, tracking_uri: str, answers: Callable[[], bool]) -> None:
         self._tracking_uri = tracking_uri
         self._answers = answers
-        self._disk_threads = ThreadPoolExecutor(8, thread_name_prefix="disk")
-        self._mlflow_threads = ThreadPoolExecutor(16, thread_name_prefix="mlflow")
-        self._probe_threads = ThreadPoolExecutor(2, thread_name_prefix="probe")
+        self._disk_threads = started(8, "disk")
+        self._mlflow_threads = started(16, "mlflow")
+        self._probe_threads = started(2, "probe")
         self._probe: asyncio.Future[bool] | None = None
         self._back: asyncio.Task[None] | None = None
         self._on_their_way: set[asyncio.Future[Any]] = set()

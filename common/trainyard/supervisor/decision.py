@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from trainyard.contract import Caller, OnOutOfMemory, Reason, RunRequest, RunStatus, TrainRequest
+from trainyard.field_errors import readable
 from trainyard.rundir.records import Outcome, State
 
 MOST_HALVINGS = 3
@@ -103,6 +104,13 @@ def cancelled(by: Caller | None) -> str:
     return f"cancelled by {by.name}" if by else "cancelled"
 
 
+def signed(outcome: Outcome, by: Caller | None) -> Outcome:
+    """The outcome, which says who cancelled the run where that is how it ended."""
+    if outcome.reason is not Reason.CANCELLED:
+        return outcome
+    return outcome.model_copy(update={"message": cancelled(by)})
+
+
 def cancelled_while_it_waited(by: Caller | None) -> Outcome:
     """The outcome of a run that somebody cancelled when it had no process."""
     return ended_by(Reason.CANCELLED, f"{cancelled(by)} while it waited")
@@ -114,10 +122,11 @@ def ended_by(reason: Reason, message: str | None = None) -> Outcome:
         Reason.CANCELLED: cancelled(None),
         Reason.TIMED_OUT: "the run took longer than its timeout_seconds",
     }
+    message = message or said.get(reason)
     return Outcome(
         status=reason.status,
         reason=reason,
-        message=message or said.get(reason),
+        message=message and readable(message),
         ended_at=datetime.now(UTC),
     )
 

@@ -58,7 +58,7 @@ class Ending:
         left = (folder.published_request, folder.log, folder.findings)
         files = () if outcome.log_uploaded else left
         ended = live.run if live.run.status.ended else live.as_ended(outcome)
-        await self._notices.ended(live, ended)
+        await self._keep_notices(live, ended)
         telling = self._spawn(self._tell(live, ended, files, told=told))
         await self._note(ended)
         await asyncio.wait({telling}, timeout=ANNOUNCE_SECONDS)
@@ -67,19 +67,28 @@ class Ending:
             await asyncio.wait({telling}, timeout=ANNOUNCE_SECONDS)
         live.end(outcome)
         self._known.note_end(live.run_id)
-        self._measure(live.run)
-        self._traces.ended(live.submission, live.run)
+        try:
+            self._measure(live.run)
+            self._traces.ended(live.submission, live.run)
+        except Exception:
+            log.exception("a run's end cannot be counted", run_id=live.run_id)
+
+    async def _keep_notices(self, live: LiveRun, ended: Run) -> None:
+        try:
+            await self._notices.ended(live, ended)
+        except Exception:
+            log.exception("those who are to be told of a run cannot be", run_id=live.run_id)
 
     async def _note(self, run: Run) -> None:
         try:
             await self._blocking.run(lambda: self._ledger.write(run))
-        except OSError:
+        except Exception:
             log.exception("what a run used cannot be noted", run_id=run.run_id)
 
     async def _written(self, live: LiveRun, outcome: Outcome) -> bool:
         try:
             await self._blocking.run(lambda: live.folder.write_outcome(outcome))
-        except OSError:
+        except Exception:
             log.exception("a run's outcome cannot be written", run_id=live.run_id)
             return False
         return True
@@ -87,14 +96,16 @@ class Ending:
     async def _tell(
         self, live: LiveRun, ended: Run, files: tuple[Path, ...], *, told: bool
     ) -> None:
-        await self._mlflow_status.close(ended, files, told=told)
+        """One that MLflow refuses is left open: the next service asks again."""
+        if not await self._mlflow_status.close(ended, files, told=told):
+            return
         try:
             await self._blocking.run(live.folder.close)
-        except OSError:
+        except Exception:
             log.exception("a run's folder cannot be marked as closed", run_id=live.run_id)
         try:
             await self._blocking.run(lambda: self._forget_checkpoints(live))
-        except OSError:
+        except Exception:
             log.exception("a run's checkpoints cannot be removed", run_id=live.run_id)
 
     def _measure(self, run: Run) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from mlflow.exceptions import MlflowException
 
 from trainyard.contract import Run, RunStatus
 from trainyard.errors import Unavailable
@@ -49,8 +48,8 @@ class MlflowStatus:
         if run_id not in self._telling and status is not self._told.get(run_id):
             self._telling[run_id] = self._spawn(self._tell(run_id))
 
-    async def close(self, ended: Run, files: tuple[Path, ...], *, told: bool = False) -> None:
-        """Write how the run ended, as often as it takes, then upload the files.
+    async def close(self, ended: Run, files: tuple[Path, ...], *, told: bool = False) -> bool:
+        """Write how the run ended, as often as it takes, then upload the files. Whether MLflow has its end now.
 
         The status comes first: it reaches MLflow even where the artifact store refuses the files. It is left as
         it is where MLflow was `told` before.
@@ -63,11 +62,12 @@ class MlflowStatus:
         try:
             if not told:
                 await self._blocking.until_mlflow_answers(lambda: self._tracking.close(ended))
-        except MlflowException:
+        except Exception:
             log.exception("MLflow refuses the end of a run", run_id=run_id)
-            return
+            return False
         for file in files:
             await self._upload(run_id, file)
+        return True
 
     async def _tell(self, run_id: str) -> None:
         try:
@@ -97,7 +97,7 @@ class MlflowStatus:
             self._told.pop(run_id, None)  # it may have been written, and the answer lost
             await self._blocking.mlflow_is_back()
             return
-        except MlflowException:
+        except Exception:
             log.exception("MLflow refuses a run's status", run_id=run_id, status=str(status))
         self._told[run_id] = status
 
@@ -116,7 +116,7 @@ class MlflowStatus:
                     log.warning("the artifact store refuses a file", run_id=run_id, file=file.name)
                     return
                 await asyncio.sleep(self._upload_pause_seconds)
-            except MlflowException:
+            except Exception:
                 log.exception("MLflow refuses a file", run_id=run_id, file=file.name)
                 return
             else:

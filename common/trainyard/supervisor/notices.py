@@ -154,7 +154,7 @@ class Notices:
         }
         try:
             answer = await self._http.post(notice.url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from being sent, it is sent again
             log.info("a notice was not taken", notice=notice.id, why=repr(error))
             return False
         if not answer.is_success:

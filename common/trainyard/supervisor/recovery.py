@@ -1,6 +1,7 @@
 """What a starting service finds of an earlier one: runs that have ended, runs to queue again, runs to give up."""
 
-from collections.abc import AsyncIterator
+import errno
+from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,20 @@ from mlflow.exceptions import MlflowException
 from trainyard.contract import Reason, Run
 from trainyard.launcher.protocol import Launcher
 from trainyard.rundir.folder import RunFolder, remove_drafts, run_folders
-from trainyard.rundir.records import Outcome, State, Submission
+from trainyard.rundir.records import Cancelled, Outcome, State, Submission
 from trainyard.supervisor.blocking import Blocking
-from trainyard.supervisor.decision import Again, Close, GoesOn, decide, ended_by
+from trainyard.supervisor.decision import (
+    Again,
+    Close,
+    GoesOn,
+    cancelled_while_it_waited,
+    decide,
+    ended_by,
+    signed,
+)
 from trainyard.tracking.runs import Tracking, Unended
 
+SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 log = structlog.get_logger()
 
 
@@ -26,6 +36,8 @@ class Found:
     submission: Submission
     state: State
     decision: Close | Again | GoesOn
+    cancelled: Cancelled | None = None
+    """That somebody cancelled it, where its process goes on nevertheless."""
     told: bool = False
     """Whether MLflow shows the run as ended already; a terminal status never changes."""
 
@@ -34,12 +46,19 @@ class Recovery:
     """One look at the work directory and at MLflow."""
 
     def __init__(
-        self, runs_dir: Path, tracking: Tracking, launcher: Launcher, blocking: Blocking
+        self,
+        runs_dir: Path,
+        tracking: Tracking,
+        launcher: Launcher,
+        blocking: Blocking,
+        known: Container[str] = (),
     ) -> None:
+        """`known` runs were taken up already, and are left alone."""
         self._runs_dir = runs_dir
         self._tracking = tracking
         self._launcher = launcher
         self._blocking = blocking
+        self._known = known
         self._whole: set[str] = set()
 
     async def look(self) -> list[Found]:
@@ -69,13 +88,18 @@ class Recovery:
                 await self._give_up(run)
 
     async def _unended(self, uids: tuple[str, ...]) -> list[Unended]:
-        return await self._blocking.until_mlflow_answers(lambda: self._tracking.unended(uids))
+        """Those that MLflow tells of; where it refuses to tell, what is in folders is taken up nevertheless."""
+        try:
+            return await self._blocking.until_mlflow_answers(lambda: self._tracking.unended(uids))
+        except MlflowException:
+            log.exception("MLflow refuses to tell which runs have not ended")
+            return []
 
     async def _give_up(self, run: Run) -> None:
         ended = _given_up(run)
         try:
             await self._blocking.until_mlflow_answers(lambda: self._tracking.close(ended))
-        except MlflowException:
+        except Exception:
             log.exception("MLflow refuses the end of a run", run_id=run.run_id)
 
     async def _in_folders(self) -> AsyncIterator[Found]:
@@ -87,7 +111,9 @@ class Recovery:
             self._whole.add(submission.run_id)
             try:
                 found = await self._sort(folder, submission)
-            except (OSError, MlflowException) as error:
+            except Exception as error:
+                if passes(error):
+                    raise
                 log.exception("a run cannot be taken up", run_id=submission.run_id)
                 outcome = ended_by(Reason.CRASHED, f"the service cannot take it up: {error}")
                 found = Found(folder, submission, State(), Close(outcome))
@@ -97,14 +123,19 @@ class Recovery:
     def _to_sort(self) -> list[RunFolder]:
         """The folders of runs whose end MLflow was not told. Of the others, thousands where many run, no file is read."""
         folders = list(run_folders(self._runs_dir))
-        self._whole.update(folder.path.name for folder in folders if folder.closed)
+        self._whole.update(
+            folder.path.name
+            for folder in folders
+            if folder.closed or folder.path.name in self._known
+        )
         return [folder for folder in folders if folder.path.name not in self._whole]
 
     async def _sort(self, folder: RunFolder, submission: Submission) -> Found | None:
         state = await self._blocking.run(folder.state)
+        cancelled = await self._blocking.run(folder.cancelled)
         if state.held and await self._goes_on(submission, state):
             state.lives += 1
-            return Found(folder, submission, state, GoesOn())
+            return Found(folder, submission, state, GoesOn(), cancelled)
         await self._end_what_survived(folder, state)
         state.lives += 1
         outcome = await self._blocking.run(folder.outcome)
@@ -116,6 +147,8 @@ class Recovery:
                 await self._close(folder)
                 return None
             return Found(folder, submission, state, Close(outcome), told=True)
+        if cancelled:
+            return Found(folder, submission, state, _as_asked(cancelled, state, outcome))
         if outcome is None and state.starts:
             outcome = _interrupted(submission)
         return Found(folder, submission, state, decide(submission.request, state, outcome, None))
@@ -142,13 +175,11 @@ class Recovery:
 
     async def _end_what_survived(self, folder: RunFolder, state: State) -> None:
         """No process of an earlier service goes on; the time it trained counts."""
+        noted = await self._blocking.run(lambda: folder.processes)
+        for each in dict.fromkeys(filter(None, (state.process_id, *noted))):
+            await self._end(each)
         if state.process_id is None:
             return
-        process = await self._launcher.find(state.process_id)
-        if process is not None:
-            process.kill()
-            await process.ended()
-            process.release()
         last = folder.last_sign_of_life()
         if last and state.process_started_at:
             seconds = max(0.0, (last - state.process_started_at).total_seconds())
@@ -156,6 +187,27 @@ class Recovery:
             state.gpu_seconds += seconds * state.gpus
         state.cpu_seconds = state.peak_memory_mb = None
         state.process_id = None
+
+    async def _end(self, process_id: str) -> None:
+        process = await self._launcher.find(process_id)
+        if process is not None:
+            process.kill()
+            await process.ended()
+            process.release()
+
+
+def passes(error: Exception) -> bool:
+    """Whether it is this machine's, for a moment: no file, process, thread or memory to be had."""
+    if isinstance(error, OSError):
+        return error.errno in SCARCE
+    return isinstance(error, MemoryError | RuntimeError)
+
+
+def _as_asked(cancelled: Cancelled, state: State, outcome: Outcome | None) -> Close:
+    """The end of a run that somebody cancelled: as it ended by itself before it heard of that, or so."""
+    if outcome is None and not state.starts:
+        return Close(cancelled_while_it_waited(cancelled.by))
+    return Close(signed(outcome or ended_by(Reason.CANCELLED), cancelled.by))
 
 
 def _interrupted(submission: Submission) -> Outcome:

@@ -20,7 +20,7 @@ async def tidy(runs: Path, rows: Path, blocking: Blocking, *, keep_days: float) 
         try:
             await blocking.run(partial(prune, runs, keep_days=keep_days))
             await blocking.run(partial(prune_rows, rows, keep_days=keep_days))
-        except OSError:
+        except Exception:
             log.exception("old work directories cannot be removed")
         await asyncio.sleep(TIDY_SECONDS)
 

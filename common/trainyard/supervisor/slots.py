@@ -1,15 +1,14 @@
 """The queue and the slots: what waits, what runs, and what follows an attempt."""
 
 import asyncio
-import errno
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 
 import structlog
 
 from trainyard.contract import Capacity, Phase, Priority, Reason, RunStatus
+from trainyard.disk_space import is_full
 from trainyard.errors import HostLost
 from trainyard.launcher.messages import Job
 from trainyard.launcher.protocol import Launcher
@@ -22,10 +21,10 @@ from trainyard.supervisor.decision import (
     GoesOn,
     HandBack,
     StopReason,
-    cancelled,
     cancelled_while_it_waited,
     decide,
     ended_by,
+    signed,
 )
 from trainyard.supervisor.ending import Ending
 from trainyard.supervisor.lending import Lending
@@ -102,7 +101,7 @@ class Slots:
         One that was cancelled before it was queued is ended.
         """
         if live.is_cancelled:
-            self._leave(live)
+            self.leave(live)
             return
         self._queue.add(live)
         self._dispatch()
@@ -155,6 +154,7 @@ class Slots:
             **self._room.amounts((need for _, need in waiting), self._lending.out),
             running=[had_by(live, self._room.of(live.run_id)) for live in self._lives],
             waiting=[waited_for(live, need) for live, need in waiting[:MOST_SHOWN]],
+            complaints=dict(self._launcher.complaints),
         )
 
     @property
@@ -269,8 +269,10 @@ class Slots:
         """Tell the search how many slots it may use, as it is now."""
         async with self._one_says:
             lent = self._lending.lent_to(live.run_id)
-            with suppress(OSError):  # a full disk: it goes on with what it has, or gets no more
+            try:
                 await self._blocking.run(lambda: live.folder.lend(lent))
+            except Exception:  # such as a full disk: it goes on with what it has, or gets no more
+                log.exception("a search cannot be told its slots", run_id=live.run_id)
 
     def _told(self, live: LiveRun) -> None:
         """A search says how many slots it wants, and uses; or the run searches no more."""
@@ -291,21 +293,23 @@ class Slots:
             live.wait_again()
         self._queue.gave_back(live, waits_again=waits_again)
         if leaves:
-            self._leave(live)
-        if not task.cancelled() and task.exception():
-            log.error("a run could not be ended", run_id=run_id, exc_info=task.exception())
+            self.leave(live)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("what sees a run through broke off", run_id=run_id, exc_info=error)
+            self._end_soon(live, _broken_off(error))
         if self._room.slots_free(self._lending.out) and (back := self._lending.come_back()):
             self._say_soon(back)
         self._dispatch()
 
-    def _leave(self, live: LiveRun) -> None:
-        """End a run that was cancelled when it had neither a place in the queue nor a process."""
-        task = asyncio.create_task(self._end_cancelled(live))
+    def leave(self, live: LiveRun) -> asyncio.Task[None]:
+        """End a run that was cancelled when it had neither a place in the queue nor a process, whoever waits for it."""
+        return self._end_soon(live, cancelled_while_it_waited(live.cancelled_by))
+
+    def _end_soon(self, live: LiveRun, outcome: Outcome) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._ending.end(live, outcome))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
-
-    async def _end_cancelled(self, live: LiveRun) -> None:
-        await self._ending.end(live, cancelled_while_it_waited(live.cancelled_by))
+        return task
 
     def _renumber(self) -> list[LiveRun]:
         """Tell each its place, and why it waits; those that wait, in order."""
@@ -341,12 +345,12 @@ class Slots:
             if isinstance(decision, GoesOn):
                 return
             if isinstance(decision, Close):
-                await self._ending.end(live, _signed(decision.outcome, live))
+                await self._ending.end(live, signed(decision.outcome, live.cancelled_by))
                 return
             live.again(decision)
             await self._remember(live)
             if live.is_cancelled:  # meanwhile, when it had no process that could be asked to stop
-                await self._end_cancelled(live)
+                await self._ending.end(live, cancelled_while_it_waited(live.cancelled_by))
                 return
             if self._stopping or slot_is_lost or self._moves(live, decision):
                 return
@@ -383,7 +387,7 @@ class Slots:
         try:
             await save(live, self._blocking)
             await self._blocking.run(live.folder.forget_outcome)
-        except OSError:
+        except Exception:
             log.exception("a run's state cannot be written", run_id=live.run_id)
 
 
@@ -419,14 +423,7 @@ def _without_its_host(error: HostLost, live: LiveRun) -> Close | Again:
     return HandBack(f"{error.detail}; it waits for another") if waits else decision
 
 
-def _signed(outcome: Outcome, live: LiveRun) -> Outcome:
-    """The outcome, which says who cancelled the run."""
-    if outcome.reason is not Reason.CANCELLED:
-        return outcome
-    return outcome.model_copy(update={"message": cancelled(live.cancelled_by)})
-
-
-def _broken_off(error: Exception) -> Outcome:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+def _broken_off(error: BaseException) -> Outcome:
+    if is_full(error):
         return ended_by(Reason.DISK_FULL, "there is no space left on the work volume")
     return ended_by(Reason.CRASHED, f"the service could not go on: {type(error).__name__}: {error}")

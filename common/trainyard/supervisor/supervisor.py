@@ -1,7 +1,7 @@
 """One service instance: takes requests, and knows every run that it has taken."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,6 @@ from trainyard.supervisor.decision import (
     GoesOn,
     HandBack,
     StopReason,
-    cancelled_while_it_waited,
     ended_by,
 )
 from trainyard.supervisor.ending import Ending
@@ -81,6 +80,9 @@ from trainyard.supervisor.traces import Traces
 from trainyard.supervisor.yard import Yard
 from trainyard.tracking.runs import Tracking
 
+RECOVER_AGAIN_SECONDS = 5.0
+OWNER_ALONE = 0o700
+"""Requests hold addresses that give access to data, or by which others are told of runs."""
 log = structlog.get_logger()
 
 
@@ -203,7 +205,8 @@ class Supervisor:
 
     async def start(self) -> None:
         """Take the work directory, get warm, and take up the runs that an earlier process left."""
-        self._runs_dir.mkdir(parents=True, exist_ok=True)
+        self._runs_dir.parent.mkdir(parents=True, exist_ok=True)
+        self._runs_dir.mkdir(mode=OWNER_ALONE, exist_ok=True)
         self._lock.take()
         uids = instance_uids(self._work_dir / f"{self._instance}.uid")
         self._tracking.uid = uids[0]
@@ -242,9 +245,8 @@ class Supervisor:
             problems["fork_server"] = "still importing the framework"
         if not self._recovered:
             problems["recovery"] = "taking up the runs that an earlier process left"
-        if self._admission.disk_full():
-            least = self._settings.min_free_disk_mb
-            problems["disk"] = f"less than {least} MB free below {self._work_dir}"
+        if lacking := self._admission.lacks_room():
+            problems["disk"] = lacking
         return problems
 
     @property
@@ -303,13 +305,28 @@ class Supervisor:
         if live.run.status.ended:
             return live.run, False
         if live.may_train_its_best:
-            await self._blocking.run(live.folder.end_of_search.touch)
+            await self._end_search(live)
             return live.run, True
         live.cancelled_by = live.cancelled_by or by
         live.ask_to_stop(StopReason.CANCELLED)
-        if self._slots.take_out(live):
-            await self._ending.end(live, cancelled_while_it_waited(live.cancelled_by))
+        leaving = self._slots.leave(live) if self._slots.take_out(live) else None
+        await self._note_cancelled(live)
+        if leaving:
+            await asyncio.shield(leaving)
         return live.run, True
+
+    async def _end_search(self, live: LiveRun) -> None:
+        try:
+            await self._blocking.run(live.folder.end_of_search.touch)
+        except OSError as error:
+            raise Unavailable(f"the end of the search cannot be noted: {error}") from error
+
+    async def _note_cancelled(self, live: LiveRun) -> None:
+        """Before the answer: a later service is to find it. Where the disk takes no note, this service knows alone."""
+        try:
+            await self._blocking.run(lambda: live.folder.note_cancelled(live.cancelled_by))
+        except OSError:
+            log.exception("that a run was cancelled cannot be noted", run_id=live.run_id)
 
     async def get(self, run_id: str) -> Run:
         """The run as it stands. Raises `UnknownRun` or `Unavailable`."""
@@ -393,19 +410,25 @@ class Supervisor:
     # What goes on in the background
 
     async def _recover(self, uids: tuple[str, ...]) -> None:
-        await self._notices.take_up(self._runs_dir)
-        recovery = Recovery(self._runs_dir, self._tracking, self._launcher, self._blocking)
-        to_queue = []
-        for found in await recovery.look():
-            live = await self._taken_up(found)
-            if live:
-                to_queue.append(live)
-        await recovery.give_up_the_homeless(uids)
+        to_queue: list[LiveRun] = []
+        await _until_done(lambda: self._notices.take_up(self._runs_dir))
+        await _until_done(lambda: self._take_up(uids, to_queue))
         self._recovered = True
         self._orphans.look()  # for a call of an earlier service that reaches MLflow only now
         for live in to_queue:
             self._slots.put(live)
         self._launcher.end_strays()
+
+    async def _take_up(self, uids: tuple[str, ...], to_queue: list[LiveRun]) -> None:
+        """Take up what an earlier process left. Where it breaks off, what was taken up stays so."""
+        recovery = Recovery(
+            self._runs_dir, self._tracking, self._launcher, self._blocking, self._known
+        )
+        for found in await recovery.look():
+            live = await self._taken_up(found)
+            if live:
+                to_queue.append(live)
+        await recovery.give_up_the_homeless(uids)
 
     def _offered(self, offers: Mapping[str, Offer]) -> None:
         """What hosts have that joined the service."""
@@ -417,6 +440,9 @@ class Supervisor:
     async def _taken_up(self, found: Found) -> LiveRun | None:
         """The run, if it is to be queued; else it is ended here."""
         live = self._know(found.submission, found.state)
+        if found.cancelled:
+            live.cancelled_by = found.cancelled.by
+            live.ask_to_stop(StopReason.CANCELLED)
         decision = self._if_it_fits(found)
         if isinstance(decision, GoesOn):
             if found.state.held:
@@ -431,7 +457,7 @@ class Supervisor:
         try:
             await self._blocking.run(found.folder.forget_outcome)
             await save(live, self._blocking)
-        except OSError:
+        except Exception:
             log.exception("a run's state cannot be written", run_id=live.run_id)
         return live
 
@@ -472,5 +498,20 @@ class Supervisor:
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("work in the background broke off", exc_info=error)
+
+
+async def _until_done(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do a part of the recovery, as often as it takes: without it the service takes nothing."""
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("earlier runs cannot be taken up; tried again")
+            await asyncio.sleep(RECOVER_AGAIN_SECONDS)

@@ -3,15 +3,26 @@
 What is away is asked again later. What is refused stays refused, however often it is asked.
 """
 
-import requests
-from mlflow.exceptions import MlflowException
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 
-TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
+import requests
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+NOT_NOW = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,  # what opens MLflow was changed, there or here
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether trying again later may help: no connection, no answer in time, 429, or any 5xx."""
+    """Whether trying again later may help: no connection, no answer in time, not let in, 429, or any 5xx."""
     if isinstance(error, MlflowException):
         return _not_now(int(error.get_http_status_code()))
     if isinstance(error, requests.HTTPError) and error.response is not None:
@@ -19,5 +30,18 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, requests.RequestException)
 
 
+@contextmanager
+def mlflows_own() -> Iterator[None]:
+    """Let a 404 pass that MLflow itself says: one of a proxy that does not find MLflow means that it is away."""
+    try:
+        yield
+    except RestException:
+        raise
+    except MlflowException as error:
+        if error.get_http_status_code() != HTTPStatus.NOT_FOUND:
+            raise
+        raise MlflowException(str(error), error_code=TEMPORARILY_UNAVAILABLE) from error
+
+
 def _not_now(status: int) -> bool:
-    return status >= SERVER_ERROR or status == TOO_MANY_REQUESTS
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in NOT_NOW

@@ -63,7 +63,10 @@ class Kept(BaseModel):
             return cls()
 
     def as_tag(self) -> str:
-        """As much of it as fits: a long message is cut, and so are many warnings; metrics go first, which MLflow has too, then old transitions."""
+        """As much of it as fits: a long message is cut, and so are many warnings.
+
+        Metrics go first, which MLflow has too, then old transitions, then where its many workers ran.
+        """
         short = self.model_copy(
             update={
                 "message": self.message and self.message[:1000],
@@ -75,6 +78,11 @@ class Kept(BaseModel):
         room = _room_beside(short)
         if sum(len(step) + 1 for step in steps) > room and short.metrics:
             short = short.model_copy(update={"metrics": None})
+            room = _room_beside(short)
+        while room < 0 and short.placement:
+            short = short.model_copy(
+                update={"placement": short.placement[: len(short.placement) // 2]}
+            )
             room = _room_beside(short)
         newest = 0
         while newest < len(steps) and (room := room - len(steps[-newest - 1]) - 1) >= 0:

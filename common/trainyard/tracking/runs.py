@@ -9,13 +9,14 @@ import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import structlog
 from mlflow.entities import Experiment, Metric, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus as MlflowStatus
@@ -26,6 +27,7 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.credentials import get_default_host_creds
 
 from trainyard.contract import (
+    DataVersion,
     Direction,
     Links,
     ModelVersionInfo,
@@ -45,7 +47,7 @@ from trainyard.contract import (
 from trainyard.errors import Invalid
 from trainyard.registry.listing import as_model, models_page, versions_of
 from trainyard.registry.model_uris import resolved
-from trainyard.tracking.availability import is_away
+from trainyard.tracking.availability import is_away, mlflows_own
 from trainyard.tracking.earlier_searches import with_the_best
 from trainyard.tracking.kept import OUTCOME, Kept
 from trainyard.tracking.page_end import PageEnd
@@ -64,6 +66,7 @@ DATA_VERSION = "trainyard.data_version"
 WORKERS = "trainyard.workers"
 USED = "system/usage_"
 """What the metrics of a run's usage begin with."""
+log = structlog.get_logger()
 
 
 class Unended(NamedTuple):
@@ -141,11 +144,20 @@ class Tracking:
         self._store.update_run_info(run_id, MlflowStatus.from_string(str(status)), None, None)
 
     def close(self, run: Run) -> None:
-        """Write how the run ended: a tag that holds all of it, what it used as metrics, then the status."""
+        """Write how the run ended: a tag that holds all of it, what it used as metrics, then the status, also where MLflow refuses these."""
+        with mlflows_own():
+            self._close(run)
+
+    def _close(self, run: Run) -> None:
         tags = [RunTag(OUTCOME, Kept.of(run).as_tag())]
         if run.reason:
             tags.append(RunTag("trainyard.reason", str(run.reason)))
-        self._client.log_batch(run.run_id, tags=tags, metrics=_used(run))
+        try:
+            self._client.log_batch(run.run_id, tags=tags, metrics=_used(run))
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            log.exception("MLflow refuses what it is told of a run's end", run_id=run.run_id)
         ended = int(run.ended_at.timestamp() * 1000) if run.ended_at else None
         self._client.set_terminated(run.run_id, str(run.status), ended)
         if any(step.phase is Phase.SEARCHING for step in run.transitions):
@@ -165,7 +177,8 @@ class Tracking:
     def status(self, run_id: str) -> RunStatus | None:
         """The status MLflow shows; None where the run was deleted."""
         try:
-            info = self._client.get_run(run_id).info
+            with mlflows_own():
+                info = self._client.get_run(run_id).info
         except MlflowException as error:
             if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
                 return None
@@ -201,7 +214,8 @@ class Tracking:
 
     def read(self, run_id: str) -> Run | None:
         """A run of this instance as MLflow holds it; None for any other."""
-        found = self._client.get_run(run_id)
+        with mlflows_own():
+            found = self._client.get_run(run_id)
         return self._as_run(found) if found.data.tags.get(INSTANCE) == self._instance else None
 
     def search(self, condition: str, *, limit: int, cursor: str | None = None) -> RunPage:
@@ -327,7 +341,7 @@ class Tracking:
         kept = Kept.read(tags)
         return Run(
             run_id=info.run_id,
-            kind=RunKind(tags.get(KIND, RunKind.TRAIN)),
+            kind=_kind(tags),
             status=RunStatus(info.status),
             reason=kept.reason,
             message=kept.message,
@@ -341,7 +355,7 @@ class Tracking:
             attempt=kept.attempt,
             workers=kept.workers,
             progress=kept.progress,
-            data_version=version_from(tags[DATA_VERSION]) if DATA_VERSION in tags else None,
+            data_version=_data_version(tags),
             metrics=_own(found.data.metrics) if kept.metrics is None else kept.metrics,
             model_uri=kept.model_uri,
             registered=kept.registered,
@@ -362,6 +376,21 @@ class Tracking:
                 mlflow=self.link(info.experiment_id, info.run_id),
             ),
         )
+
+
+def _kind(tags: Mapping[str, str]) -> RunKind:
+    """As `Kept.read`: a tag that somebody changed counts as not there."""
+    try:
+        return RunKind(tags.get(KIND, RunKind.TRAIN))
+    except ValueError:
+        return RunKind.TRAIN
+
+
+def _data_version(tags: Mapping[str, str]) -> DataVersion | None:
+    try:
+        return version_from(tags[DATA_VERSION])
+    except (KeyError, ValueError):
+        return None
 
 
 def _begun(run: MlflowRun) -> bool:

@@ -14,12 +14,14 @@ from typing import NoReturn
 from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import Phase, Reason
+from trainyard.disk_space import is_full
+from trainyard.field_errors import readable
 from trainyard.launcher.messages import EXIT_NO_SPACE, Job, Line
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal
 from trainyard.rundir.records import Outcome
 from trainyard.trainer import Interrupted, Trainer
-from trainyard.worker.failures import NO_SPACE, classified
+from trainyard.worker.failures import classified
 from trainyard.worker.line import RunLine, Unreachable
 from trainyard.worker.log_limit import keep_below
 from trainyard.worker.rank_log import RankLog
@@ -138,12 +140,12 @@ def _fail(folder: RunFolder, error: BaseException) -> int:
             Outcome(
                 status=failure.reason.status,
                 reason=failure.reason,
-                message=failure.detail[:2000],
+                message=readable(failure.detail)[:2000],
                 ended_at=datetime.now(UTC),
             )
         )
     except OSError as unwritten:
-        return EXIT_NO_SPACE if unwritten.errno in NO_SPACE else 0
+        return EXIT_NO_SPACE if is_full(unwritten) else 0
     return 0
 
 

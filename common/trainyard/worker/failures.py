@@ -1,11 +1,7 @@
 """What ends a run or a trial, as one of the reasons there are."""
 
-from errno import EDQUOT, ENOSPC
-
+from trainyard.disk_space import is_full
 from trainyard.errors import DiskFull, OutOfMemory, RunError
-
-NO_SPACE = frozenset({ENOSPC, EDQUOT})
-"""What the kernel says of a volume that is full, or of which this user has no more."""
 
 
 def classified(error: BaseException) -> RunError:
@@ -14,7 +10,7 @@ def classified(error: BaseException) -> RunError:
         return error
     if isinstance(error, MemoryError):
         return OutOfMemory()
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
+    if is_full(error):
         return DiskFull()
     return RunError(f"{type(error).__name__}: {_text(error)}")
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from trainyard.datasets.scoring.images import rows_of_images
 from trainyard.datasets.scoring.rows import RowsToScore
 from trainyard.datasets.scoring.tables import Wanted, rows_of_table
 from trainyard.datasets.sources.redaction import redacted
+from trainyard.disk_space import is_full
 from trainyard.errors import InvalidData, InvalidParams, TrackingUnavailable
 from trainyard.launcher.messages import Job
 from trainyard.rundir.folder import RunFolder
@@ -93,7 +93,7 @@ def _loaded(log: RunLog, request: ScoreRequest) -> ScoredModel:
     except (TrackingUnavailable, MemoryError):
         raise
     except Exception as error:  # whatever its code or its files raise
-        if isinstance(error, OSError) and error.errno == ENOSPC:
+        if is_full(error):
             raise
         why = str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}"
         raise InvalidParams(f"{request.model_uri} cannot be loaded: {why}") from error

@@ -1,7 +1,7 @@
 """CPU, memory, disk, network and GPU use of a run, as MLflow measures them."""
 
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
@@ -24,6 +24,11 @@ class SystemMetrics:
             with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="system-metrics")
             self._monitor = with_one_thread.submit(_started, self._run_id)
             with_one_thread.shutdown(wait=False)
+
+    def settle(self) -> None:
+        """Wait until it has started, where that was begun: a process may be forked then."""
+        if self._monitor is not None:
+            wait([self._monitor])
 
     def finish(self) -> None:
         """End the monitor, and log the samples of its last, unfinished interval: a short run has no other.

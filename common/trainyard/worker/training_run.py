@@ -40,12 +40,14 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
     """One run from its request to its outcome, begun in the phase `loading_data`. Raises `RunError`s, `Interrupted`, and whatever crashes."""
     submission, request = job.submission, asked(job)
     with run_log(submission, server_of(job), say=progress.note, overflow=folder.path) as log:
-        system_metrics = SystemMetrics(submission.run_id, at_once=not _is_judged(request))
+        system_metrics = SystemMetrics(submission.run_id, at_once=not _forks(request))
         seed_global_generators(request.seed)
         data, judging, world = _begun(job, folder, trainer, progress, log)
-        system_metrics.start()
+        if not request.search:
+            system_metrics.start()
         warnings = _said_of(data, trainer, progress)
-        chosen = _chosen(job, folder, trainer, data, progress, log, world)
+        chosen = _chosen(job, folder, trainer, data, progress, log, world, system_metrics)
+        system_metrics.start()
 
         progress.enter(Phase.TRAINING)
         trainer.autolog()
@@ -128,6 +130,7 @@ def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
     progress: Progress,
     log: RunLog,
     world: World,
+    system_metrics: SystemMetrics,
 ) -> Chosen:
     """The params to train with, logged; searched for first where the request asks for that."""
     request = asked(job)
@@ -143,7 +146,7 @@ def _chosen(  # noqa: PLR0913, PLR0917 - what a search works with
     log_inputs({})
     progress.enter(Phase.SEARCHING)
     mirror = log.mirror(folder.search)
-    found, drawing = search(job, folder, trainer, data, progress, mirror, world)
+    found, drawing = search(job, folder, trainer, data, progress, mirror, world, system_metrics)
     params = params_of(trainer, {**request.params, **found.best_params})
     log.params(params.model_dump())
     return Chosen(params, Search(found, drawing, mirror))
@@ -248,8 +251,10 @@ def _is_wide(data: Data) -> bool:
     return len(data.profile.get("columns", ())) > MOST_INDENTED
 
 
-def _is_judged(request: TrainRequest) -> bool:
-    return request.register_ is not None and request.register_.promote is not None
+def _forks(request: TrainRequest) -> bool:
+    """Whether a process is forked before the training: the one that scores the champion, or that forks a search's trials."""
+    judged = request.register_ is not None and request.register_.promote is not None
+    return judged or request.search is not None
 
 
 def _judging(job: Job, folder: RunFolder, data: Data, log: RunLog) -> Judging | None:

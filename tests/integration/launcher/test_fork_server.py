@@ -11,10 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 from launcher_lab import InLab, Lab, gone, opened, process_of, until
+from open_files import many_open_files
 from servers import START_SECONDS
 from trainyard.errors import Unavailable
 from trainyard.launcher import fork_launcher
 from trainyard.launcher.fork_launcher import ForkLauncher
+from trainyard.rundir.folder import RunFolder
 
 
 def test_runs_go_on_without_their_fork_server_and_a_pending_order_is_unavailable(
@@ -173,3 +175,23 @@ def test_nothing_is_left_when_the_launcher_stops(home: Path) -> None:
 
     _, alive = psutil.wait_procs(asyncio.run(test()), timeout=5)
     assert not alive
+
+
+def test_runs_are_started_by_a_service_that_has_more_than_a_thousand_files_open(
+    home: Path,
+) -> None:
+    """Each connection that follows a run is one. `select` takes no number above 1,023, here or in the fork server."""
+
+    async def test() -> None:
+        lab = await opened(home)
+        try:
+            job, process = await lab.trains()
+            assert RunFolder(job.folder).processes == [process.id]
+            process.kill()
+            assert await process.ended() == -signal.SIGKILL
+            process.release()
+        finally:
+            await lab.launcher.stop()
+
+    with many_open_files():
+        asyncio.run(test())

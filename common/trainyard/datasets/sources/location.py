@@ -1,6 +1,5 @@
 """A file, or a folder with its files, in a pyarrow file system."""
 
-import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from trainyard.contract import Condition
+from trainyard.disk_space import is_full
 from trainyard.errors import DiskFull, InvalidData
 
 
@@ -77,7 +77,7 @@ def readable(uri: str, pointer: str) -> Iterator[None]:
             f"{uri!r} did not answer in time; check the address, or try again", pointer
         ) from error
     except (OSError, EOFError) as error:
-        if getattr(error, "errno", None) == errno.ENOSPC:
+        if is_full(error):
             raise DiskFull from error
         raise InvalidData(f"{uri!r} cannot be read: {error}", pointer) from error
 

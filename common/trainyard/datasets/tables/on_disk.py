@@ -1,6 +1,5 @@
 """A table that does not fit in memory: its columns are read one at a time, and what is made of them lies in files."""
 
-import errno
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from trainyard.disk_space import is_full
 from trainyard.errors import DiskFull
 
 
@@ -29,7 +29,7 @@ def disk_full_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if is_full(error):
             raise DiskFull from error
         raise
 

@@ -31,6 +31,7 @@ from trainyard.worker.search.spread import OtherRank, other_ranks
 from trainyard.worker.search.study import END, PARAMS, Study
 from trainyard.worker.search.trial import Trials, trials_of
 from trainyard.worker.search.trials import Place, TrialsUnderWay
+from trainyard.worker.system_metrics import SystemMetrics
 from trainyard.world import World
 
 FIRST_FAILURES = 10
@@ -46,10 +47,11 @@ def search(  # noqa: PLR0913, PLR0917 - the run's parts
     progress: Progress,
     mirror: Mirror,
     world: World,
+    system_metrics: SystemMetrics,
 ) -> tuple[Searched, findings.Drawing]:
     """The best params of the space, how they were found, and what draws that.
 
-    The ranks of `world` beside this one train trials too, until this returns. Raises `Interrupted`, `RankMissing`, and
+    `system_metrics` begin once the process is there that forks the trials. The ranks of `world` beside this one train trials too, until this returns. Raises `Interrupted`, `RankMissing`, and
     `RunError` where all trials fail.
     """
     request = job.submission.request
@@ -59,7 +61,16 @@ def search(  # noqa: PLR0913, PLR0917 - the run's parts
     with other_ranks(world) as others:
         kept = KeptStudy.taken(job, folder.search, tell=mirror.add)
         under_way = _Searching(
-            job, folder, trainer, request, request.search, progress, mirror, kept, others
+            job,
+            folder,
+            trainer,
+            request,
+            request.search,
+            progress,
+            mirror,
+            kept,
+            others,
+            system_metrics,
         )
         found = under_way.run(data)
     return found, under_way.drawing()
@@ -77,8 +88,9 @@ class _Searching:
         mirror: Mirror,
         kept: KeptStudy,
         others: Sequence[OtherRank],
+        system_metrics: SystemMetrics,
     ) -> None:
-        self._others = others
+        self._others, self._system_metrics = others, system_metrics
         self._job, self._folder, self._trainer = job, folder, trainer
         self._request, self._search = request, asked
         self._progress, self._mirror, self._kept = progress, mirror, kept
@@ -138,8 +150,10 @@ class _Searching:
 
     def _run_forked(self, trials: Trials) -> None:
         """As long as one forker lives. Raises `ForkerGone`."""
+        self._system_metrics.settle()
         forker = Forker(lambda: trials.prepared().run)
         try:
+            self._system_metrics.start()
             self._under_way = TrialsUnderWay(
                 self._study,
                 self._places(forker),
