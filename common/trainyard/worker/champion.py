@@ -13,6 +13,7 @@ import pandas as pd
 from mlflow.types.schema import AnyType
 
 from trainyard.contract import Task
+from trainyard.datasets.tables.as_trained import Trained
 
 Array = npt.NDArray[Any]
 LONGEST_REASON = 300
@@ -111,6 +112,13 @@ def checks_rows_itself(description: Any) -> bool:
         and not schema.is_tensor_spec()
         and all(isinstance(each.type, AnyType) for each in schema.inputs)
     )
+
+
+def trained_on(model: Any) -> Trained:
+    """How the model reads its columns, as its `preprocessing.json` says; empty where it is none of Trainyard's for tables."""
+    if not checks_rows_itself(model.metadata):
+        return ()
+    return tuple(model.unwrap_python_model().about["columns"])
 
 
 def takes_method(description: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,13 +14,14 @@ from mlflow.models import Model
 from mlflow.types import DataType
 
 from trainyard.contract import Task
+from trainyard.datasets.tables.as_trained import Trained
 from trainyard.worker.champion import (
     CannotScore,
     answered,
     as_it_takes_images,
-    checks_rows_itself,
     columns_needed,
     takes_method,
+    trained_on,
 )
 
 Array = npt.NDArray[Any]
@@ -105,11 +106,9 @@ class ScoredModel:
         self.about = about(model.metadata)
 
     @property
-    def trained_on(self) -> tuple[Mapping[str, Any], ...]:
-        """How it reads its columns, as its `preprocessing.json` says; empty where it is none of Trainyard's for tables."""
-        if not checks_rows_itself(self._model.metadata):
-            return ()
-        return tuple(self._model.unwrap_python_model().about["columns"])
+    def trained_on(self) -> Trained:
+        """How it reads its columns; empty where it does not say."""
+        return trained_on(self._model)
 
     def predict(self, x: Any) -> Predicted:
         """Its answers for a frame of raw columns, or for images. Raises `CannotScore`, and `MemoryError` as it is."""

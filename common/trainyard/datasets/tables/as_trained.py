@@ -4,7 +4,8 @@ A CSV tells types by its values alone: where only 01 to 19 occur of departments 
 it would be numbers, and no department would be known again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -35,9 +36,16 @@ def texts_of(schema: pa.Schema) -> frozenset[str]:
 
 
 def start_of(
-    location: Location, spec: AnyTable, trained: Trained = (), texts: frozenset[str] = frozenset()
+    location: Location,
+    spec: AnyTable,
+    trained: Trained = (),
+    texts: frozenset[str] = frozenset(),
+    *,
+    needed: Collection[str] = frozenset(),
 ) -> delimited.Start:
     """The first rows of a CSV whose columns are `trained` on; `texts` are text beside those. Raises `InvalidData`.
+
+    All files of a folder, or none, have the columns `needed`.
 
     Numbers that training read from text, in a notation of its own, are read so again where the first rows are all
     written so: the 19.944 of one that has points between thousands. A column that the request's `filter` names
@@ -50,14 +58,15 @@ def start_of(
     if asked is not None and asked.decimal is not None:
         notations = {}
     as_text = (words | {*notations}) - filtered
-    start = delimited.first_rows(location, asked, all_files=True, texts=as_text)
+    first_rows = partial(delimited.first_rows, location, asked, all_files=True, needed=needed)
+    start = first_rows(texts=as_text)
     mark = start.layout.dialect.decimal
     others = {
         name for name, each in notations.items() if not _is_so_written(start.rows, each, mark)
     } - words
     if not others & as_text & {*start.rows.column_names}:
         return start
-    return delimited.first_rows(location, asked, all_files=True, texts=as_text - others)
+    return first_rows(texts=as_text - others)
 
 
 def _has_words(column: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ import pyarrow.types as pt
 from trainyard.contract import AnyTable, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.splitting import Key, Rows, partition
+from trainyard.datasets.tables.as_trained import Trained
 from trainyard.datasets.tables.assemble import partition_of, target_of
 from trainyard.datasets.tables.columns import check_usable, is_date, is_text, numbers, plain
 from trainyard.datasets.tables.dates import microseconds
@@ -59,14 +60,25 @@ def _not_after(value: str | float, last: str | float) -> bool:
     return value <= last
 
 
-def held_out(
-    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, columns: Sequence[str]
+def held_out(  # noqa: PLR0913 - a table, and who is to see it
+    spec: AnyTable,
+    split: Split,
+    *,
+    task: Task,
+    access: DataAccess,
+    columns: Sequence[str],
+    trained: Trained = (),
 ) -> HeldOut:
-    """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`."""
+    """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`.
+
+    They are for a model that is `trained` on them so; what tells which rows these are is read as it was in the run.
+    """
     asked = spec.model_copy(
         update={"features": list(columns), "drop": [], "categorical": [], "columns": {}}
     )
-    table = read(asked, split, task=task, access=access)
+    apart = {spec.target, spec.weight, split.column}
+    others = [each for each in trained if each["name"] not in apart]
+    table = read(asked, split, task=task, access=access, trained=others)
     y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
     x = pd.DataFrame({name: _picked(name, table.columns, rows) for name in columns}, copy=False)
