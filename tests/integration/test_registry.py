@@ -358,6 +358,24 @@ def test_a_version_that_has_its_alias_again_does_not_say_that_it_was_rolled_back
     assert {each.rolled_back for each in versions_of(client, name)} == {None}
 
 
+@pytest.mark.parametrize("text", ["2", "version 1", '{"1": 2}'])
+def test_a_history_that_somebody_wrote_otherwise_is_begun_anew(client, name, locks, text):
+    promoted(client, name, 0.9, locks)
+    client.set_registered_model_tag(name, "trainyard.previous.champion", text)
+    with pytest.raises(RegistryConflict, match="no earlier holder"):
+        registry.rollback(client, name=name, word=Rollback(), locks=locks)
+    promoted(client, name, 0.95, locks)
+    assert champion(client, name) == "2"
+    assert registry.rollback(client, name=name, word=Rollback(), locks=locks).version == "1"
+
+
+def test_a_note_that_somebody_wrote_otherwise_is_left_out_of_the_list(client, name, locks):
+    promoted(client, name, 0.9, locks)
+    client.set_model_version_tag(name, "1", "trainyard.promotion.at", "yesterday")
+    [version] = versions_of(client, name)
+    assert (version.decided_at, version.value) == (None, 0.9)
+
+
 def test_a_move_that_died_between_its_two_writes_costs_no_rollback(client, name, locks):
     one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
     client.set_registered_model_tag(name, "trainyard.previous.champion", json.dumps([one, two]))

@@ -272,7 +272,7 @@ def test_experiments_and_runs_are_named_as_people_name_them(name):
     assert (request.experiment, request.run_name) == (name, run_name)
 
 
-@pytest.mark.parametrize("sign", ["/", ":", ".", "%", '"', "'"])
+@pytest.mark.parametrize("sign", ["/", ":", ".", "%", "?", '"', "'"])
 def test_a_registered_model_is_refused_in_words(sign):
     with pytest.raises(ValidationError, match="name of a registered model has none of") as refused:
         TrainRequest(**NAMED, register={"name": f"a{sign}b"})

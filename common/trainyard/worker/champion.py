@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.types.schema import AnyType
 
+from trainyard import raw_columns
 from trainyard.contract import Task
 from trainyard.datasets.tables.as_trained import Trained
 
@@ -87,7 +88,7 @@ def answered(model: Any, x: Any, task: Task) -> tuple[Array, list[str] | None]:
     by_method = takes_method(model.metadata)
     answer = _asked(model, x, params={"method": "predict_proba"} if by_method else None)
     labels = _labels(model, answer)
-    return _finite(np.asarray(answer, dtype=np.float64)), labels
+    return _shares(_finite(np.asarray(answer, dtype=np.float64)), len(x)), labels
 
 
 def _asked(model: Any, x: Any, params: dict[str, Any] | None = None) -> Any:
@@ -138,18 +139,30 @@ def _labels(model: Any, answer: Any) -> list[str]:
     return [str(label) for label in named]
 
 
+def places(classes: Sequence[Any], labels: Sequence[Any]) -> Array:
+    """The place of each class among a model's labels, -1 where it has none: (n,). 1, "1" and true may be one, as in a feature."""
+    return raw_columns.codes(pd.Series([*classes], dtype=object), labels)
+
+
 def aligned(answer: Array, labels: Sequence[str], classes: Sequence[Any]) -> Array:
     """The answer's columns in the order of `classes`: 0 for a class it does not know, and what it gives to others left out."""
-    at = {label: position for position, label in enumerate(labels)}
-    known = [at.get(str(label)) for label in classes]
-    if not any(position is not None for position in known):
+    known = places(classes, labels)
+    if (known < 0).all():
         raise CannotScore(f"it knows none of the classes {', '.join(map(str, classes[:5]))}")
     aligned = np.column_stack(
-        [np.zeros(len(answer)) if position is None else answer[:, position] for position in known]
+        [np.zeros(len(answer)) if place < 0 else answer[:, place] for place in known]
     )
     lost = aligned.sum(axis=1) <= 0
     aligned[lost] = 1 / len(classes)
     return aligned
+
+
+def _shares(answer: Array, rows: int) -> Array:
+    if len(answer) != rows:
+        raise CannotScore(f"it answers for {len(answer)} of {rows} rows")
+    if answer.min(initial=0) < 0:
+        raise CannotScore(f"it answers with {answer.min():.5g}, which is no probability")
+    return answer
 
 
 def _finite(answer: Array) -> Array:

@@ -95,14 +95,23 @@ class RowsOfTest:
     weight: npt.NDArray[np.float64] | None
 
 
-def rows_of_test(
-    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, beside: str
+def rows_of_test(  # noqa: PLR0913 - a table, and who is to see it
+    spec: AnyTable,
+    split: Split,
+    *,
+    task: Task,
+    access: DataAccess,
+    beside: str,
+    trained: Trained = (),
 ) -> RowsOfTest:
-    """The rows that `split` tests on. Of the table the labels are read, and the column `beside`. Raises `InvalidData`."""
+    """The rows that `split` tests on. Of the table the labels are read, and the column `beside`. Raises `InvalidData`.
+
+    `trained` says how a model was given the target.
+    """
     asked = spec.model_copy(
         update={"features": [beside], "drop": [], "categorical": [], "columns": {}}
     )
-    table = read(asked, split, task=task, access=access)
+    table = read(asked, split, task=task, access=access, trained=trained)
     y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
     weight = None
