@@ -161,6 +161,16 @@ def test_thousands_of_a_target_and_a_weight_are_read_by_the_file_s_decimal_comma
             assert np.array_equal(rows.truth.y, rows.truth.weight)
 
 
+def test_rows_of_a_separate_test_table_were_trained_on_by_nobody(tmp_path, frame):
+    access = DataAccess((tmp_path,), tmp_path)
+    frame.to_parquet(tmp_path / "t.parquet")
+    fields = {"source": "file", "uri": "t.parquet", "target": "y"}
+    for more, seen in (({}, True), ({"test_uri": "t.parquet"}, False)):
+        spec = FileData.model_validate(fields | more)
+        rows = held_out(spec, Split(), task=Task.CLASSIFICATION, access=access, columns=[])
+        assert bool(rows.trained_on(Split(seed=7))) is seen
+
+
 def test_constants_identifiers_leaks_and_indexes_are_named(tmp_path, frame):
     suspect = frame.assign(
         always=1, number=range(300), leak=frame["y"] * 2, when=["13/01/2020", "01/02/2020"] * 150

@@ -34,9 +34,13 @@ class HeldOut:
     all_y: npt.NDArray[Any]
     classes: tuple[Any, ...] | None
     key: Key | None
+    are_apart: bool = False
+    """Whether they are a table of their own, which is for tests alone."""
 
     def trained_on(self, other: Split) -> int:
         """How many of them a run of this very table trains or validates on with another random split."""
+        if self.are_apart:
+            return 0
         divided = partition(self.all_y, other, classes=self.classes)
         used = [each for part, each in divided.parts.items() if part != "test"]
         return int(np.isin(self.rows, np.concatenate(used)).sum())
@@ -82,7 +86,7 @@ def held_out(  # noqa: PLR0913 - a table, and who is to see it
     y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
     x = pd.DataFrame({name: _picked(name, table.columns, rows) for name in columns}, copy=False)
-    return HeldOut(x, y[rows], rows, y, classes, table.key)
+    return HeldOut(x, y[rows], rows, y, classes, table.key, bool(table.origin.test_rows))
 
 
 @dataclass(frozen=True)
