@@ -601,6 +601,24 @@ def test_what_is_rejected_says_so_and_can_be_approved_after_all(client, name, lo
         ask(client, name, version, locks, approved=False)
 
 
+def test_a_rejection_takes_its_turn_where_all_promotions_take_theirs(client, name, locks, tmp_path):
+    """At the service that decides for all, whose locks are its own; and by its rule nothing would move either."""
+    version, turns = waiting(client, name, 0.9, locks), []
+
+    def decider(turn):
+        turns.append(Turn.model_validate_json(turn.model_dump_json(exclude_unset=True)))
+        return registry.taken(client, turns[-1], locks=tmp_path / "of the decider")
+
+    word = Promotion(approved=False, by="anna")
+    answer = promote_when_asked(
+        client, name=name, version=version, word=word, locks=locks, turns=decider
+    )
+    assert answer.decision.startswith("not promoted: rejected by anna; nobody held 'champion'")
+    assert noted(client, name, version)["decision"] == answer.decision
+    assert [(turn.word, turn.rule.when) for turn in turns] == [(word, When.ASKED)]
+    assert any((tmp_path / "of the decider").iterdir())
+
+
 def test_a_version_that_was_never_judged_or_whose_judgement_was_changed_is_not_promoted(
     client, name, locks
 ):

@@ -1,7 +1,9 @@
 """The held-out rows of a run, which test it, as its table has them and with whatever columns another model needs."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -45,23 +47,27 @@ class HeldOut:
         used = [each for part, each in divided.parts.items() if part != "test"]
         return int(np.isin(self.rows, np.concatenate(used)).sum())
 
-    def not_after(self, last: str | float) -> int:
-        """How many of them have a time, or number, of `split.column` that is not after `last`."""
+    def not_after(self, last: str | float) -> int | None:
+        """How many of them have a time, or number, of `split.column` that is not after `last`; None where these are not of one kind."""
         if self.key is None:
             return 0
         found, counts = np.unique(self.key.values[self.rows], return_counts=True)  # noqa: PD011 - no pandas
-        return sum(
-            int(count)
-            for value, count in zip(found, counts, strict=True)
-            if _not_after(self.key.said(value), last)
-        )
+        said, end = self.key.said, _place(last)
+        if not len(found) or _place(said(found[0]))[0] != end[0]:
+            return None
+        earlier = bisect_left(found, True, key=lambda value: _place(said(value)) > end)
+        return int(counts[:earlier].sum())
 
 
-def _not_after(value: str | float, last: str | float) -> bool:
-    """ISO-8601 times in one form are in the order of their text. A time is not compared with a number."""
-    if isinstance(value, str) or isinstance(last, str):
-        return isinstance(value, str) and isinstance(last, str) and value <= last
-    return value <= last
+def _place(moment: str | float) -> tuple[str, Any]:
+    """What it is compared with, and its order among these: a day is its midnight."""
+    if not isinstance(moment, str):
+        return "numbers", moment
+    try:
+        time = datetime.fromisoformat(moment)
+    except ValueError:
+        return "words", moment
+    return "times without a zone" if time.tzinfo is None else "times", time
 
 
 def held_out(  # noqa: PLR0913 - a table, and who is to see it
