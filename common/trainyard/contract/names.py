@@ -77,8 +77,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=250), AfterVali
 ModelName = Annotated[Name, AfterValidator(_of_a_model)]
 """Of a registered model."""
 Alias = Annotated[
-    str, StringConstraints(min_length=1, max_length=255), AfterValidator(_of_an_alias)
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_of_an_alias)
 ]
+"""MLflow takes 255 letters of one, and 250 of the tags that it is a part of."""
 TagName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=250),

@@ -175,7 +175,7 @@ def _compared(
         reasons.append(
             f"the data moved further than max_drift {rule.max_drift:g} allows ({judged.drift})"
         )
-    said = []
+    said: list[str] = []
     if rule.max_drift and judged.max_drift is None:
         unknown = f"how far the data moved is not known, and the rule has max_drift {rule.max_drift:g}; on_incomparable is {rule.on_incomparable}"
         (said if rule.on_incomparable is OnIncomparable.PROMOTE else reasons).append(unknown)
