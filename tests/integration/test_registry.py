@@ -24,6 +24,7 @@ from trainyard.registry.listing import versions_of
 from trainyard.registry.promotion import Decision, Interval, Judgement
 from trainyard.registry.turn import Turn
 from trainyard.tracking.availability import is_away
+from trainyard.worker.holders import Holders
 
 RULE = Promote(metric="test_auc")
 SPLIT = '{"test_size":0.2}'
@@ -599,6 +600,18 @@ def test_what_is_rejected_says_so_and_can_be_approved_after_all(client, name, lo
     assert approved.decision.endswith("; asked for by bert")
     with pytest.raises(CannotPromote, match="holds 'champion' already"):
         ask(client, name, version, locks, approved=False)
+
+
+def test_a_run_that_is_taken_up_again_is_not_compared_with_itself(client, name, locks):
+    """It was killed after it had become champion, and before it had ended."""
+    version = promoted(client, name, 0.9, locks)
+    run_id = client.get_model_version(name, version).run_id
+    for own, found in ((run_id, None), (None, version), ("another", version)):
+        holders = Holders(
+            client, patience_seconds=1, answers=lambda: True, say=lambda _: None, own=own
+        )
+        holder = holders.saying(print).holder(name, "champion")
+        assert (holder and str(holder.version)) == found
 
 
 def test_a_rejection_takes_its_turn_where_all_promotions_take_theirs(client, name, locks, tmp_path):
