@@ -59,6 +59,12 @@ def test_a_model_of_images_has_no_columns_and_its_classes_are_in_its_metadata() 
     assert (found.columns, found.task, found.label_type) == (None, Task.CLASSIFICATION, int)
 
 
+def test_a_model_of_arrays_is_told_how_to_name_its_columns() -> None:
+    numbers = Schema([TensorSpec(np.dtype("float64"), (-1, 30))])
+    with pytest.raises(CannotScore, match="arrays without names of columns"):
+        about(description(inputs=numbers, method=False))
+
+
 def test_a_model_of_somebody_else_is_taken_as_it_comes() -> None:
     assert about(description(Schema([ColSpec(DataType.double)]), method=False)).task is None
 
@@ -128,6 +134,7 @@ def test_plain_answers_have_no_classes() -> None:
         (np.array([np.nan, 1.0]), "no numbers"),
         (pd.DataFrame({"0": [-1.5, 0.2], "1": [2.5, 0.8]}), "answers with -1.5, which is no prob"),
         (pd.DataFrame({"0": [0.4], "1": [0.6]}), "it answers for 1 of 2 rows"),
+        (pd.DataFrame({"no": [0.4, 1], "yes": [0.6, 0]}), "invalid literal for int"),
     ],
 )
 def test_a_model_that_cannot_score_says_why(answer: Any, words: str) -> None:

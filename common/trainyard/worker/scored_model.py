@@ -117,12 +117,13 @@ class ScoredModel:
             if self.about.task is None:
                 return Predicted(_plain_answer(self._model.predict(x), len(x)), None)
             answer, labels = answered(self._model, x, self.about.task)
+            typed = None if labels is None else self._typed(labels)
         except (CannotScore, MemoryError):
             raise
         except Exception as error:  # whatever the model's code raises
             why = f"it fails on these rows ({type(error).__name__}: {error})"
             raise CannotScore(why) from error
-        return Predicted(answer, None if labels is None else self._typed(labels))
+        return Predicted(answer, typed)
 
     def _typed(self, labels: Sequence[str]) -> tuple[Any, ...]:
         """The classes as the data has them."""
