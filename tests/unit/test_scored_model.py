@@ -93,6 +93,21 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         assert words in str(caught.value)
 
 
+def test_what_is_required_elsewhere_is_not_missing_here(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(
+        'absent-windows==0.4.6 ; sys_platform == "win32" \\\n    --hash=sha256:00\n'
+        'absent-old>=1; python_version < "3.8"  # a backport\n'
+        'mlflow ; python_version >= "3.8" and extra != "x"\n'
+        "absent-local @ file:///somewhere ; sys_platform == 'win32'\n"
+    )
+    here = description(python_function={"loader_module": "mlflow.pyfunc.model"})
+    check_loadable(here, requirements)
+    requirements.write_text('absent-library[more]>=1 ; sys_platform == "linux"\n')
+    with pytest.raises(CannotScore, match="'absent-library'"):
+        check_loadable(here, requirements)
+
+
 class Answering:
     """What `mlflow.pyfunc.load_model` gives, as far as it is asked here."""
 

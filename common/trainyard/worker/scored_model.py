@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mlflow.models import Model
 from mlflow.types import DataType
+from packaging.requirements import InvalidRequirement, Requirement
 
 from trainyard.contract import Task
 from trainyard.datasets.tables.as_trained import Trained
@@ -28,7 +29,7 @@ Array = npt.NDArray[Any]
 PYFUNC = "python_function"
 BUILDS = ("", "-cpu", "-gpu", "-skinny")
 """What the name of a distribution may end in when it holds the same library."""
-PACKAGES = {"pytorch": "torch", "sklearn": "sklearn"}
+PACKAGES = {"pytorch": "torch", "sklearn": "sklearn", "spark": "pyspark"}
 """The package of a flavour, where it is called otherwise."""
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
@@ -149,12 +150,22 @@ def _is_here(module: str) -> bool:
 
 
 def _required(requirements: Path | None) -> list[str]:
-    """The names in a requirements.txt, without options and addresses."""
+    """The names in a requirements.txt that count on this machine, without options and addresses."""
     if requirements is None:
         return []
     lines = requirements.read_text(errors="replace").splitlines()
+    lines = [line for line in lines if _counts(line.partition(" #")[0].rstrip(" \\"))]
     found = [REQUIREMENT.match(line) for line in lines if not line.lstrip().startswith(("-", "#"))]
     return [each[1] for each in found if each and "://" not in each.string.partition("#")[0]]
+
+
+def _counts(line: str) -> bool:
+    """Whether a requirement is one here: some are of other systems, or of other versions of Python."""
+    try:
+        marker = Requirement(line).marker
+    except InvalidRequirement:
+        return True
+    return marker is None or marker.evaluate({"extra": ""})
 
 
 def _builds(name: str) -> list[str]:
