@@ -10,6 +10,8 @@ from mlflow import MlflowClient
 from servers import Server, Yard
 
 PROGRAM = """
+UNANSWERED = "the XCom of a task"
+
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from trainyard.airflow import PromoteOperator
 
@@ -17,11 +19,14 @@ def answer(run_id, said):
     operator = PromoteOperator(
         task_id="promote", run_id=run_id, conn_id="trainyard_boosting", answer=said
     )
+    if said == UNANSWERED:
+        operator.answer = None  # what Airflow makes of the XCom of a task that left none
     try:
         return {"given": operator.execute({})}
     except (AirflowFailException, AirflowSkipException) as error:
         return {type(error).__name__: str(error)}
 """
+UNANSWERED = "the XCom of a task"
 ANNA = {"responded_by_user": {"id": "1", "name": "anna"}}
 
 
@@ -51,7 +56,7 @@ def interpreter(trainers: Yard, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def promote(interpreter: Interpreter) -> Any:
     """What the task gives, or how it ends."""
 
-    def execute(run: dict[str, Any], answer: dict[str, Any] | None = None) -> dict[str, Any]:
+    def execute(run: dict[str, Any], answer: dict[str, Any] | str | None = None) -> dict[str, Any]:
         return dict(interpreter.ask(run["run_id"], answer))
 
     return execute
@@ -87,6 +92,16 @@ def test_what_a_person_rejected_is_skipped_and_said_on_the_version(
     assert not client.get_registered_model(name).aliases
     approved = promote(run, {"chosen_options": ["Approve"], **ANNA})["given"]
     assert approved["decision"].endswith("; asked for by anna")
+
+
+def test_a_question_that_nobody_answered_is_no_yes(
+    trainers: Yard, client: MlflowClient, promote: Any
+) -> None:
+    """As where the task that asks was skipped, or marked as successful."""
+    name = "unanswered-in-airflow"
+    run = trained(trainers, name, 10)
+    assert "nobody has answered" in promote(run, UNANSWERED)["AirflowFailException"]
+    assert not client.get_registered_model(name).aliases
 
 
 def test_a_champion_that_came_meanwhile_on_other_rows_is_scored_on_those_of_the_run(

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
+import numpy as np
+import pandas as pd
 import pytest
-from champions import decided_as_recomputed, made, noted, other_model, trained
+from champions import area, decided_as_recomputed, made, noted, other_model, trained
 from mlflow import MlflowClient
 from servers import Server, Yard, until
 from waiting_model import WAITING
@@ -90,6 +92,25 @@ def test_the_champion_sees_columns_that_the_new_run_leaves_out_and_rows_it_train
     decision = other["registered"]["decision"]
     assert "of these rows, which flatters it" in decision
     assert other["metrics"]["champion_test_roc_auc"] != same_rows
+
+
+def test_the_champion_reads_a_csv_as_it_was_trained_and_not_as_its_values_look(
+    shared_yard: Yard, client: MlflowClient, data_root: Path
+) -> None:
+    """Departments 01 to 19 and 2A; of the newest rows none has a letter, and the zeros would be lost."""
+    rng, name = np.random.default_rng(0), "departments"
+    number = rng.integers(1, 20, 2_000)
+    table = pd.DataFrame({"dept": [f"{each:02}" for each in number], "bought": number % 2})
+    first = table.copy()
+    first.loc[::40, "dept"] = "2A"
+    first.to_csv(data_root / "letters.csv", index=False)
+    table.to_csv(data_root / "digits.csv", index=False)
+    trained(shared_yard, {"uri": "letters.csv"}, name)
+    run = trained(shared_yard, {"uri": "digits.csv"}, name)
+    assert run["metrics"]["champion_test_roc_auc"] == pytest.approx(
+        area(f"models:/{name}/1", table), abs=0.01
+    )
+    assert run["metrics"]["champion_test_roc_auc"] > 0.99, "it knows each department"
 
 
 @pytest.mark.parametrize(("on_incomparable", "promoted"), [("keep", False), ("promote", True)])

@@ -24,6 +24,7 @@ from trainyard.registry.listing import versions_of
 from trainyard.registry.promotion import Decision, Interval, Judgement
 from trainyard.registry.turn import Turn
 from trainyard.tracking.availability import is_away
+from trainyard.worker.holders import Holders
 
 RULE = Promote(metric="test_auc")
 SPLIT = '{"test_size":0.2}'
@@ -358,6 +359,24 @@ def test_a_version_that_has_its_alias_again_does_not_say_that_it_was_rolled_back
     assert {each.rolled_back for each in versions_of(client, name)} == {None}
 
 
+@pytest.mark.parametrize("text", ["2", "version 1", '{"1": 2}'])
+def test_a_history_that_somebody_wrote_otherwise_is_begun_anew(client, name, locks, text):
+    promoted(client, name, 0.9, locks)
+    client.set_registered_model_tag(name, "trainyard.previous.champion", text)
+    with pytest.raises(RegistryConflict, match="no earlier holder"):
+        registry.rollback(client, name=name, word=Rollback(), locks=locks)
+    promoted(client, name, 0.95, locks)
+    assert champion(client, name) == "2"
+    assert registry.rollback(client, name=name, word=Rollback(), locks=locks).version == "1"
+
+
+def test_a_note_that_somebody_wrote_otherwise_is_left_out_of_the_list(client, name, locks):
+    promoted(client, name, 0.9, locks)
+    client.set_model_version_tag(name, "1", "trainyard.promotion.at", "yesterday")
+    [version] = versions_of(client, name)
+    assert (version.decided_at, version.value) == (None, 0.9)
+
+
 def test_a_move_that_died_between_its_two_writes_costs_no_rollback(client, name, locks):
     one, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
     client.set_registered_model_tag(name, "trainyard.previous.champion", json.dumps([one, two]))
@@ -581,6 +600,36 @@ def test_what_is_rejected_says_so_and_can_be_approved_after_all(client, name, lo
     assert approved.decision.endswith("; asked for by bert")
     with pytest.raises(CannotPromote, match="holds 'champion' already"):
         ask(client, name, version, locks, approved=False)
+
+
+def test_a_run_that_is_taken_up_again_is_not_compared_with_itself(client, name, locks):
+    """It was killed after it had become champion, and before it had ended."""
+    version = promoted(client, name, 0.9, locks)
+    run_id = client.get_model_version(name, version).run_id
+    for own, found in ((run_id, None), (None, version), ("another", version)):
+        holders = Holders(
+            client, patience_seconds=1, answers=lambda: True, say=lambda _: None, own=own
+        )
+        holder = holders.saying(print).holder(name, "champion")
+        assert (holder and str(holder.version)) == found
+
+
+def test_a_rejection_takes_its_turn_where_all_promotions_take_theirs(client, name, locks, tmp_path):
+    """At the service that decides for all, whose locks are its own; and by its rule nothing would move either."""
+    version, turns = waiting(client, name, 0.9, locks), []
+
+    def decider(turn):
+        turns.append(Turn.model_validate_json(turn.model_dump_json(exclude_unset=True)))
+        return registry.taken(client, turns[-1], locks=tmp_path / "of the decider")
+
+    word = Promotion(approved=False, by="anna")
+    answer = promote_when_asked(
+        client, name=name, version=version, word=word, locks=locks, turns=decider
+    )
+    assert answer.decision.startswith("not promoted: rejected by anna; nobody held 'champion'")
+    assert noted(client, name, version)["decision"] == answer.decision
+    assert [(turn.word, turn.rule.when) for turn in turns] == [(word, When.ASKED)]
+    assert any((tmp_path / "of the decider").iterdir())
 
 
 def test_a_version_that_was_never_judged_or_whose_judgement_was_changed_is_not_promoted(

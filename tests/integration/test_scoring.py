@@ -247,6 +247,7 @@ def test_a_copy_is_written_below_an_output_root_in_the_place_of_what_was_there(
         ({"model_uri": "models:/nobody/1"}, "/model_uri", "no model that MLflow has"),
         ({"model_uri": "models:/scored customers@none"}, "/model_uri", "no model that MLflow has"),
         ({"model_uri": "models:/scored customers"}, "/model_uri", "names no model"),
+        ({"model_uri": f"models:/scored customers/{10**20}"}, "/model_uri", "names no model"),
         ({"data": {"source": "builtin", "name": "wine"}}, "/data/name", "no column 'age'"),
         ({"data": {"source": "images", "uri": "x.npz"}}, "/data/source", "takes a table"),
         ({"keep": ["idd"]}, "/keep/0", "did you mean 'id'"),
@@ -303,6 +304,20 @@ def test_a_scoring_is_cancelled_while_it_scores(yard: Yard, tmp_path: Path, outp
     ended = yard.cancel(run["run_id"])
     assert (ended["status"], ended["reason"]) == ("KILLED", "cancelled")
     assert not list(outputs.glob("*cancelled*"))
+
+
+def test_predictions_that_cannot_be_copied_in_the_end_are_in_mlflow_all_the_same(
+    yard: Yard, tmp_path: Path, outputs: Path
+) -> None:
+    uri, asked, gate = waiting_model(tmp_path, "scoring in vain")
+    run = submitted(yard, model_uri=uri, data=customers(), output="later/scores.parquet")
+    until(asked.exists, "the model to be asked")
+    (outputs / "later").touch()
+    gate.touch()
+    ended = yard.ended(run["run_id"])
+    assert (ended["status"], ended["reason"]) == ("FAILED", "invalid_data")
+    assert "the predictions are in MLflow, as predictions.parquet" in ended["message"]
+    assert len(predictions(ended)) == 3_000
 
 
 def test_a_scoring_that_takes_too_long_is_timed_out(yard: Yard, tmp_path: Path) -> None:

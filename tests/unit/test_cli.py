@@ -255,6 +255,22 @@ async def test_a_scoring_is_followed_and_its_options_are_the_request_s(yard):
     assert (yard.runs.submitted[1].rows, yard.runs.submitted[1].data.target) == ("test", "y")
 
 
+@pytest.mark.parametrize("name", ["c.tsv", "c.csv.zst", "s3://b/c.PARQUET", "c.zip"])
+async def test_a_table_to_score_is_told_by_its_name(yard, name):
+    await yard("score", "models:/example/1", "--data", name, "--detach")
+    assert (yard.runs.submitted[0].data.source, yard.runs.submitted[0].data.uri) == ("file", name)
+
+
+async def test_what_is_scored_may_be_any_data_of_a_request(yard):
+    folder = '{"source": "file", "uri": "folder", "weight": "w"}'
+    await yard("score", "models:/example/1", "--data", folder, "--target", "y", "--detach")
+    data = yard.runs.submitted[0].data
+    assert (data.source, data.uri, data.target, data.weight) == ("file", "folder", "y", "w")
+    refused = await yard("score", "models:/example/1", "--data", "{", "--detach")
+    assert refused.code != Exit.FINISHED
+    assert len(yard.runs.submitted) == 1
+
+
 async def test_a_key_finds_the_same_run_again_and_without_one_each_training_is_new(yard):
     first, second = [(await yard("train", *FLAGS, "--key", "k", "--detach")).out for _ in range(2)]
     third, fourth = [(await yard("train", *FLAGS, "--detach")).out for _ in range(2)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
-from trainyard.contract import FileData, Split, Task, TrainRequest
+from trainyard.contract import FileData, Promote, Split, Task, TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import inspect, load
 from trainyard.datasets.tables.dialects.dialect import Dialect
@@ -272,11 +272,18 @@ def test_experiments_and_runs_are_named_as_people_name_them(name):
     assert (request.experiment, request.run_name) == (name, run_name)
 
 
-@pytest.mark.parametrize("sign", ["/", ":", ".", "%", '"', "'"])
+@pytest.mark.parametrize("sign", ["/", ":", ".", "%", "?", '"', "'"])
 def test_a_registered_model_is_refused_in_words(sign):
     with pytest.raises(ValidationError, match="name of a registered model has none of") as refused:
         TrainRequest(**NAMED, register={"name": f"a{sign}b"})
     assert "pattern" not in str(refused.value)
+
+
+def test_an_alias_leaves_room_for_the_tags_that_it_is_a_part_of():
+    """Of which MLflow keeps 250 letters: the longest is `trainyard.previous.` and the alias."""
+    Promote(metric="test_r2", alias="a" * 200)
+    with pytest.raises(ValidationError, match="at most 200"):
+        Promote(metric="test_r2", alias="a" * 232)
 
 
 @pytest.mark.parametrize(

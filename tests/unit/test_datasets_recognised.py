@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 from pydantic import ValidationError
 from trainyard.contract import FileData, ScoreRequest, Split, Task
 from trainyard.datasets import loading
@@ -159,6 +161,53 @@ def test_thousands_of_a_target_and_a_weight_are_read_by_the_file_s_decimal_comma
         with rows_of_table(asked, Wanted(("area",), (), Task.REGRESSION), access) as rows:
             assert rows.truth.y.min() > 199
             assert np.array_equal(rows.truth.y, rows.truth.weight)
+
+
+def test_rows_of_a_separate_test_table_were_trained_on_by_nobody(tmp_path, frame):
+    access = DataAccess((tmp_path,), tmp_path)
+    frame.to_parquet(tmp_path / "t.parquet")
+    fields = {"source": "file", "uri": "t.parquet", "target": "y"}
+    for more, seen in (({}, True), ({"test_uri": "t.parquet"}, False)):
+        spec = FileData.model_validate(fields | more)
+        rows = held_out(spec, Split(), task=Task.CLASSIFICATION, access=access, columns=[])
+        assert bool(rows.trained_on(Split(seed=7))) is seen
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "seen"),
+    [
+        ("day", "2024-01-09", 1),
+        ("day", "2024-01-09T00:00:00", 1),
+        ("day", "2024-01-09T12:00:00", 1),
+        ("hour", "2024-01-09", 1),
+        ("hour", "2024-01-09T00:30:00", 2),
+        ("utc", "2024-01-09T01:00:00+02:00", 0),
+        ("utc", "2024-01-09T00:00:00+00:00", 1),
+        ("utc", "2024-01-09", None),
+        ("day", 9, None),
+        ("day", "soon", None),
+        ("number", 8.5, 1),
+    ],
+)
+def test_rows_that_a_champion_has_seen_are_counted_however_its_times_were_written(
+    tmp_path, kind, last, seen
+):
+    """Tested on the last of ten days, of which it may have trained on some."""
+    days = pd.date_range("2024-01-01", periods=10)
+    when = {
+        "day": pa.array(days.date),
+        "hour": pa.array(days.where(days.day < 10, days[8] + pd.Timedelta("15min"))),
+        "utc": pa.array(days.tz_localize("UTC")),
+        "number": pa.array(range(10)),
+    }[kind]
+    table = pa.table({"when": when, "a": range(10), "y": [0, 1] * 5})
+    pq.write_table(table, tmp_path / "t.parquet")
+    spec = FileData(source="file", uri="t.parquet", target="y", features=["a"])
+    split = Split(by="time", column="when", test_size=0.2, validation_size=0)
+    access = DataAccess((tmp_path,), tmp_path)
+    rows = held_out(spec, split, task=Task.CLASSIFICATION, access=access, columns=["a"])
+    assert len(rows.x) == 2
+    assert rows.not_after(last) == seen
 
 
 def test_constants_identifiers_leaks_and_indexes_are_named(tmp_path, frame):

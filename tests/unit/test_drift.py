@@ -195,6 +195,16 @@ def test_columns_that_are_gone_new_or_of_another_kind_are_named() -> None:
     assert len({tuple(row) for row in rows}) == 1, "all rows have the same keys"
 
 
+def test_columns_that_are_called_by_whole_questions_are_cut() -> None:
+    names = [f"{number} {'how satisfied are you ' * 10}" for number in range(4)]
+    sketch = column_sketch([np.arange(9.0)])
+    before = {names[0]: sketch, names[1]: sketch}
+    now = {names[0]: column_sketch([np.arange(9.0) + 9]), names[2]: sketch, names[3]: sketch}
+    said = compare({"columns": now}, {"columns": before}).sentence()
+    assert len(said) < 700
+    assert all(f"{number} how satisfied" in said for number in range(4))
+
+
 def test_a_target_of_another_kind_is_not_compared() -> None:
     table = pd.DataFrame({"a": [1.0]})
     classes = sketches_of(table, np.array([1]))

@@ -79,6 +79,10 @@ def test_a_copy_that_breaks_off_leaves_what_was_there(
         ("s3://other/scores.parquet", "TRAINYARD_OUTPUT_BUCKETS allows scores"),
         ("s3://scores/../x.parquet", "not an address"),
         ("s3://scores/x.csv", "does not end in .parquet"),
+        ("file/a/scores.parquet", "'file' in it is a file"),
+        ("a\0.parquet", "no path of a file: embedded null byte"),
+        ("a" * 300 + ".parquet", "no path of a file.*name too long"),
+        ("\ud800.parquet", "no path of a file"),
     ],
 )
 def test_everything_else_is_refused(
@@ -87,6 +91,7 @@ def test_everything_else_is_refused(
     (tmp_path / "outside").mkdir()
     (tmp_path / "first/link").symlink_to(tmp_path / "outside")
     (tmp_path / "first/folder.parquet").mkdir()
+    (tmp_path / "first/file").touch()
     only = dataclasses.replace(access, output_roots=access.output_roots[:1])
     with pytest.raises(InvalidData, match=words) as caught:
         check_output(uri, only)
@@ -101,6 +106,14 @@ def test_without_roots_and_buckets_nothing_is_written(
         check_output("scores.parquet", closed)
     with pytest.raises(InvalidData, match="TRAINYARD_OUTPUT_BUCKETS allows none"):
         write_output(predictions, "s3://scores/x.parquet", closed, RUN_ID)
+
+
+def test_a_name_may_be_as_long_as_a_file_system_has_it(
+    access: DataAccess, predictions: Path
+) -> None:
+    uri = "a" * 247 + ".parquet"
+    check_output(uri, access)
+    assert Path(write_output(predictions, uri, access, RUN_ID)).name == uri
 
 
 def test_a_root_that_cannot_be_written_is_said(access: DataAccess, predictions: Path) -> None:

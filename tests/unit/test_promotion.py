@@ -114,6 +114,14 @@ def test_confidence_asks_that_the_worse_end_of_the_interval_passes_too(
     assert ("not sure enough" in decision.text) is not promoted
 
 
+@pytest.mark.parametrize(("confidence", "said"), [(0.995, "99.5%"), (0.9, "90%"), (0.57, "57%")])
+def test_the_confidence_is_said_as_it_was_asked_for(confidence: float, said: str) -> None:
+    judged = Judgement("1", 0.5, Interval(-0.1, 0.2, confidence))
+    told = decided(0.55, judged, confidence=confidence).text
+    assert f"+0.2 with {said} confidence" in told
+    assert told.endswith(f"the rule asks for it with {said} confidence")
+
+
 def test_confidence_is_not_taken_on_trust_where_there_is_no_interval() -> None:
     assert not decided(0.9, Judgement("1", 0.5), confidence=0.9).promoted
 
@@ -145,6 +153,17 @@ def test_data_that_moved_too_far_holds_the_promotion() -> None:
     assert "'balance' moved much" in held.text
     assert decided(0.9, judged, max_drift=0.5).promoted
     assert decided(0.9, judged).promoted
+
+
+@pytest.mark.parametrize(("on_incomparable", "promoted"), [("keep", False), ("promote", True)])
+def test_drift_that_nobody_can_tell_is_said_and_dealt_with_as_the_rule_has_it(
+    on_incomparable: str, promoted: bool
+) -> None:
+    rule = {"max_drift": 0.25, "on_incomparable": OnIncomparable(on_incomparable)}
+    decision = decided(0.55, Judgement("1", 0.5), **rule)
+    assert decision.promoted is promoted
+    assert "how far the data moved is not known, and the rule has max_drift 0.25" in decision.text
+    assert "not known" not in decided(0.55, Judgement("1", 0.5)).text
 
 
 def test_what_callers_must_change_is_said() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -58,6 +59,12 @@ def test_a_model_of_images_has_no_columns_and_its_classes_are_in_its_metadata() 
     assert (found.columns, found.task, found.label_type) == (None, Task.CLASSIFICATION, int)
 
 
+def test_a_model_of_arrays_is_told_how_to_name_its_columns() -> None:
+    numbers = Schema([TensorSpec(np.dtype("float64"), (-1, 30))])
+    with pytest.raises(CannotScore, match="arrays without names of columns"):
+        about(description(inputs=numbers, method=False))
+
+
 def test_a_model_of_somebody_else_is_taken_as_it_comes() -> None:
     assert about(description(Schema([ColSpec(DataType.double)]), method=False)).task is None
 
@@ -84,6 +91,21 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         with pytest.raises(CannotScore) as caught:
             check_loadable(model, wanted)
         assert words in str(caught.value)
+
+
+def test_what_is_required_elsewhere_is_not_missing_here(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(
+        'absent-windows==0.4.6 ; sys_platform == "win32" \\\n    --hash=sha256:00\n'
+        'absent-old>=1; python_version < "3.8"  # a backport\n'
+        'mlflow ; python_version >= "3.8" and extra != "x"\n'
+        "absent-local @ file:///somewhere ; sys_platform == 'win32'\n"
+    )
+    here = description(python_function={"loader_module": "mlflow.pyfunc.model"})
+    check_loadable(here, requirements)
+    requirements.write_text('absent-library[more]>=1 ; sys_platform == "linux"\n')
+    with pytest.raises(CannotScore, match="'absent-library'"):
+        check_loadable(here, requirements)
 
 
 class Answering:
@@ -125,10 +147,14 @@ def test_plain_answers_have_no_classes() -> None:
         (ValueError("no such column"), "it fails on these rows (ValueError: no such column)"),
         (np.zeros(3), "not a value a row"),
         (np.array([np.nan, 1.0]), "no numbers"),
+        (pd.DataFrame({"0": [-1.5, 0.2], "1": [2.5, 0.8]}), "answers with -1.5, which is no prob"),
+        (pd.DataFrame({"0": [0.4], "1": [0.6]}), "it answers for 1 of 2 rows"),
+        (pd.DataFrame({"no": [0.4, 1], "yes": [0.6, 0]}), "invalid literal for int"),
     ],
 )
 def test_a_model_that_cannot_score_says_why(answer: Any, words: str) -> None:
-    model = ScoredModel(Answering(description(Schema([ColSpec(DataType.double)])), answer))
+    kind = DataType.long if isinstance(answer, pd.DataFrame) else DataType.double
+    model = ScoredModel(Answering(description(Schema([ColSpec(kind)])), answer))
     with pytest.raises(CannotScore) as caught:
         model.predict(ROWS)
     assert words in str(caught.value)
@@ -155,6 +181,31 @@ def test_the_file_holds_what_is_kept_the_prediction_and_a_probability_a_class(
     assert found["probability_yes"].tolist() == [0.75, 0.0] * 2
 
 
+@pytest.mark.parametrize(
+    ("answers", "kept"),
+    [
+        ([np.array([1.5]), np.array([2])], [1.5, 2.0]),
+        ([np.array(["x"]), np.array([None])], ["x", None]),
+        ([np.array([1]), np.array([2.5])], "int64 for the first rows and with double for later"),
+        ([np.array([1, "x"], dtype=object)], "of no one kind"),
+    ],
+)
+def test_answers_are_of_one_kind_in_all_of_the_file_or_refused_in_words(
+    tmp_path: Path, answers: list[Any], kept: list[Any] | str
+) -> None:
+    def write() -> list[Any]:
+        with PredictionsFile(tmp_path / "p.parquet") as file:
+            for each in answers:
+                file.write(Predicted(each, None), None)
+        return list(pq.read_table(tmp_path / "p.parquet")["prediction"].to_pylist())
+
+    if isinstance(kept, list):
+        assert write() == kept
+    else:
+        with pytest.raises(CannotScore, match=kept):
+            write()
+
+
 def rows(truth: Truth | None, total: int = 4, why: str = "") -> RowsToScore:
     return RowsToScore(total, lambda: iter(()), truth, why)
 
@@ -175,6 +226,24 @@ def test_a_class_that_the_model_does_not_know_counts_against_it() -> None:
     gathered = Measured(rows(truth, 3), "scored")
     gathered.add(Predicted(np.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4]]), ("a", "b")))
     assert gathered.metrics()["scored_accuracy"] == accuracy_score([0, 1, 2], [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"), [((0, 1), (False, True)), ((False, True), (0, 1)), (("0", "1"), (0, 1))]
+)
+def test_classes_are_the_models_however_they_are_written(classes: Any, labels: Any) -> None:
+    gathered = Measured(rows(Truth(np.array([0, 1]), classes), 2), "scored")
+    gathered.add(Predicted(np.array([[0.7, 0.3], [0.2, 0.8]]), labels))
+    found = gathered.metrics()
+    assert (found["scored_accuracy"], found["scored_roc_auc"]) == (1.0, 1.0)
+
+
+def test_rows_of_one_class_have_the_metrics_that_are_defined_for_them() -> None:
+    gathered = Measured(rows(Truth(np.array([0, 0]), ("yes",)), 2), "scored")
+    gathered.add(Predicted(np.array([[0.7, 0.3], [0.2, 0.8]]), ("no", "yes")))
+    found = gathered.metrics()
+    assert found["scored_accuracy"] == 0.5
+    assert "scored_roc_auc" not in found
 
 
 def test_a_class_that_only_the_model_knows_takes_its_share() -> None:

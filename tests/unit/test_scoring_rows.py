@@ -180,6 +180,52 @@ def test_a_csv_is_read_as_the_model_was_trained_and_not_as_its_values_look(
     assert found["amount"].tolist() == ["19.944", "950"]
 
 
+@pytest.mark.parametrize("rows", [{}, {"rows": "test", "split": {"test_size": 0.5, "seed": 1}}])
+def test_classes_that_are_text_are_text_in_a_csv_too(
+    tmp_path: Path, access: DataAccess, rows: dict[str, Any]
+) -> None:
+    pd.DataFrame({"a": range(20), "y": ["01", "02"] * 10}).to_csv(tmp_path / "t.csv", index=False)
+    request = asked("t.csv", **rows)
+    wanted = Wanted(("a",), (), Task.CLASSIFICATION, classes_are_text=True)
+    with rows_of_table(request, wanted, access) as found:
+        assert found.truth is not None
+        assert found.truth.classes == ("01", "02")
+
+
+@pytest.mark.parametrize("uri", ["t.csv", "folder"])
+def test_what_is_kept_of_a_csv_has_its_zeros_and_all_its_digits(
+    tmp_path: Path, access: DataAccess, uri: str
+) -> None:
+    """Of what a number holds, the type stays; a column that the model reads is as it was trained."""
+    lines = ["zip,card,id,price,a", "01067,89490200001234567890,7,0.50,007", "10115,1,8,12.5,8"]
+    (tmp_path / "folder").mkdir()
+    for name in ("t.csv", "folder/1.csv"):
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    found, _ = read(asked(uri, keep=["zip", "card", "id", "price", "a"]), access, "a")
+    assert found["kept_zip"].tolist() == ["01067", "10115"]
+    assert found["kept_card"].tolist() == ["89490200001234567890", "1"]
+    assert found["kept_id"].tolist() == [7, 8]
+    assert found["kept_price"].tolist() == [0.5, 12.5]
+    assert found["kept_a"].tolist() == found["a"].tolist() == [7, 8]
+
+
+def test_rows_of_one_class_are_measured(tmp_path: Path, access: DataAccess) -> None:
+    table(50).assign(y="yes").to_parquet(tmp_path / "t.parquet")
+    _, rows = read(asked("t.parquet"), access, "a")
+    assert rows.truth is not None
+    assert (rows.truth.classes, set(rows.truth.y.tolist())) == (("yes",), {0})
+
+
+@pytest.mark.parametrize("rows", [{}, {"rows": "test", "split": {}}])
+def test_a_weight_that_is_0_in_all_rows_measures_nothing(
+    tmp_path: Path, access: DataAccess, rows: dict[str, Any]
+) -> None:
+    table(50).assign(w=0).to_parquet(tmp_path / "t.parquet")
+    found, made = read(asked("t.parquet", data={"weight": "w"}, **rows), access, "a")
+    assert made.total == len(found)
+    assert (made.truth, made.no_truth[:20]) == (None, "the weight 'w' is 0 ")
+
+
 def test_true_and_false_of_parquet_with_missing_values_stay_truths(
     tmp_path: Path, access: DataAccess
 ) -> None:
@@ -207,7 +253,6 @@ def test_rows_whose_target_is_missing_are_scored_and_not_measured(
     [
         (lambda frame: frame.drop(columns="y"), Task.CLASSIFICATION, "no column 'y'"),
         (lambda frame: frame.assign(y=None), Task.CLASSIFICATION, "missing in all rows"),
-        (lambda frame: frame.assign(y="yes"), Task.CLASSIFICATION, "one class only"),
         (lambda frame: frame, Task.REGRESSION, "regression needs numbers"),
         (lambda frame: frame, None, "classes or values"),
     ],

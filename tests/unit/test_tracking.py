@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from trainyard.contract import Placement, Reason, RunStatus, Transition, Usage
+from trainyard.contract import Placement, Reason, Registered, RunStatus, Transition, Usage
 from trainyard.tracking.kept import TAG_LIMIT, Kept
 
 STEPS = [
@@ -40,6 +40,17 @@ def test_what_nobody_saw_of_a_run_takes_nothing_else_along() -> None:
     )
     whole = Kept(reason=Reason.CRASHED, message="why", attempt=3, usage=usage, transitions=STEPS)
     assert Kept.read({"trainyard.outcome": whole.as_tag()}) == whole
+
+
+@pytest.mark.parametrize(("letters", "kept"), [(2_000, 2_000), (9_000, 2_501)])
+def test_a_long_decision_does_not_keep_a_run_from_being_closed(letters: int, kept: int) -> None:
+    """MLflow refuses a tag of 8,000 letters, and the version has the decision whole."""
+    won = Registered(name="m", version="2", promoted=True, decision="x" * letters)
+    tag = Kept(registered=won, transitions=STEPS).as_tag()
+    assert len(tag) <= TAG_LIMIT
+    found = Kept.read({"trainyard.outcome": tag}).registered
+    assert found is not None
+    assert (found.version, len(found.decision or "")) == ("2", kept)
 
 
 def test_metrics_go_before_transitions_because_mlflow_has_them_too() -> None:

@@ -31,7 +31,8 @@ class PromoteOperator(BaseOperator):
     :param run_id: The run, as the training task's XCom `run_id` has it. (templated)
     :param conn_id: The HTTP connection of the service that trained. (templated)
     :param answer: What a person answered in a task of Airflow's `HITLOperator`: its XCom. Anything but `Approve`
-        moves nothing, and is said on the version. None: nobody is asked. (templated)
+        moves nothing, and is said on the version. None: nobody is asked. A task that left no answer, as one that was
+        skipped or marked as successful, is no yes: this task fails, and asks the service nothing. (templated)
     """
 
     template_fields: Sequence[str] = ("run_id", "conn_id", "answer")
@@ -48,9 +49,13 @@ class PromoteOperator(BaseOperator):
         self.run_id = run_id
         self.conn_id = conn_id
         self.answer = answer
+        self._somebody_is_asked = answer is not None
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Ask for the decision, and emit the outlets if the alias moved."""
+        if self._somebody_is_asked and self.answer is None:
+            message = f"nobody has answered whether run {self.run_id} is to be promoted; clear the task that asks, or call `trainyard promote`"
+            raise AirflowFailException(message)
         found = self._decided()
         self.log.info("%s version %s %s", found.name, found.version, found.decision)
         if not found.promoted:

@@ -11,7 +11,11 @@ from pydantic_core import from_json
 
 from trainyard.errors import Malformed
 
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+PACKED = ("", ".gz", ".bz2", ".zst")
+TABLE_SUFFIXES = (
+    *(".parquet", ".pq", ".zip"),
+    *(text + packed for text in (".csv", ".tsv", ".txt") for packed in PACKED),
+)
 
 
 def request_of(  # noqa: PLR0913 - one option each
@@ -115,11 +119,13 @@ def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
 
 def seen_data(name: str) -> dict[str, Any]:
     """Data to look at: a builtin's name, a table, images, or JSON as in a request's `data`. Raises `Malformed`."""
-    return read_request(name) if name.lstrip().startswith("{") else scored_data(name, None)
+    return scored_data(name, None)
 
 
 def scored_data(name: str, target: str | None) -> dict[str, Any]:
-    """Data to score: a table need not have a target."""
+    """Data to score: as for `seen_data`, and a table need not have a target. Raises `Malformed`."""
+    if name.lstrip().startswith("{"):
+        return read_request(name) | ({"target": target} if target else {})
     if target or not name.lower().endswith(TABLE_SUFFIXES):
         return _data(name, target)
     return {"source": "file", "uri": name}

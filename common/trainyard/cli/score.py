@@ -17,7 +17,11 @@ ModelUri = Annotated[
     ),
 ]
 ScoredData = Annotated[
-    str, typer.Option(help="The rows: a builtin's name, a table, or images", show_default=False)
+    str,
+    typer.Option(
+        help="The rows: a builtin's name, a table, images, or JSON as in a request's data",
+        show_default=False,
+    ),
 ]
 Target = Annotated[
     str | None, typer.Option(help="The table's column with the true values, for metrics")

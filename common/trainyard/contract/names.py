@@ -10,7 +10,7 @@ from pydantic import AfterValidator, StringConstraints
 WRITTEN_BY_US = ("trainyard.", "mlflow.runName", "mlflow.user", "mlflow.source.")
 AIRFLOW_TASK = "airflow.task_url"
 """The tag with the address of the task in Airflow that asked for a run."""
-NOT_IN_MODELS = "/:.%\"'"
+NOT_IN_MODELS = "/:.%\"'?"
 """What MLflow, or an address of a model, has another use for."""
 IN_TAGS = "_/.- :"
 """Beside letters and digits."""
@@ -32,7 +32,7 @@ def _of_a_model(name: str) -> str:
     """MLflow's addresses of models are made of it: `models:/NAME/VERSION`, `models:/NAME@ALIAS`."""
     for sign in name:
         if sign in NOT_IN_MODELS or sign == "@":
-            message = f"{name!r} holds {sign!r}, and the name of a registered model has none of / : . % \" ' @; take a dash in its place"
+            message = f"{name!r} holds {sign!r}, and the name of a registered model has none of / : . % ? \" ' @; take a dash in its place"
             raise ValueError(message)
     return name
 
@@ -77,8 +77,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=250), AfterVali
 ModelName = Annotated[Name, AfterValidator(_of_a_model)]
 """Of a registered model."""
 Alias = Annotated[
-    str, StringConstraints(min_length=1, max_length=255), AfterValidator(_of_an_alias)
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_of_an_alias)
 ]
+"""MLflow takes 255 letters of one, and 250 of the tags that it is a part of."""
 TagName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=250),

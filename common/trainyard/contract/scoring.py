@@ -16,7 +16,7 @@ from trainyard.contract.wire import MOST_COLUMNS, Column, Wire
 from trainyard.contract.words import OnExisting, Priority, RunKind
 
 MODEL_URI_PATTERN = re.compile(
-    r"models:/m-[0-9a-f]+|models:/[^/@]+/[0-9]+|models:/[^/@]+@[A-Za-z0-9_\-]+|runs:/[0-9a-f]{32}/.+"
+    r"models:/m-[0-9a-f]+|models:/[^/@]+/[0-9]{1,9}|models:/[^/@]+@[A-Za-z0-9_\-]+|runs:/[0-9a-f]{32}/.+"
 )
 
 

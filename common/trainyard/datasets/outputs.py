@@ -17,6 +17,7 @@ ENDING = ".parquet"
 S3 = "s3://"
 PATIENCE_SECONDS = 60.0
 COPIED_BYTES = 1 << 22
+LONGEST_SHOWN = 100
 
 
 def check_output(uri: str, access: DataAccess) -> None:
@@ -35,7 +36,7 @@ def write_output(predictions: Path, uri: str, access: DataAccess, run_id: str) -
     if uri.startswith(S3):
         return _to_bucket(predictions, _object(uri, access), access, run_id)
     target = _file(uri, access)
-    draft = target.with_name(f".{target.name}.{run_id}.tmp")
+    draft = target.with_name(f".{run_id}.tmp")
     with _writable(uri):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -62,14 +63,34 @@ def _file(uri: str, access: DataAccess) -> Path:
         )
     _check_ending(uri)
     for root in (each.resolve() for each in access.output_roots):
-        path = (root / uri).resolve()
+        path = _below(root, uri)
         if path.is_relative_to(root) and path != root:
-            if path.is_dir():
-                raise InvalidData(f"{uri!r} is a folder; name a file", HERE)
+            _check_room_for(path, uri)
             return path
     raise InvalidData(
         f"{uri!r} lies outside the output roots; give a path relative to one of them", HERE
     )
+
+
+def _below(root: Path, uri: str) -> Path:
+    """The path, once it is known to be one: it may be too long, or hold what no name of a file does."""
+    try:
+        path = (root / uri).resolve()
+        path.is_dir()
+    except (OSError, ValueError) as error:
+        raise InvalidData(f"{uri[:LONGEST_SHOWN]!r} is no path of a file: {error}", HERE) from error
+    return path
+
+
+def _check_room_for(path: Path, uri: str) -> None:
+    """Raise `InvalidData` unless the file may be made, or replaced, and the folders that it is to be in."""
+    if path.is_dir():
+        raise InvalidData(f"{uri!r} is a folder; name a file", HERE)
+    above = next((each for each in path.parents if each.exists()), Path("/"))
+    if not above.is_dir():
+        raise InvalidData(f"{uri!r} cannot be written: {above.name!r} in it is a file", HERE)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InvalidData(f"{uri!r} cannot be written: this service may not write there", HERE)
 
 
 def _object(uri: str, access: DataAccess) -> str:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 NAMED = 5
 """Columns that a sentence names; the others are counted."""
 LONGEST_LABEL = 40
+LONGEST_NAME = 100
+"""Of a column: some tables are called by the questions of a survey."""
 
 
 def sentence(drift: "Drift") -> str:
@@ -22,7 +24,10 @@ def sentence(drift: "Drift") -> str:
         *_of_names("new", drift.new),
         *_of_names(
             "of another kind",
-            [f"{each.name} ({each.before} before, {each.now} now)" for each in drift.changed],
+            [
+                f"{_short(each.name)} ({each.before} before, {each.now} now)"
+                for each in drift.changed
+            ],
         ),
     ]
     return "; ".join(parts) or "there is nothing to compare"
@@ -50,12 +55,12 @@ def _of_columns(columns: Sequence["ColumnDrift"]) -> list[str]:
     parts = []
     named = [each for each in columns if each.moved is not Moved.LITTLE][:NAMED]
     for level in (Moved.MUCH, Moved.SOME):
-        found = [f"{each.name} ({_why(each)})" for each in named if each.moved is level]
+        found = [f"{_short(each.name)} ({_why(each)})" for each in named if each.moved is level]
         if found:
             parts.append(f"moved {level}: {', '.join(found)}")
     if not named:
         top = columns[0]
-        return [f"no column moved more than a little (most: {top.name}, PSI {top.psi:.2f})"]
+        return [f"no column moved more than a little (most: {_short(top.name)}, PSI {top.psi:.2f})"]
     return [*parts, *_counted(columns, len(named))]
 
 
@@ -73,7 +78,11 @@ def _of_names(what: str, names: Sequence[str]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return [f"{what}: {', '.join(names[:NAMED])}{more}"]
+    return [f"{what}: {', '.join(map(_short, names[:NAMED]))}{more}"]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
 
 
 def _how(column: "ColumnDrift") -> str:

@@ -1,7 +1,9 @@
 """The fork server's side of orders that a process of their own carries out: a few at once, each ended when its time is over."""
 
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -24,6 +26,8 @@ class Look(Generic[Ordered]):
     pipe: int
     ends_at: float
     told: bytearray = field(default_factory=bytearray)
+    temporary: str | None = None
+    """Where its process has its temporary files, such as a model's; None where no folder could be made."""
 
     def broke(self, doing: str, code: int) -> str:
         """Why its process ended without an answer, in words; `doing` is what it was doing."""
@@ -92,6 +96,8 @@ class Looks(Generic[Ordered]):
         while _take_in(look):
             pass
         os.close(look.pipe)
+        if look.temporary:
+            shutil.rmtree(look.temporary, ignore_errors=True)
         self._answer(self._found(look, code))
         self._start_waiting()
         return True
@@ -107,17 +113,29 @@ class Looks(Generic[Ordered]):
 
     def _start(self, order: Ordered, trainer: Trainer | None) -> None:
         ours, its = os.pipe()
+        temporary = _temporary()
         pid = fork()
         if pid == 0:
             try:
                 self._in_child()
+                if temporary:
+                    os.environ["TMPDIR"] = tempfile.tempdir = temporary
                 os.close(ours)
                 self._carry_out(order, trainer, its)
             finally:
                 os._exit(1)
         os.close(its)
         os.set_blocking(ours, False)
-        self._looks[pid] = Look(order, ours, time.monotonic() + order.seconds)
+        ends_at = time.monotonic() + order.seconds
+        self._looks[pid] = Look(order, ours, ends_at, temporary=temporary)
+
+
+def _temporary() -> str | None:
+    """A folder that goes with the process, however that ends."""
+    try:
+        return tempfile.mkdtemp(prefix="trainyard-")
+    except OSError:  # a full disk, which the process meets by itself
+        return None
 
 
 def _take_in(look: Look[Ordered]) -> bool:

@@ -71,8 +71,13 @@ def is_missing(error: MlflowException) -> bool:
 
 
 def _history(client: MlflowClient, name: str, alias: str) -> list[str]:
+    """As the tag has it; empty where somebody wrote something else there."""
     tags = client.get_registered_model(name).tags
-    return list(json.loads(tags.get(HISTORY_TAG + alias) or "[]"))
+    try:
+        found = json.loads(tags.get(HISTORY_TAG + alias) or "[]")
+    except ValueError:
+        return []
+    return [str(each) for each in found] if isinstance(found, list) else []
 
 
 def _write_history(client: MlflowClient, name: str, alias: str, history: list[str]) -> None:

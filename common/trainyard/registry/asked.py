@@ -5,21 +5,20 @@ same rows, or where the caller has had it judged since; otherwise `Unjudged` nam
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from trainyard.contract import Promotion, Registered, When
-from trainyard.errors import CannotPromote, ChampionChanged
-from trainyard.registry.aliases import held_by
+from trainyard.errors import ChampionChanged
 from trainyard.registry.judged import Judged, kept
-from trainyard.registry.lock import model_lock
-from trainyard.registry.mlflow_registry import conflicts, promote, registered
-from trainyard.registry.notes import write_note
-from trainyard.registry.promotion import Decision, Judgement, decide, rejected
-from trainyard.registry.recorded import candidate_of, recorded
-from trainyard.registry.turn import Turns
+from trainyard.registry.mlflow_registry import conflicts, promote, registered, taken
+from trainyard.registry.promotion import Judgement
+from trainyard.registry.recorded import recorded
+from trainyard.registry.rejection import waiting
+from trainyard.registry.turn import Turn, Turns
 
 
 class Unjudged(ChampionChanged):
@@ -48,9 +47,16 @@ def promote_when_asked(  # noqa: PLR0913 - what a decision is made of, each by n
     with conflicts(f"reading version {version} of {name!r}"):
         own = client.get_model_version(name, version)
     case = kept(own)
+    take = turns or partial(taken, client, locks=locks)
     if not word.approved:
-        decision = _reject(client, own, case, word, locks)
-        return registered(client, name=name, version=version, decision=decision)
+        turn = Turn(
+            name=name,
+            version=version,
+            rule=waiting(case.rule),
+            judgement=case.judgement,
+            word=word,
+        )
+        return registered(client, name=name, version=version, decision=take(turn))
     decision = promote(
         client,
         name=name,
@@ -59,7 +65,7 @@ def promote_when_asked(  # noqa: PLR0913 - what a decision is made of, each by n
         locks=locks,
         judge=_remembering(client, own, case, judged or {}),
         word=word,
-        turns=turns,
+        turns=take,
     )
     return registered(client, name=name, version=version, decision=decision)
 
@@ -91,23 +97,3 @@ def _changed(own: ModelVersion, holder: ModelVersion, case: Judged, why: str) ->
         f"version {holder.version} holds {case.rule.alias!r} of {own.name!r} now, and {before} when version"
         f" {own.version} was judged; what MLflow has of both runs does not compare them ({why}); train it again"
     )
-
-
-def _reject(
-    client: MlflowClient, own: ModelVersion, case: Judged, word: Promotion, locks: Path
-) -> Decision:
-    """Note the rejection. Raises `CannotPromote` for a version that holds the alias."""
-    name, rule = own.name, case.rule
-    with (
-        model_lock(name, locks),
-        conflicts(f"noting that version {own.version} of {name!r} was rejected"),
-    ):
-        if held_by(client, name, rule.alias) == str(own.version):
-            raise CannotPromote(
-                f"version {own.version} of {name!r} holds {rule.alias!r} already; `trainyard rollback` gives it back"
-            )
-        candidate = candidate_of(client, own, rule.metric)
-        judged = case.judgement.holder if case.judgement else None
-        decision = rejected(decide(rule, candidate, judged, case.judgement), word)
-        write_note(client, own, candidate.rows, case, decision)
-    return decision

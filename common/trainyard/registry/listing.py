@@ -45,7 +45,6 @@ def versions_of(client: MlflowClient, name: str) -> list[ModelVersionInfo]:
 def _as_version(version: ModelVersion, aliases: list[str]) -> ModelVersionInfo:
     tags = version.tags
     note = {key: text for key in NOTED if (text := tags.get(NOTE_TAG + key))}
-    decided_at = note.get("at")
     return ModelVersionInfo(
         version=str(version.version),
         run_id=version.run_id,
@@ -57,7 +56,7 @@ def _as_version(version: ModelVersion, aliases: list[str]) -> ModelVersionInfo:
         champion_version=note.get("champion_version"),
         champion_value=_number(note.get("champion_value")),
         decision=note.get("decision"),
-        decided_at=datetime.fromisoformat(decided_at) if decided_at else None,
+        decided_at=_moment(note.get("at")),
         rolled_back=_rolled_back(tags, aliases),
     )
 
@@ -73,6 +72,14 @@ def _rolled_back(tags: Mapping[str, str], aliases: Sequence[str]) -> str | None:
 
 
 NOTED = ("at", "metric", "value", "champion_version", "champion_value", "decision")
+
+
+def _moment(text: str | None) -> datetime | None:
+    """The tag's time; None where somebody wrote something else."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def _number(text: str | None) -> float | None:

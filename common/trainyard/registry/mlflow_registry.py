@@ -30,6 +30,7 @@ from trainyard.registry.promotion import (
     given_back,
 )
 from trainyard.registry.recorded import candidate_of, recorded
+from trainyard.registry.rejection import noted_rejection, turned_down
 from trainyard.registry.turn import AnotherHolder, Turn, Turns
 from trainyard.tracking.availability import is_away
 
@@ -186,6 +187,10 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
     if rule is None:
         set_alias(client, name=name, alias=turn.alias, version=version, locks=locks)
         return Decision(promoted=True, text=f"version {version} was given {turn.alias!r}")
+    if turned_down(turn):
+        doing = f"noting that version {version} of {name!r} was rejected"
+        with model_lock(name, locks), conflicts(doing):
+            return noted_rejection(client, turn, rule)
     with model_lock(name, locks), conflicts(f"promoting version {version} of {name!r}"):
         now = held_by(client, name, rule.alias)
         own = client.get_model_version(name, version)

@@ -169,14 +169,18 @@ def _compared(
         reasons.append(_short_of(rule))
     elif rule.confidence and not _surely(rule, sign, judged.interval):
         reasons.append(
-            f"that is not sure enough: the rule asks for it with {rule.confidence:.0%} confidence"
+            f"that is not sure enough: the rule asks for it with {_percent(rule.confidence)} confidence"
         )
     if rule.max_drift and judged.max_drift is not None and judged.max_drift > rule.max_drift:
         reasons.append(
             f"the data moved further than max_drift {rule.max_drift:g} allows ({judged.drift})"
         )
+    said: list[str] = []
+    if rule.max_drift and judged.max_drift is None:
+        unknown = f"how far the data moved is not known, and the rule has max_drift {rule.max_drift:g}; on_incomparable is {rule.on_incomparable}"
+        (said if rule.on_incomparable is OnIncomparable.PROMOTE else reasons).append(unknown)
     told = _told(rule, candidate, value, judged, holders)
-    text = "; ".join((f"{_verdict(not reasons)}: {told}", *reasons))
+    text = "; ".join((f"{_verdict(not reasons)}: {told}", *said, *reasons))
     return Decision(promoted=not reasons, text=text, value=value, champion_value=holders)
 
 
@@ -208,7 +212,12 @@ def _told(
 def _between(interval: Interval | None) -> str:
     if interval is None:
         return ""
-    return f", between {interval.low:+.3g} and {interval.high:+.3g} with {interval.confidence:.0%} confidence"
+    return f", between {interval.low:+.3g} and {interval.high:+.3g} with {_percent(interval.confidence)} confidence"
+
+
+def _percent(share: float) -> str:
+    """Never 100% of what is less."""
+    return f"{100 * share:.10g}%"
 
 
 def _on(candidate: Candidate, which: str | None) -> str:

@@ -21,6 +21,8 @@ from trainyard.contract import (
 OUTCOME = "trainyard.outcome"
 WARNINGS_ROOM = 1500
 """Characters of a tag that warnings may take, as JSON; the data profile has them all."""
+DECISION_ROOM = 2500
+"""The same of a decision about a promotion, which may name columns that are called by whole sentences."""
 TAG_LIMIT = 5000
 """Characters of a tag's value that MLflow keeps."""
 
@@ -63,13 +65,14 @@ class Kept(BaseModel):
             return cls()
 
     def as_tag(self) -> str:
-        """As much of it as fits: a long message is cut, and so are many warnings.
+        """As much of it as fits: a long message is cut, a long decision, which the version has whole, and many warnings.
 
         Metrics go first, which MLflow has too, then old transitions, then where its many workers ran.
         """
         short = self.model_copy(
             update={
                 "message": self.message and self.message[:1000],
+                "registered": self.registered and _shortened(self.registered),
                 "warnings": _fitting(self.warnings),
                 "transitions": [],
             }
@@ -89,6 +92,14 @@ class Kept(BaseModel):
             newest += 1
         fitting = self.transitions[len(steps) - newest :]
         return short.model_copy(update={"transitions": fitting}).model_dump_json(exclude_none=True)
+
+
+def _shortened(registered: Registered) -> Registered:
+    """With as much of its decision as there is room for."""
+    text = registered.decision
+    if text is None or len(text) <= DECISION_ROOM:
+        return registered
+    return registered.model_copy(update={"decision": f"{text[:DECISION_ROOM]}…"})
 
 
 def _fitting(warnings: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ from trainyard.registry.promotion import Judgement
 from trainyard.registry.recorded import DIGEST_TAG
 from trainyard.tracking.availability import is_away
 from trainyard.trainer import Trainer
-from trainyard.worker.champion import CannotScore, columns_needed, predictions
+from trainyard.worker.champion import CannotScore, columns_needed, predictions, trained_on
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.judging import Judging, Tested
 from trainyard.worker.peer_predictions import Elsewhere
@@ -64,7 +64,7 @@ def _judging(
     rows = HeldOutRows(request, data, order.access)
     try:
         model = log.holders().model(own)
-        x = rows.x(columns_needed(model.metadata))
+        x = rows.x(columns_needed(model.metadata), trained_on(model))
         predicted = predictions(model, x, data.task, data.classes)
     except CannotScore as error:
         raise CannotScore(f"version {own.version} itself cannot be asked: {error}") from error

@@ -12,11 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.types.schema import AnyType
 
+from trainyard import raw_columns
 from trainyard.contract import Task
+from trainyard.datasets.tables.as_trained import Trained
 
 Array = npt.NDArray[Any]
 LONGEST_REASON = 300
 ROWS_AT_ONCE = 65_536
+DIMENSIONS_OF_IMAGES = 3
+"""With that of their number, and perhaps another of channels."""
 IMAGES_AT_ONCE = 512
 """A network may hold a hundred numbers for each pixel while it looks at an image."""
 
@@ -33,7 +37,14 @@ def columns_needed(description: Any) -> tuple[str, ...] | None:
     schema = description.get_input_schema()
     if schema is None:
         raise CannotScore("its signature does not say what it takes")
-    return None if schema.is_tensor_spec() else tuple(map(str, schema.input_names()))
+    if not schema.is_tensor_spec():
+        return tuple(map(str, schema.input_names()))
+    if all(len(each.shape) < DIMENSIONS_OF_IMAGES for each in schema.inputs):
+        raise CannotScore(
+            "its signature is of arrays without names of columns, by which it would be given a table; log it with a"
+            " data frame as its input_example"
+        )
+    return None
 
 
 def check_columns(needed: Sequence[str], there: Collection[str]) -> None:
@@ -86,7 +97,7 @@ def answered(model: Any, x: Any, task: Task) -> tuple[Array, list[str] | None]:
     by_method = takes_method(model.metadata)
     answer = _asked(model, x, params={"method": "predict_proba"} if by_method else None)
     labels = _labels(model, answer)
-    return _finite(np.asarray(answer, dtype=np.float64)), labels
+    return _shares(_finite(np.asarray(answer, dtype=np.float64)), len(x)), labels
 
 
 def _asked(model: Any, x: Any, params: dict[str, Any] | None = None) -> Any:
@@ -113,6 +124,13 @@ def checks_rows_itself(description: Any) -> bool:
     )
 
 
+def trained_on(model: Any) -> Trained:
+    """How the model reads its columns, as its `preprocessing.json` says; empty where it is none of Trainyard's for tables."""
+    if not checks_rows_itself(model.metadata):
+        return ()
+    return tuple(model.unwrap_python_model().about["columns"])
+
+
 def takes_method(description: Any) -> bool:
     """Whether a model, by its `mlflow.models.Model`, can be asked for probabilities, as those of Trainyard can."""
     params = description.get_params_schema()
@@ -130,18 +148,30 @@ def _labels(model: Any, answer: Any) -> list[str]:
     return [str(label) for label in named]
 
 
+def places(classes: Sequence[Any], labels: Sequence[Any]) -> Array:
+    """The place of each class among a model's labels, -1 where it has none: (n,). 1, "1" and true may be one, as in a feature."""
+    return raw_columns.codes(pd.Series([*classes], dtype=object), labels)
+
+
 def aligned(answer: Array, labels: Sequence[str], classes: Sequence[Any]) -> Array:
     """The answer's columns in the order of `classes`: 0 for a class it does not know, and what it gives to others left out."""
-    at = {label: position for position, label in enumerate(labels)}
-    known = [at.get(str(label)) for label in classes]
-    if not any(position is not None for position in known):
+    known = places(classes, labels)
+    if (known < 0).all():
         raise CannotScore(f"it knows none of the classes {', '.join(map(str, classes[:5]))}")
     aligned = np.column_stack(
-        [np.zeros(len(answer)) if position is None else answer[:, position] for position in known]
+        [np.zeros(len(answer)) if place < 0 else answer[:, place] for place in known]
     )
     lost = aligned.sum(axis=1) <= 0
     aligned[lost] = 1 / len(classes)
     return aligned
+
+
+def _shares(answer: Array, rows: int) -> Array:
+    if len(answer) != rows:
+        raise CannotScore(f"it answers for {len(answer)} of {rows} rows")
+    if answer.min(initial=0) < 0:
+        raise CannotScore(f"it answers with {answer.min():.5g}, which is no probability")
+    return answer
 
 
 def _finite(answer: Array) -> Array:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from trainyard.contract import AnyTable, BuiltinData, ImageData, Split, TrainRequest
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.tables.as_trained import Trained
 from trainyard.datasets.tables.raw import HeldOut, held_out
 from trainyard.errors import InvalidData
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, other_rows
@@ -24,15 +25,15 @@ class HeldOutRows:
         self._access = access
         self.table: HeldOut | None = None
         """The table's rows, once they were read; None for data that is no table in a file."""
-        self._columns: tuple[str, ...] = ()
+        self._asked: tuple[tuple[str, ...], Trained] = (), ()
 
     @property
     def seed(self) -> int:
         """What chance is drawn from."""
         return self._request.seed
 
-    def x(self, columns: tuple[str, ...] | None) -> Any:
-        """A frame of these columns, or images where `columns` is None. Raises `CannotScore`."""
+    def x(self, columns: tuple[str, ...] | None, trained: Trained = ()) -> Any:
+        """A frame of these columns, or images where `columns` is None, for a model that is `trained` on them so. Raises `CannotScore`."""
         if (columns is None) is not (self._data.kind == "images"):
             takes = "images" if columns is None else "a table"
             raise CannotScore(f"it takes {takes}, and this data is {self._data.kind}")
@@ -40,7 +41,7 @@ class HeldOutRows:
             return np.ascontiguousarray(self._data.test.x)
         data = self._request.data
         if not isinstance(data, BuiltinData | ImageData):
-            return self._read(data, columns).x
+            return self._read(data, columns, trained).x
         check_columns(columns, self._data.test.x.columns)
         return _plain(self._data.test.x[list(columns)])
 
@@ -64,8 +65,8 @@ class HeldOutRows:
             return None if last is None else self.table.not_after(last)
         return None
 
-    def _read(self, spec: AnyTable, columns: tuple[str, ...]) -> HeldOut:
-        if self.table is not None and self._columns == columns:
+    def _read(self, spec: AnyTable, columns: tuple[str, ...], trained: Trained) -> HeldOut:
+        if self.table is not None and self._asked == (columns, trained):
             return self.table
         try:
             read = held_out(
@@ -74,12 +75,13 @@ class HeldOutRows:
                 task=self._data.task,
                 access=self._access,
                 columns=columns,
+                trained=trained,
             )
         except InvalidData as error:
             raise CannotScore(f"the data does not have what it needs: {error.detail}") from error
         if not np.array_equal(read.y, self._data.test.y):
             raise CannotScore("the data has changed since this run read it")
-        self.table, self._columns = read, columns
+        self.table, self._asked = read, (columns, trained)
         return read
 
 

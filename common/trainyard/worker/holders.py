@@ -34,8 +34,11 @@ class Holders:
         patience_seconds: float,
         answers: Callable[[], bool],
         say: Callable[[str], object],
+        own: str | None = None,
     ) -> None:
+        """`own`: the run that asks. What it has registered and promoted itself, before it was killed, is nobody to be judged."""
         self._client = client
+        self._own = own
         self._patience_seconds = patience_seconds
         self._answers = answers
         self._files: dict[str, str] = {}
@@ -46,22 +49,31 @@ class Holders:
     def saying(self, say: Callable[[str], object]) -> "Holders":
         """The same for a process that tells people in another way."""
         return Holders(
-            self._client, patience_seconds=self._patience_seconds, answers=self._answers, say=say
+            self._client,
+            patience_seconds=self._patience_seconds,
+            answers=self._answers,
+            say=say,
+            own=self._own,
         )
 
     def holder(self, name: str, alias: str) -> ModelVersion | None:
         """The version that holds the alias; None where none does, or there is no such registered model."""
         return self._patiently(
-            lambda: holder_if_any(self._client, name, alias),
+            lambda: self._holder(name, alias),
             f"MLflow answers, but does not tell who holds {alias!r} of {name!r}",
         )
 
     def fetch(self, name: str, alias: str) -> ModelVersion | None:
         """As `holder`, with the files of its model; tried once. Raises whatever fails."""
-        version = holder_if_any(self._client, name, alias)
+        version = self._holder(name, alias)
         if version is not None:
             self.files(version)
         return version
+
+    def _holder(self, name: str, alias: str) -> ModelVersion | None:
+        version = holder_if_any(self._client, name, alias)
+        is_own = version is not None and self._own is not None and version.run_id == self._own
+        return None if is_own else version
 
     def files(self, version: ModelVersion) -> str:
         """The folder with its model's files, fetched once. Raises whatever fails."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from trainyard.contract import Task
 from trainyard.datasets.scoring.rows import RowsToScore, Truth
 from trainyard.trainer import Part
-from trainyard.worker.champion import aligned
+from trainyard.worker.champion import aligned, places
 from trainyard.worker.evaluation import evaluate
 from trainyard.worker.scored_model import Predicted
 
@@ -57,12 +57,14 @@ def _in_common(
     """Both over the classes that the model or the data knows, sorted where that is one kind of values."""
     if labels is None or truth.classes is None:
         return predicted, truth
-    known = {str(label): label for label in (*truth.classes, *labels)}
+    theirs = zip(truth.classes, places(truth.classes, labels), strict=True)
+    meant = [label if place < 0 else labels[place] for label, place in theirs]
+    known = {str(label): label for label in (*meant, *labels)}
     try:
         classes = tuple(sorted(known.values()))
     except TypeError:  # text for the one and numbers for the other
         classes = tuple(known.values())
-    places = {str(label): place for place, label in enumerate(classes)}
-    ranks = np.array([places[str(label)] for label in truth.classes])
+    at = {str(label): place for place, label in enumerate(classes)}
+    ranks = np.array([at[str(label)] for label in meant])
     named = [str(label) for label in labels]
     return aligned(predicted, named, classes), Truth(ranks[truth.y], classes, truth.weight)

@@ -172,6 +172,7 @@ class RunLog:
             patience_seconds=self._mlflow.patience_seconds,
             answers=self._store.answers,
             say=self.say,
+            own=self._run_id,
         )
 
     def still(self) -> AbstractContextManager[bool]:

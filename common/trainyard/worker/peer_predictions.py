@@ -19,7 +19,7 @@ from trainyard.peers.predictions import Question, digest_of_rows, predicted_by
 from trainyard.peers.services import Peers
 from trainyard.tracking.availability import is_away
 from trainyard.trainer import Data
-from trainyard.worker.champion import CannotScore, columns_needed, predictions
+from trainyard.worker.champion import CannotScore, columns_needed, predictions, trained_on
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.unlogged import Unlogged
 
@@ -49,7 +49,8 @@ def predict_here(question: Question, access: DataAccess, path: Path) -> str:
         if is_away(error):
             raise TrackingUnavailable from error
         raise CannotScore(f"MLflow does not have it: {error.message}") from error
-    x = HeldOutRows(request, data, access).x(columns_needed(model.metadata))
+    rows = HeldOutRows(request, data, access)
+    x = rows.x(columns_needed(model.metadata), trained_on(model))
     with path.open("wb") as file:
         np.save(file, predictions(model, x, question.task, question.classes), allow_pickle=False)
     return digest_of_rows(data)

@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,22 +12,24 @@ import numpy as np
 import numpy.typing as npt
 from mlflow.models import Model
 from mlflow.types import DataType
+from packaging.requirements import InvalidRequirement, Requirement
 
 from trainyard.contract import Task
+from trainyard.datasets.tables.as_trained import Trained
 from trainyard.worker.champion import (
     CannotScore,
     answered,
     as_it_takes_images,
-    checks_rows_itself,
     columns_needed,
     takes_method,
+    trained_on,
 )
 
 Array = npt.NDArray[Any]
 PYFUNC = "python_function"
 BUILDS = ("", "-cpu", "-gpu", "-skinny")
 """What the name of a distribution may end in when it holds the same library."""
-PACKAGES = {"pytorch": "torch", "sklearn": "sklearn"}
+PACKAGES = {"pytorch": "torch", "sklearn": "sklearn", "spark": "pyspark"}
 """The package of a flavour, where it is called otherwise."""
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
@@ -105,11 +107,9 @@ class ScoredModel:
         self.about = about(model.metadata)
 
     @property
-    def trained_on(self) -> tuple[Mapping[str, Any], ...]:
-        """How it reads its columns, as its `preprocessing.json` says; empty where it is none of Trainyard's for tables."""
-        if not checks_rows_itself(self._model.metadata):
-            return ()
-        return tuple(self._model.unwrap_python_model().about["columns"])
+    def trained_on(self) -> Trained:
+        """How it reads its columns; empty where it does not say."""
+        return trained_on(self._model)
 
     def predict(self, x: Any) -> Predicted:
         """Its answers for a frame of raw columns, or for images. Raises `CannotScore`, and `MemoryError` as it is."""
@@ -118,12 +118,13 @@ class ScoredModel:
             if self.about.task is None:
                 return Predicted(_plain_answer(self._model.predict(x), len(x)), None)
             answer, labels = answered(self._model, x, self.about.task)
+            typed = None if labels is None else self._typed(labels)
         except (CannotScore, MemoryError):
             raise
         except Exception as error:  # whatever the model's code raises
             why = f"it fails on these rows ({type(error).__name__}: {error})"
             raise CannotScore(why) from error
-        return Predicted(answer, None if labels is None else self._typed(labels))
+        return Predicted(answer, typed)
 
     def _typed(self, labels: Sequence[str]) -> tuple[Any, ...]:
         """The classes as the data has them."""
@@ -149,12 +150,22 @@ def _is_here(module: str) -> bool:
 
 
 def _required(requirements: Path | None) -> list[str]:
-    """The names in a requirements.txt, without options and addresses."""
+    """The names in a requirements.txt that count on this machine, without options and addresses."""
     if requirements is None:
         return []
     lines = requirements.read_text(errors="replace").splitlines()
+    lines = [line for line in lines if _counts(line.partition(" #")[0].rstrip(" \\"))]
     found = [REQUIREMENT.match(line) for line in lines if not line.lstrip().startswith(("-", "#"))]
     return [each[1] for each in found if each and "://" not in each.string.partition("#")[0]]
+
+
+def _counts(line: str) -> bool:
+    """Whether a requirement is one here: some are of other systems, or of other versions of Python."""
+    try:
+        marker = Requirement(line).marker
+    except InvalidRequirement:
+        return True
+    return marker is None or marker.evaluate({"extra": ""})
 
 
 def _builds(name: str) -> list[str]:

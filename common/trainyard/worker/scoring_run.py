@@ -45,10 +45,10 @@ def score_and_log(job: Job, folder: RunFolder, progress: Progress) -> Outcome:
 
         progress.enter(Phase.WRITING)
         log.flush()
-        if request.output:
-            written = write_output(predictions, request.output, job.access, submission.run_id)
-            progress.note(f"the predictions are in {written}")
         log.files(folder.artifacts)
+        if request.output:
+            written = _written(predictions, request.output, job)
+            progress.note(f"the predictions are in {written}")
         system_metrics.finish()
         log.files(folder.log)
         log.flush()
@@ -59,6 +59,15 @@ def score_and_log(job: Job, folder: RunFolder, progress: Progress) -> Outcome:
         ended_at=datetime.now(UTC),
         log_uploaded=True,
     )
+
+
+def _written(predictions: Path, output: str, job: Job) -> str:
+    """Where they are, beside MLflow. Raises `InvalidData`, and OSError on a full disk."""
+    try:
+        return write_output(predictions, output, job.access, job.submission.run_id)
+    except InvalidData as error:
+        message = f"{error.detail}; the predictions are in MLflow, as {NAME} of this run"
+        raise InvalidData(message, error.pointer) from error
 
 
 def _asked(job: Job) -> ScoreRequest:
@@ -105,7 +114,9 @@ def _rows(job: Job, request: ScoreRequest, model: ScoredModel) -> Iterator[RowsT
     if columns is None:
         yield rows_of_images(request, job.access)
         return
-    wanted = Wanted(columns, tuple(request.keep), model.about.task, model.trained_on)
+    about, keep = model.about, tuple(request.keep)
+    text = about.label_type is str
+    wanted = Wanted(columns, keep, about.task, model.trained_on, classes_are_text=text)
     with rows_of_table(request, wanted, job.access) as rows:
         yield rows
 
@@ -119,9 +130,9 @@ def _scored(
         for each in rows.slices():
             try:
                 predicted = model.predict(each.x)
+                file.write(predicted, each.kept)
             except CannotScore as error:
                 raise InvalidData(f"the model cannot score this data: {error}") from error
-            file.write(predicted, each.kept)
             measured.add(predicted)
             done += len(each)
             progress.report(done=done, total=rows.total, unit="rows", metrics={})

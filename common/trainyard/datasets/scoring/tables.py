@@ -1,8 +1,9 @@
 """The rows of a table, from a file, a folder or a builtin data set, streamed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -39,11 +40,18 @@ class Wanted:
     task: Task | None
     trained: Trained = ()
     """How the features were read where the model was trained; empty where it does not say."""
+    classes_are_text: bool = False
 
     @property
     def names(self) -> list[str]:
         """All of them, each once."""
         return list(dict.fromkeys([*self.features, *self.keep]))
+
+    def as_trained(self, target: str | None) -> Trained:
+        """The features and the target as a training reads them: of classes that are text, `01` is not 1."""
+        if not self.classes_are_text or target is None:
+            return self.trained
+        return (*self.trained, {"name": target, "categories": [""]})
 
 
 @contextmanager
@@ -76,7 +84,8 @@ def _opened(
     location = files.enter_context(
         opened_table(spec, access, lambda names: [name for name in names if name in asked])
     )
-    own = _stream(location, spec, wanted, whole, frozenset())
+    as_written = {*wanted.keep} - {*wanted.features, spec.target, spec.weight}
+    own = _stream(location, spec, wanted, whole, frozenset(), as_written)
     if spec.test_uri is None:
         return own
     found = files.enter_context(opened(spec.test_uri, access, "/data/test_uri"))
@@ -85,8 +94,13 @@ def _opened(
     return one_after_the_other(own, _stream(tested, spec, wanted, whole, texts))
 
 
-def _stream(
-    location: Location, spec: AnyTable, wanted: Wanted, whole: list[str], texts: frozenset[str]
+def _stream(  # noqa: PLR0913, PLR0917 - a table, and how it is read
+    location: Location,
+    spec: AnyTable,
+    wanted: Wanted,
+    whole: list[str],
+    texts: frozenset[str],
+    as_written: Collection[str] = (),
 ) -> Stream:
     return stream_of(
         location,
@@ -94,8 +108,9 @@ def _stream(
         names=wanted.names,
         whole=whole,
         most_whole=MOST_MEASURED,
-        trained=wanted.trained,
+        trained=wanted.as_trained(spec.target),
         texts=texts,
+        as_written=as_written,
     )
 
 
@@ -103,11 +118,17 @@ def _of_tests(
     spec: AnyTable, split: Split, wanted: Wanted, access: DataAccess, files: ExitStack
 ) -> RowsToScore:
     task, beside = _known_task(wanted), _beside(spec, wanted)
-    found = rows_of_test(spec, split, task=task, access=access, beside=beside)
+    trained = replace(wanted, trained=()).as_trained(spec.target)
+    found = rows_of_test(spec, split, task=task, access=access, beside=beside, trained=trained)
     stream = _opened(spec, wanted, [], access, files)
     in_order = np.sort(found.rows)
+    slices = partial(_slices, stream, wanted, in_order)
+    if found.weight is not None and not found.weight.any():
+        return RowsToScore(
+            len(in_order), slices, None, f"the weight {spec.weight!r} is 0 in all of them"
+        )
     truth = Truth(found.y, found.classes, found.weight, np.searchsorted(in_order, found.rows))
-    return RowsToScore(len(in_order), lambda: _slices(stream, wanted, in_order), truth)
+    return RowsToScore(len(in_order), slices, truth)
 
 
 def _of_builtin(spec: BuiltinData, request: ScoreRequest, wanted: Wanted) -> RowsToScore:
@@ -147,13 +168,16 @@ def _truth(stream: Stream, target: str, weight: str | None, task: Task) -> Truth
             raise InvalidData(f"the target {target!r} is missing in all rows")
         order = np.flatnonzero(~column.is_null(nan_is_null=True).to_numpy())
         column = column.take(pa.array(order))
-    y, classes = target_of(column, target, task, stream.decimal)
+    y, classes = target_of(column, target, task, stream.decimal, fewest=1)
     if weight is None:
         return Truth(y, classes, None, order)
     if weight not in whole.column_names:
         raise InvalidData(f"the table has no column {weight!r} for the weight")
     weights = check_weights(whole.column(weight), weight, decimal=stream.decimal)
-    return Truth(y, classes, weights if order is None else weights[order], order)
+    weights = weights if order is None else weights[order]
+    if not weights.any():
+        raise InvalidData(f"the weight {weight!r} is 0 in all rows whose target is there")
+    return Truth(y, classes, weights, order)
 
 
 def _slices(stream: Stream, wanted: Wanted, rows: Rows | None) -> Iterator[Slice]:

@@ -183,15 +183,15 @@ def _digest_of(
 
 
 def target_of(
-    column: pa.ChunkedArray, name: str, task: Task, decimal: str = "."
+    column: pa.ChunkedArray, name: str, task: Task, decimal: str = ".", *, fewest: int = 2
 ) -> tuple[npt.NDArray[Any], tuple[Any, ...] | None]:
-    """Class indices and their labels, or float64 values and None: (n,). Raises `InvalidData`.
+    """Class indices and their labels, or float64 values and None: (n,). Raises `InvalidData`, also for fewer than `fewest` classes.
 
     `decimal` is the mark in all of the file: with a comma, 1.234 in text are thousands.
     """
     check_target(column, name, task, decimal=decimal)
     if task is Task.CLASSIFICATION:
-        return labels(column, name)
+        return labels(column, name, fewest=fewest)
     return numbers(target_read(column, name, task, decimal=decimal).column).astype(np.float64), None
 
 

@@ -12,7 +12,7 @@ from trainyard.datasets.sources.location import Location
 from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
 from trainyard.datasets.tables import delimited, parquet
-from trainyard.datasets.tables.as_trained import texts_of
+from trainyard.datasets.tables.as_trained import Trained, start_of, texts_of
 from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
 from trainyard.datasets.tables.csv_columns import one_by_one
 from trainyard.datasets.tables.delimited import Laid
@@ -67,10 +67,12 @@ def load_file(
         )
 
 
-def read(spec: AnyTable, split: Split, *, task: Task, access: DataAccess) -> Table:
-    """Read the columns that the spec asks for, and what rows are divided by. Raises `InvalidData`."""
+def read(
+    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, trained: Trained = ()
+) -> Table:
+    """Read the columns that the spec asks for, and what rows are divided by, for a model that is `trained` on them so. Raises `InvalidData`."""
     with opened_table(spec, access, _asked_for(spec, split)) as location:
-        start = _started(location, spec, split)
+        start = _started(location, spec, split, trained)
         columns = _columns(location, spec, start.layout, start.schema, start.selection)
     return _table(columns, start, spec, split, task, access)
 
@@ -100,8 +102,8 @@ def _asked_for(spec: AnyTable, split: Split) -> Callable[[Sequence[str]], list[s
     return chosen
 
 
-def _started(location: Location, spec: AnyTable, split: Split) -> _Start:
-    schema, layout, rows, differ = _schema(location, spec)
+def _started(location: Location, spec: AnyTable, split: Split, trained: Trained = ()) -> _Start:
+    schema, layout, rows, differ = _schema(location, spec, trained=trained)
     selection = select(schema.names, spec, index_columns(schema), key=split.column)
     selection = selection.with_categories(categoricals(schema))
     return _Start(schema, layout, rows, differ, location, selection)
@@ -202,14 +204,20 @@ def _test_columns(
 
 
 def _schema(
-    location: Location, spec: AnyTable, texts: frozenset[str] = frozenset()
+    location: Location,
+    spec: AnyTable,
+    texts: frozenset[str] = frozenset(),
+    trained: Trained = (),
 ) -> tuple[pa.Schema, Laid | None, int | None, list[str]]:
     """All columns; the types of a CSV's are those of its first rows. How a CSV is written, about how many rows it has; and in what files differ."""
     if format_of(location, spec) == "parquet":
         schema, differ = parquet.described(location, all_files=True, needed=needed_of(spec))
         return schema, None, None, differ
-    start = delimited.first_rows(
-        location, spec.csv, all_files=True, needed=needed_of(spec), texts=texts
+    needed = needed_of(spec)
+    start = (
+        start_of(location, spec, trained, needed=needed)
+        if trained
+        else delimited.first_rows(location, spec.csv, all_files=True, needed=needed, texts=texts)
     )
     rows = 0 if location.conditions else delimited.about_rows(location, start)
     return start.rows.schema, start.layout, rows, []

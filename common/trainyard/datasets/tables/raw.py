@@ -1,7 +1,9 @@
 """The held-out rows of a run, which test it, as its table has them and with whatever columns another model needs."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import pyarrow.types as pt
 from trainyard.contract import AnyTable, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.splitting import Key, Rows, partition
+from trainyard.datasets.tables.as_trained import Trained
 from trainyard.datasets.tables.assemble import partition_of, target_of
 from trainyard.datasets.tables.columns import check_usable, is_date, is_text, numbers, plain
 from trainyard.datasets.tables.dates import microseconds
@@ -33,44 +36,63 @@ class HeldOut:
     all_y: npt.NDArray[Any]
     classes: tuple[Any, ...] | None
     key: Key | None
+    are_apart: bool = False
+    """Whether they are a table of their own, which is for tests alone."""
 
     def trained_on(self, other: Split) -> int:
         """How many of them a run of this very table trains or validates on with another random split."""
+        if self.are_apart:
+            return 0
         divided = partition(self.all_y, other, classes=self.classes)
         used = [each for part, each in divided.parts.items() if part != "test"]
         return int(np.isin(self.rows, np.concatenate(used)).sum())
 
-    def not_after(self, last: str | float) -> int:
-        """How many of them have a time, or number, of `split.column` that is not after `last`."""
+    def not_after(self, last: str | float) -> int | None:
+        """How many of them have a time, or number, of `split.column` that is not after `last`; None where these are not of one kind."""
         if self.key is None:
             return 0
         found, counts = np.unique(self.key.values[self.rows], return_counts=True)  # noqa: PD011 - no pandas
-        return sum(
-            int(count)
-            for value, count in zip(found, counts, strict=True)
-            if _not_after(self.key.said(value), last)
-        )
+        said, end = self.key.said, _place(last)
+        if not len(found) or _place(said(found[0]))[0] != end[0]:
+            return None
+        earlier = bisect_left(found, True, key=lambda value: _place(said(value)) > end)
+        return int(counts[:earlier].sum())
 
 
-def _not_after(value: str | float, last: str | float) -> bool:
-    """ISO-8601 times in one form are in the order of their text. A time is not compared with a number."""
-    if isinstance(value, str) or isinstance(last, str):
-        return isinstance(value, str) and isinstance(last, str) and value <= last
-    return value <= last
+def _place(moment: str | float) -> tuple[str, Any]:
+    """What it is compared with, and its order among these: a day is its midnight."""
+    if not isinstance(moment, str):
+        return "numbers", moment
+    try:
+        time = datetime.fromisoformat(moment)
+    except ValueError:
+        return "words", moment
+    return "times without a zone" if time.tzinfo is None else "times", time
 
 
-def held_out(
-    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, columns: Sequence[str]
+def held_out(  # noqa: PLR0913 - a table, and who is to see it
+    spec: AnyTable,
+    split: Split,
+    *,
+    task: Task,
+    access: DataAccess,
+    columns: Sequence[str],
+    trained: Trained = (),
 ) -> HeldOut:
-    """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`."""
+    """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`.
+
+    They are for a model that is `trained` on them so; what tells which rows these are is read as it was in the run.
+    """
     asked = spec.model_copy(
         update={"features": list(columns), "drop": [], "categorical": [], "columns": {}}
     )
-    table = read(asked, split, task=task, access=access)
+    apart = {spec.target, spec.weight, split.column}
+    others = [each for each in trained if each["name"] not in apart]
+    table = read(asked, split, task=task, access=access, trained=others)
     y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
     x = pd.DataFrame({name: _picked(name, table.columns, rows) for name in columns}, copy=False)
-    return HeldOut(x, y[rows], rows, y, classes, table.key)
+    return HeldOut(x, y[rows], rows, y, classes, table.key, bool(table.origin.test_rows))
 
 
 @dataclass(frozen=True)
@@ -83,14 +105,23 @@ class RowsOfTest:
     weight: npt.NDArray[np.float64] | None
 
 
-def rows_of_test(
-    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, beside: str
+def rows_of_test(  # noqa: PLR0913 - a table, and who is to see it
+    spec: AnyTable,
+    split: Split,
+    *,
+    task: Task,
+    access: DataAccess,
+    beside: str,
+    trained: Trained = (),
 ) -> RowsOfTest:
-    """The rows that `split` tests on. Of the table the labels are read, and the column `beside`. Raises `InvalidData`."""
+    """The rows that `split` tests on. Of the table the labels are read, and the column `beside`. Raises `InvalidData`.
+
+    `trained` says how a model was given the target.
+    """
     asked = spec.model_copy(
         update={"features": [beside], "drop": [], "categorical": [], "columns": {}}
     )
-    table = read(asked, split, task=task, access=access)
+    table = read(asked, split, task=task, access=access, trained=trained)
     y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
     weight = None

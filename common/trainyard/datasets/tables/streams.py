@@ -1,6 +1,6 @@
 """A table read a few rows at a time: some of its columns whole, the others as often as they are asked for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -42,15 +42,18 @@ def stream_of(  # noqa: PLR0913 - a table, and how it is read
     most_whole: int,
     trained: Trained = (),
     texts: frozenset[str] = frozenset(),
+    as_written: Collection[str] = frozenset(),
 ) -> Stream:
     """The stream of a file or a folder, for a model that is `trained` on its columns; `texts` are text. Raises `InvalidData`.
+
+    Of a CSV, the columns `as_written` are text where numbers would lose some of what is written.
 
     Of the columns `whole` those are read that are there, and none where there are more than `most_whole` rows.
     """
     if format_of(location, spec) == "parquet":
         found = _parquet(location, names, whole, most_whole)
     else:
-        start = start_of(location, spec, trained, texts)
+        start = start_of(location, spec, trained, texts, as_written=as_written)
         found = _delimited(location, start, names, whole, most_whole)
     check_has_rows(found.rows, location, spec.filter)
     return found

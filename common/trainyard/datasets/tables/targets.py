@@ -95,10 +95,12 @@ def target_read(
     return recognised(name, plain(column), decimal)
 
 
-def labels(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.int64], tuple[Any, ...]]:
-    """Class indices of (n,) and the sorted classes: integers, strings or booleans. Raises `InvalidData` for one class."""
+def labels(
+    column: pa.ChunkedArray, name: str, *, fewest: int = 2
+) -> tuple[npt.NDArray[np.int64], tuple[Any, ...]]:
+    """Class indices of (n,) and the sorted classes: integers, strings or booleans. Raises `InvalidData` for fewer than `fewest`."""
     found, values = codes(whole_numbers(column))
-    if len(values) < 2:
+    if len(values) < fewest:
         raise InvalidData(
             f"the target {name!r} has one class only, {values[0]!r}; a classifier needs two or more",
             "/data/target",
