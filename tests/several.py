@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import psutil
-from servers import Yard, until
+from servers import WEB, Yard, until
 
 ALIKE = re.compile(r"^\[rank (\d)\] \d workers hold the same model, sha256 (\w{64})$", re.MULTILINE)
 
@@ -54,6 +54,26 @@ def none_is_left(numbers: list[int]) -> bool:
 
 def alike(yard: Yard, run: dict[str, Any]) -> set[int]:
     """The ranks that said the digest of their model, which is the same."""
-    digests = dict(ALIKE.findall(log_of(yard, run)))
-    assert len(set(digests.values())) == 1, digests
-    return {int(rank) for rank in digests}
+    return set(digests(yard, run))
+
+
+def digests(yard: Yard, run: dict[str, Any]) -> dict[int, str]:
+    """What each rank said its model's digest is, which is the same."""
+    found = {int(rank): digest for rank, digest in ALIKE.findall(log_of(yard, run))}
+    assert len(set(found.values())) == 1, found
+    return found
+
+
+def history(yard: Yard, run: dict[str, Any], metric: str) -> dict[int, float]:
+    """What MLflow has of the metric: a value a round.
+
+    A round after whose metrics an attempt was ended, before it had a checkpoint, may be there twice; none else may.
+    """
+    points = WEB.get(
+        f"{yard.mlflow.url}/api/2.0/mlflow/metrics/get-history",
+        params={"run_id": run["run_id"], "metric_key": metric},
+        timeout=30,
+    ).json()["metrics"]
+    found = {int(point["step"]): float(point["value"]) for point in points}
+    assert len(points) - len(found) < run["attempt"], "rounds were trained anew"
+    return found

@@ -1,4 +1,4 @@
-"""Rows of columns in files: they are read, and what lies beside them is not."""
+"""Rows of columns in files, and of files of rows: they are read, and what lies beside them is not."""
 
 import ctypes
 import mmap
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from trainyard.datasets.tables.on_disk import InFiles
-from trainyard.mapped_rows import rows_of
+from trainyard.mapped_rows import RowsInFile, rows_of
 
 ROWS, PAGES = 1 << 20, 512
 
@@ -23,11 +23,16 @@ def in_files(tmp_path: Path) -> pd.DataFrame:
     codes = np.arange(ROWS) % 2
     kept.put("train", "city", pd.Categorical.from_codes(codes, categories=["Bonn", "Ulm"]))
     for file in tmp_path.iterdir():
-        opened = os.open(file, os.O_RDONLY)
-        os.fsync(opened)
-        os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(opened)
+        forgotten(file)
     return kept.frame("train", ROWS)
+
+
+def forgotten(file: Path) -> None:
+    """Have the kernel hold none of the file's pages."""
+    opened = os.open(file, os.O_RDONLY)
+    os.fsync(opened)
+    os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(opened)
 
 
 def pages_in_memory(file: Path) -> int:
@@ -60,3 +65,34 @@ def test_they_are_read_and_nothing_else_is(in_files: pd.DataFrame, tmp_path: Pat
     first = PAGES * mmap.PAGESIZE // 8
     assert rows_of(in_files, slice(first, 2 * first))["b"].sum() > 0
     assert 2 * PAGES <= pages_in_memory(tmp_path / "train-f8") < 3 * PAGES
+
+
+@pytest.fixture
+def file_of_rows(tmp_path: Path) -> Path:
+    """8 MB: 4,096 rows of 512 floats, half a page each."""
+    file = tmp_path / "rows"
+    np.arange(4_096 * 512, dtype=np.float32).tofile(file)
+    forgotten(file)
+    return file
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [slice(2, 9), slice(1, 4_000, 3), slice(4_095, 5_000), slice(0, 0), np.array([4_095, 0, 7, 7])],
+    ids=str,
+)
+def test_rows_of_a_file_are_copied(file_of_rows: Path, rows: slice) -> None:
+    found = RowsInFile.of(file_of_rows, np.float32, (4_096, 512))[rows]
+    whole = np.fromfile(file_of_rows, np.float32).reshape(4_096, 512)
+    np.testing.assert_array_equal(found, whole[rows])
+    found[:] = 0
+    assert np.fromfile(file_of_rows, np.float32)[-1]
+
+
+def test_rows_here_and_there_in_a_file_are_read_and_nothing_else_is(file_of_rows: Path) -> None:
+    if pages_in_memory(file_of_rows):
+        pytest.skip("the files of tests are in memory")
+    scattered = np.arange(0, 4_096, 64)
+    found = RowsInFile.of(file_of_rows, np.float32, (4_096, 512))[scattered]
+    assert found[:, 0].tolist() == (scattered * 512).tolist()
+    assert pages_in_memory(file_of_rows) == len(scattered)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from trainyard.datasets.tables.on_disk import append
 from trainyard.errors import InvalidData
+from trainyard.mapped_rows import RowsInFile, rows_of
 from trainyard.raw_columns import date_features, feature_names
 from trainyard.trainer import Data
 
@@ -106,16 +107,15 @@ class TableEncoding:
         """Numbers a row becomes."""
         return sum(map(_width, self.columns))
 
-    def encode(self, frame: pd.DataFrame, *, in_file: bool = False) -> Floats:
-        """float32 of (n, width); `in_file` mapped from a temporary file. Raises `DiskFull`."""
-        if not in_file or frame.empty:
-            return self._encoded(frame)
+    def encode_to_file(self, frame: pd.DataFrame) -> RowsInFile:
+        """What `encode` gives of a row or more, in a temporary file. Raises `DiskFull`."""
         file = Path(tempfile.mkdtemp()) / "rows"
         for rows in slices(len(frame)):
-            append(file, self._encoded(frame.iloc[rows]))
-        return np.memmap(file, np.float32, mode="c", shape=(len(frame), self.width))
+            append(file, self.encode(rows_of(frame, rows)))
+        return RowsInFile.of(file, np.float32, (len(frame), self.width))
 
-    def _encoded(self, frame: pd.DataFrame) -> Floats:
+    def encode(self, frame: pd.DataFrame) -> Floats:
+        """float32 of (n, width)."""
         out = np.zeros((len(frame), self.width), dtype=np.float32)
         at = 0
         for column in self.columns:

@@ -1,11 +1,14 @@
-"""Training rows in memory, taken a batch at a time by slicing a permutation; no loader, no worker, no Python a row."""
+"""Rows in memory or in a file, taken a batch at a time by slicing a permutation; no loader, no worker, no Python a row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
+from trainyard.mapped_rows import RowsInFile
 from trainyard.networks.fitness import steps_of
 
 Tensor = Any
@@ -20,7 +23,7 @@ class Rows:
     Where `x` lies in a file it stays there, and the rows of a batch are brought to the device.
     """
 
-    x: Tensor
+    x: Tensor | RowsInFile
     y: Tensor
     weight: Tensor | None
 
@@ -28,22 +31,35 @@ class Rows:
         return len(self.y)
 
     def __getitem__(self, chosen: Any) -> "Rows":
-        at = chosen if isinstance(chosen, slice) else chosen.to(self.x.device)
         return Rows(
-            self.x[at].to(self.y.device),
+            self._x_of(chosen),
             self.y[chosen],
             None if self.weight is None else self.weight[chosen],
         )
 
-    def shuffled(self, batch_size: int) -> Iterator["Rows"]:
-        """All rows once, in an order drawn from torch's generator, in `steps` batches whose sizes differ by one at most."""
+    def _x_of(self, chosen: Any) -> Tensor:
+        if not isinstance(self.x, RowsInFile):
+            return self.x[chosen]
+        at = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
+        return tensor(self.x[at]).to(self.y.device)
+
+    def shuffled(self, batch_size: int) -> Iterator[Tensor]:
+        """Where all rows are, once each, in an order drawn from torch's generator, in `steps` batches whose sizes differ by one at most."""
         order = torch.randperm(len(self)).to(self.y.device)
-        for chosen in order.tensor_split(self.steps(batch_size)):
-            yield self[chosen]
+        yield from order.tensor_split(self.steps(batch_size))
+
+    def weight_of(self, chosen: Any) -> float:
+        """What these rows weigh together: each 1 where none has a weight."""
+        return float(len(chosen) if self.weight is None else self.weight[chosen].sum())
 
     def steps(self, batch_size: int) -> int:
         """Batches of an epoch."""
         return steps_of(len(self), batch_size)
+
+
+def tensor(values: npt.NDArray[Any]) -> Tensor:
+    """Over the same memory, where torch can use it."""
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
 def shifted(images: Tensor) -> Tensor:

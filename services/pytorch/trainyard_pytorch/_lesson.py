@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from trainyard.contract import Task
 from trainyard.errors import InvalidData
+from trainyard.mapped_rows import RowsInFile
 from trainyard.trainer import Part
 
-from trainyard_pytorch._batches import Rows, Tensor
+from trainyard_pytorch._batches import Rows, Tensor, tensor
 from trainyard_pytorch._device import Device
 
 
@@ -24,8 +25,6 @@ class Lesson:
     target_scale: float = 1.0
     """What one unit of a scaled target is worth."""
     augment: Callable[[Tensor], Tensor] | None = None
-    in_file: bool = False
-    """Whether x is mapped from a file, as a table that does not fit in memory is."""
 
 
 def lesson(  # noqa: PLR0913 - a lesson's parts
@@ -36,9 +35,8 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
     encode: Callable[[Any], Any],
     target: tuple[float, float] = (0.0, 1.0),
     augment: Callable[[Tensor], Tensor] | None = None,
-    in_file: bool = False,
 ) -> Lesson:
-    """The parts as tensors; `encode` makes bytes or floats of `Part.x`, `in_file` or in memory. Raises `InvalidData` for too few rows."""
+    """The parts as tensors; `encode` makes bytes or floats of `Part.x`, in memory or in a file. Raises `InvalidData` for too few rows."""
     if len(train) < 2:
         raise InvalidData("a network needs two training rows or more", "/split")
 
@@ -49,9 +47,10 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
             else ((part.y - target[0]) / target[1]).astype(np.float32)
         )
         weight = None if part.weight is None else torch.from_numpy(part.weight.astype(np.float32))
+        x = encode(part.x)
         return Rows(
-            torch.from_numpy(np.require(encode(part.x), requirements=["C", "W"])),
-            torch.from_numpy(np.require(y, requirements=["C", "W"])),
+            x if isinstance(x, RowsInFile) else tensor(x),
+            tensor(y),
             weight,
         )
 
@@ -61,7 +60,6 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
         rows(validation) if validation is not None and len(validation) else None,
         target[1],
         augment,
-        in_file,
     )
 
 
@@ -70,7 +68,7 @@ def on(device: Device, given: Lesson) -> Lesson:
 
     def moved(rows: Rows) -> Rows:
         return Rows(
-            rows.x if given.in_file else rows.x.to(device.kind),
+            rows.x if isinstance(rows.x, RowsInFile) else rows.x.to(device.kind),
             rows.y.to(device.kind),
             None if rows.weight is None else rows.weight.to(device.kind),
         )
@@ -81,5 +79,4 @@ def on(device: Device, given: Lesson) -> Lesson:
         moved(given.validation) if given.validation else None,
         given.target_scale,
         given.augment,
-        given.in_file,
     )

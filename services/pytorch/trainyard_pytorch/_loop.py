@@ -127,7 +127,7 @@ class Epochs:
             if step == 0:  # the order of the rows has been drawn
                 self._ranks.draw_apart()
             self._set_rate((self._done + step / self._steps) / self._params.epochs)
-            own, factor = self._ranks.share(batch)
+            own, factor = self._ranks.share(self._given.train, batch)
             out, minimised = self._step(own, factor)
             score.add(out, own)
             if self._time_to_look():
@@ -152,13 +152,12 @@ class Epochs:
 
     def _evaluated(self, rows: Rows) -> dict[str, float]:
         """The metrics of the network on validation rows, of which each rank looks at its share."""
-        rows, _ = self._ranks.share(rows)
         self._network.eval()
         score = Score(self._given)
         self._looked = time.monotonic()
         with torch.inference_mode(), self._device.autocast():
-            for start in range(0, len(rows), EVALUATED_AT_ONCE):
-                some = rows[start : start + EVALUATED_AT_ONCE]
+            for own in self._ranks.slices(len(rows), EVALUATED_AT_ONCE):
+                some = rows[own]
                 score.add(self._network(some.x).float(), some)
                 if self._time_to_look():
                     self._ask_whether_to_stop()

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from trainyard.hardware import interface_of
 from trainyard.world import World
 
-from trainyard_pytorch._batches import Rows
+from trainyard_pytorch._batches import Rows, Tensor
 from trainyard_pytorch._device import Device
 
 
@@ -68,16 +68,23 @@ class Ranks:
             network, device_ids=[0] if on_gpu else None, forward_sync_buffers=False
         )
 
-    def share(self, batch: Rows) -> tuple[Rows, float]:
-        """This rank's rows of a batch, and by what the mean loss over them is to be multiplied.
+    def share(self, rows: Rows, batch: Tensor) -> tuple[Rows, float]:
+        """This rank's rows of a batch, which is where its rows are, and by what the mean loss over them is to be multiplied.
 
         So the mean over ranks of the gradients is the gradient of the mean over the whole batch, however rows are
-        weighted.
+        weighted. Of the other ranks' rows no more is read than their weights.
         """
         if self.world.alone:
-            return batch, 1.0
-        own = batch[slice(self.world.rank, None, self.world.size)]
-        return own, self.world.size * _weight(own) / max(_weight(batch), 1e-12)
+            return rows[batch], 1.0
+        own = batch[self.world.rank :: self.world.size]
+        factor = self.world.size * rows.weight_of(own) / max(rows.weight_of(batch), 1e-12)
+        return rows[own], factor
+
+    def slices(self, rows: int, at_once: int) -> Iterator[slice]:
+        """This rank's share of so many rows, some at a time: each `size`-th, as `World.rows` takes them."""
+        rank, size = self.world.rank, self.world.size
+        whole = at_once * size
+        return (slice(at, at - rank + whole, size) for at in range(rank, rows, whole))
 
     def draw_apart(self) -> None:
         """Have each rank drop out and shift other places, once all have drawn the same order of rows."""
@@ -102,7 +109,3 @@ class Ranks:
                 for kept in (norm.running_mean, norm.running_var):
                     distributed.all_reduce(kept)
                     kept.div_(self.world.size)
-
-
-def _weight(rows: Rows) -> float:
-    return float(len(rows) if rows.weight is None else rows.weight.sum())

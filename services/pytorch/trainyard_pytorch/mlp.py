@@ -30,6 +30,7 @@ class Mlp:
     search_space: Mapping[str, Any] = field(default_factory=lambda: MLP_SPACE)
     framework: str = "torch"
     distributed: bool = True
+    distributed_in_batches: bool = True
 
     def autolog(self) -> None:
         """Nothing: MLflow's autologging reaches torch through Lightning alone, and the loop reports all it would."""
@@ -66,14 +67,12 @@ class Mlp:
             data.dates,
         )
         target = (encoding.target_mean, encoding.target_scale)
-        in_file = data.beyond_memory is not None
         given = lesson(
             self.task,
             data.train,
             data.validation,
-            encode=partial(encoding.encode, in_file=in_file),
+            encode=encoding.encode_to_file if data.beyond_memory else encoding.encode,
             target=target,
-            in_file=in_file,
         )
         outputs = len(data.classes) if data.classes else 1
         network = train(

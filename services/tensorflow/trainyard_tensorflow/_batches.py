@@ -1,13 +1,13 @@
-"""Training rows in memory, taken a batch at a time by slicing a permutation; no worker, no Python a row or a batch."""
+"""Rows in memory or in a file, taken a batch at a time by slicing a permutation; no worker, no Python a row or a batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from trainyard.mapped_rows import RowsInFile
 from trainyard.networks.fitness import steps_of
 from trainyard.world import World
 
@@ -23,17 +23,12 @@ ALONE = World()
 class Rows:
     """Rows of one part: images as bytes of (n, height, width, channels) or table rows as floats of (n, width)."""
 
-    x: npt.NDArray[Any]
+    x: npt.NDArray[Any] | RowsInFile
     y: npt.NDArray[Any]
     weight: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.y)
-
-    @property
-    def _in_file(self) -> bool:
-        """Whether `x` is mapped from a file, as a table that does not fit in memory is."""
-        return isinstance(self.x, np.memmap)
 
     def steps(self, batch_size: int) -> int:
         """Batches of an epoch."""
@@ -89,20 +84,20 @@ class Rows:
 
     def _gathering(self) -> Callable[[Any], Any]:
         """What takes rows of `x` by their positions, int64 of (n,)."""
-        if not self._in_file:
-            with tf.device("CPU:0"):
-                x = tf.convert_to_tensor(self.x)
-            return partial(tf.gather, x)
-
-        def from_file(chosen: Any) -> Any:
-            some = tf.numpy_function(self.x.__getitem__, [chosen], tf.float32, stateful=False)
-            return tf.ensure_shape(some, (None, *self.x.shape[1:]))
-
-        return from_file
+        if isinstance(self.x, RowsInFile):
+            return partial(_from_file, self.x)
+        with tf.device("CPU:0"):
+            x = tf.convert_to_tensor(self.x)
+        return partial(tf.gather, x)
 
     def _targets(self) -> tuple[Any, Any]:
         with tf.device("CPU:0"):
             return tf.convert_to_tensor(self.y), tf.convert_to_tensor(self.weight)
+
+
+def _from_file(x: RowsInFile, chosen: Any) -> Any:
+    some = tf.numpy_function(x.__getitem__, [chosen], tf.float32, stateful=False)
+    return tf.ensure_shape(some, (None, *x.shape[1:]))
 
 
 def shifted(images: Any, seed: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a network is to learn: the parts of the data as arrays."""
+"""What a network is to learn: the parts of the data as arrays, or in files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def lesson(  # noqa: PLR0913 - a lesson's parts
     target: tuple[float, float] = (0.0, 1.0),
     augment: bool = False,
 ) -> Lesson:
-    """The parts in memory as arrays; `encode` makes bytes or floats of `Part.x`. Raises `InvalidData` for too few rows."""
+    """The parts; `encode` makes bytes or floats of `Part.x`, in memory or in a file. Raises `InvalidData` for too few rows."""
     if len(train) < 2:
         raise InvalidData("a network needs two training rows or more", "/split")
 

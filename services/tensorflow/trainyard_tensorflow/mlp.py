@@ -32,6 +32,7 @@ class Mlp:
     search_space: Mapping[str, Any] = field(default_factory=lambda: MLP_SPACE)
     framework: str = INSTALLED
     distributed: bool = True
+    distributed_in_batches: bool = True
 
     def autolog(self) -> None:
         """With MLflow's, without what is logged by hand after the training: model, data, checkpoints."""
@@ -71,7 +72,7 @@ class Mlp:
             data.dates,
         )
         target = (encoding.target_mean, encoding.target_scale)
-        encode = partial(encoding.encode, in_file=data.beyond_memory is not None)
+        encode = encoding.encode_to_file if data.beyond_memory else encoding.encode
         given = lesson(self.task, data.train, data.validation, encode=encode, target=target)
         outputs = len(data.classes) if data.classes else 1
         network = train(
