@@ -10,6 +10,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from trainyard.launcher.forking import fork, kill, kill_group
 from trainyard.launcher.messages import Check, Judge, Message, Predict
+from trainyard.signal_names import signal_name
 from trainyard.trainer import Trainer
 
 LONGEST_ANSWER_BYTES = 8 * 1024 * 1024
@@ -30,7 +31,7 @@ class Look(Generic[Ordered]):
         if time.monotonic() >= self.ends_at or code in {-signal.SIGXCPU, -signal.SIGALRM}:
             return f"{doing} took longer than {self.order.seconds:g} s"
         if code < 0:
-            return f"the process that was {doing} was ended by {signal.Signals(-code).name}; it may have needed too much memory ({self.order.memory_mb} MB are allowed)"
+            return f"the process that was {doing} was ended by {signal_name(-code)}; it may have needed too much memory ({self.order.memory_mb} MB are allowed)"
         return f"the process that was {doing} ended itself with exit code {code}"
 
 
