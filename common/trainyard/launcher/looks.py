@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NoReturn, TypeVar
 
 from trainyard.launcher.forking import fork, kill, kill_group
-from trainyard.launcher.messages import Check, Judge, Message, Predict
+from trainyard.launcher.messages import Check, Judge, Message, Predict, Refused
 from trainyard.signal_names import signal_name
 from trainyard.trainer import Trainer
 
@@ -106,9 +106,23 @@ class Looks(Generic[Ordered]):
         while self._waiting and len(self._looks) < self._at_once:
             self._start(*self._waiting.popleft())
 
-    def _start(self, order: Ordered, trainer: Trainer | None) -> None:
+    @staticmethod
+    def _forked() -> tuple[int, int, int]:
+        """The number of a new process, 0 in that itself, and both ends of a pipe. Raises OSError."""
         ours, its = os.pipe()
-        pid = fork()
+        try:
+            return fork(), ours, its
+        except OSError:
+            os.close(ours)
+            os.close(its)
+            raise
+
+    def _start(self, order: Ordered, trainer: Trainer | None) -> None:
+        try:
+            pid, ours, its = self._forked()
+        except OSError as error:
+            self._answer(not_now(order.number, error))
+            return
         if pid == 0:
             try:
                 self._in_child()
@@ -119,6 +133,12 @@ class Looks(Generic[Ordered]):
         os.close(its)
         os.set_blocking(ours, False)
         self._looks[pid] = Look(order, ours, time.monotonic() + order.seconds)
+
+
+def not_now(number: int, error: OSError) -> Refused:
+    """The answer to an order for which there is no process, file or memory to be had."""
+    detail = f"there can be no process for it now: {error}"
+    return Refused(number=number, detail=detail, for_good=False)
 
 
 def _take_in(look: Look[Ordered]) -> bool:
