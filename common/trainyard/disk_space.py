@@ -1,5 +1,6 @@
 """What the operating system says where a disk has no room."""
 
+import os
 import shutil
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
@@ -17,3 +18,9 @@ def lacks_room(folder: Path, least_mb: int) -> str:
     """That there is less free below the folder than that, in words; empty where there is as much."""
     free = shutil.disk_usage(folder).free
     return f"less than {least_mb} MB free below {folder}" if free < least_mb * 1_000_000 else ""
+
+
+def whole(written: int | None, text: bytes) -> None:
+    """Raise OSError where only the beginning was written: the last bytes of a disk are no error of write(2)."""
+    if written != len(text):
+        raise OSError(ENOSPC, os.strerror(ENOSPC))

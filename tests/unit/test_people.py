@@ -1,20 +1,24 @@
 """Who has a token: the file, the program that writes it, who is known by it, and what is kept of what they did."""
 
 import json
+import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
-from trainyard.contract import Caller, Role
+from trainyard.contract import Caller, Role, Run, RunStatus, Usage
 from trainyard.errors import ServiceError
 from trainyard.peers.services import Peers, peer_secret
 from trainyard.people.audit import AuditTrail, Entry
 from trainyard.people.known import KnownPeople
+from trainyard.people.ledger import Ledger
 from trainyard.people.tokens import Tokens, read_tokens, write_tokens
 from trainyard.settings import Settings
 from trainyard.supervisor.from_settings import peers_of
@@ -252,3 +256,37 @@ def test_entries_of_many_threads_are_all_there(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(numbers(trail, 64)) == sorted([*range(50)] * 4)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """As on a disk that is nearly full: of what is beyond, only the beginning is written, and that is no error."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_an_entry_that_a_disk_had_no_room_for_is_told_and_spoils_no_other(tmp_path: Path) -> None:
+    """Its beginning stood before the next one, and neither could be read."""
+    trail = AuditTrail(tmp_path)
+    trail.write(entry(1))
+    (file,) = tmp_path.iterdir()
+    with files_of_at_most(file.stat().st_size + 20), pytest.raises(OSError, match="No space left"):
+        trail.write(entry(2))
+    trail.write(entry(3))
+    assert numbers(trail) == [3, 1]
+
+
+def test_what_a_run_used_is_told_where_a_disk_had_no_room_for_it(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    used = Usage(queue_seconds=1, run_seconds=2, cpu_seconds=3, gpu_seconds=0, peak_memory_mb=4)
+    run = Run.model_construct(run_id="r1", status=RunStatus.FINISHED, usage=used, ended_at=now)
+    run = run.model_copy(update={"team": None, "submitted_by": None})
+    ledger = Ledger(tmp_path)
+    with files_of_at_most(20), pytest.raises(OSError, match="No space left"):
+        ledger.write(run)
+    ledger.write(run)
+    assert [each.runs for each in ledger.report()] == [1]

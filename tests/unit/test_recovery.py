@@ -599,6 +599,16 @@ def test_an_end_that_mlflow_refuses_is_told_by_the_next_service(world: World):
     assert len(world.machine.of(run_id)) == 1
 
 
+def test_a_run_that_was_deleted_in_mlflow_while_it_trained_is_over_with_its_end(world: World):
+    world.start()
+    run_id = world.submit()
+    world.mlflow.runs[run_id].deleted = True
+    world.process(run_id).finish()
+    world.later(60)
+    assert world.run(run_id).status is FINISHED
+    assert world.folder(run_id).closed
+
+
 def test_mlflow_has_the_end_of_a_run_also_where_it_refuses_what_is_told_beside_it(world: World):
     world.start()
     run_id = world.submit()

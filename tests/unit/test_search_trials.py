@@ -19,6 +19,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
 from trainyard.rundir.folder import RunFolder
 from trainyard.trainer import Data, Params, Training
+from trainyard.worker.search.forker import Forker
 from trainyard.worker.search.record import TrialRecord
 from trainyard.worker.search.searching import search
 from trainyard.world import World
@@ -161,3 +162,13 @@ def test_no_trial_waits_for_a_module_that_the_monitor_of_the_system_imports_mean
     assert found.completed == 1
     assert monitor.threads
     monitor.settle()
+
+
+def test_a_process_that_forks_trials_is_ended_also_where_it_hangs() -> None:
+    """As one that waits for a lock that another thread had as it was forked: the run waited for it, for ever."""
+    forker = Forker(lambda: threading.Event().wait())  # type: ignore[arg-type, return-value]
+    pid = forker._pid
+    forker.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    forker.close()

@@ -520,3 +520,13 @@ def test_what_runs_leave_on_disk_is_for_the_service_alone(world: World):
     world.start()
     run_id = world.submit()
     assert world.folder(run_id).path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_run_that_a_signal_without_a_name_ended_says_which(world: World):
+    """Linux's real-time signals have none."""
+    world.start()
+    run_id = world.submit()
+    world.process(run_id).exit(-40)
+    world.later(10)
+    assert ended(world, run_id) == (FAILED, Reason.KILLED_BY_SIGNAL)
+    assert world.run(run_id).message == "the run's process was ended by signal 40"

@@ -1,9 +1,12 @@
 """What is counted as a run's memory."""
 
+import asyncio
 import mmap
+import os
+from typing import Any
 
 import psutil
-from trainyard.launcher.watching import Meter
+from trainyard.launcher.watching import Meter, Watch
 
 MB = 2**20
 SIZE = 64 * MB
@@ -49,3 +52,27 @@ def test_memory_that_grows_while_pages_of_a_file_go_is_seen(tmp_path):
     own[::PAGE] = b"x" * len(own[::PAGE])
     meter.look([psutil.Process()])
     assert meter.peak_mb >= before + 60
+
+
+def test_runs_are_looked_at_also_after_no_thread_was_to_be_had(monkeypatch) -> None:
+    """Without it no run is ended for its memory any more, and none has used anything."""
+    to_thread, tries = asyncio.to_thread, [RuntimeError("can't start new thread")]
+
+    async def none_at_first(*call: Any) -> Any:
+        if tries:
+            raise tries.pop()
+        return await to_thread(*call)
+
+    async def watched() -> Meter:
+        watch, meter = Watch(look_seconds=0.01), Meter(os.getpgid(0), None)
+        keeper = asyncio.create_task(watch.keep())
+        watch.add(meter, lambda: None)
+        async with asyncio.timeout(30):
+            while meter.peak_mb is None and not keeper.done():  # noqa: ASYNC110 - a meter has no event
+                await asyncio.sleep(0.01)
+        keeper.cancel()
+        return meter
+
+    monkeypatch.setattr(asyncio, "to_thread", none_at_first)
+    assert asyncio.run(watched()).peak_mb
+    assert not tries

@@ -24,7 +24,7 @@ from trainyard.launcher.checks import checked
 from trainyard.launcher.forking import kill, kill_group
 from trainyard.launcher.judgings import answered, judge_and_leave
 from trainyard.launcher.looking import look_and_leave, looked_at, shipped
-from trainyard.launcher.looks import Looks
+from trainyard.launcher.looks import Looks, not_now
 from trainyard.launcher.messages import (
     Alive,
     Check,
@@ -183,7 +183,13 @@ class ForkServer:
 
     def _launch(self, order: Fork, line: bytes) -> None:
         """Have the spare carry it out, or where there is none a process that is forked now."""
-        process = self._process_for(line)
+        try:
+            process = self._process_for(line)
+        except (
+            OSError
+        ) as error:  # no process, file or memory to be had: the runs that there are go on
+            self.send(not_now(order.number, error))
+            return
         self._runs[process.pid] = process.process_id
         self.send(Forked(number=order.number, process_id=process.process_id))
         process.begin()

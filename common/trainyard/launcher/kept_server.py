@@ -219,7 +219,8 @@ class KeptServer:
             if not isinstance(report, Alive | Refused):
                 self._on_report(report)  # nobody waits for it any more
         elif isinstance(report, Refused):
-            answer.set_exception(LaunchRefused(report.detail))
+            refused = LaunchRefused if report.for_good else Unavailable
+            answer.set_exception(refused(report.detail))
         else:
             try:
                 answer.set_result(accept(report))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Generic, NoReturn, TypeVar
 
 from trainyard.launcher.forking import fork, kill, kill_group
-from trainyard.launcher.messages import Check, Judge, Message, Predict
+from trainyard.launcher.messages import Check, Judge, Message, Predict, Refused
+from trainyard.signal_names import signal_name
 from trainyard.trainer import Trainer
 
 LONGEST_ANSWER_BYTES = 8 * 1024 * 1024
@@ -34,7 +35,7 @@ class Look(Generic[Ordered]):
         if time.monotonic() >= self.ends_at or code in {-signal.SIGXCPU, -signal.SIGALRM}:
             return f"{doing} took longer than {self.order.seconds:g} s"
         if code < 0:
-            return f"the process that was {doing} was ended by {signal.Signals(-code).name}; it may have needed too much memory ({self.order.memory_mb} MB are allowed)"
+            return f"the process that was {doing} was ended by {signal_name(-code)}; it may have needed too much memory ({self.order.memory_mb} MB are allowed)"
         return f"the process that was {doing} ended itself with exit code {code}"
 
 
@@ -96,8 +97,7 @@ class Looks(Generic[Ordered]):
         while _take_in(look):
             pass
         os.close(look.pipe)
-        if look.temporary:
-            shutil.rmtree(look.temporary, ignore_errors=True)
+        _remove(look.temporary)
         self._answer(self._found(look, code))
         self._start_waiting()
         return True
@@ -111,10 +111,25 @@ class Looks(Generic[Ordered]):
         while self._waiting and len(self._looks) < self._at_once:
             self._start(*self._waiting.popleft())
 
-    def _start(self, order: Ordered, trainer: Trainer | None) -> None:
+    @staticmethod
+    def _forked() -> tuple[int, int, int]:
+        """The number of a new process, 0 in that itself, and both ends of a pipe. Raises OSError."""
         ours, its = os.pipe()
+        try:
+            return fork(), ours, its
+        except OSError:
+            os.close(ours)
+            os.close(its)
+            raise
+
+    def _start(self, order: Ordered, trainer: Trainer | None) -> None:
         temporary = _temporary()
-        pid = fork()
+        try:
+            pid, ours, its = self._forked()
+        except OSError as error:
+            _remove(temporary)
+            self._answer(not_now(order.number, error))
+            return
         if pid == 0:
             try:
                 self._in_child()
@@ -136,6 +151,17 @@ def _temporary() -> str | None:
         return tempfile.mkdtemp(prefix="trainyard-")
     except OSError:  # a full disk, which the process meets by itself
         return None
+
+
+def _remove(temporary: str | None) -> None:
+    if temporary:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def not_now(number: int, error: OSError) -> Refused:
+    """The answer to an order for which there is no process, file or memory to be had."""
+    detail = f"there can be no process for it now: {error}"
+    return Refused(number=number, detail=detail, for_good=False)
 
 
 def _take_in(look: Look[Ordered]) -> bool:

@@ -270,11 +270,13 @@ class Alive(Message):
 
 
 class Refused(Message):
-    """The answer to an order that cannot be carried out, now or ever."""
+    """The answer to an order that cannot be carried out."""
 
     kind: Literal["refused"] = "refused"
     number: int
     detail: str
+    for_good: bool = True
+    """Whether that is no use ever, rather than now."""
 
 
 class Exited(Message):

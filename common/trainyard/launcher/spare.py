@@ -48,7 +48,11 @@ class Spare:
                 sys.stderr.flush()
                 os._exit(1)
         os.close(told)
-        self.process_id = process_id(self.pid)
+        try:
+            self.process_id = process_id(self.pid)
+        except OSError:
+            self.end()
+            raise
 
     def take(self, order: bytes) -> bool:
         """Give it its order, which it begins once it hears `begin`. False where it was killed, stopped or asked to stop before."""

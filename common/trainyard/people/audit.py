@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from trainyard.contract import Role, Wire
+from trainyard.disk_space import whole
 
 FILE_BYTES = 4_000_000
 MOST_FILES = 10
@@ -62,9 +63,13 @@ class AuditTrail:
             file = self._newest()
             if file is None or file.stat().st_size + len(line) > self._file_bytes:
                 file = self._begun(self._next)
+            number, self._next = (
+                self._next,
+                None,
+            )  # what is cut off by a full disk is taken away before the next
             with file.open("ab", buffering=0) as out:
-                out.write(line)
-            self._next += 1
+                whole(out.write(line), line)
+            self._next = number + 1
 
     def page(self, *, limit: int, before: int | None = None) -> AuditPage:
         """At most `limit` entries, the newest first, of those whose number is below `before`. Raises OSError."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from trainyard.contract import Run, RunStatus, TeamUsage, Usage, Wire
+from trainyard.disk_space import whole
 
 MONTH = re.compile(r"\d{4}-\d{2}")
 
@@ -49,7 +50,8 @@ class Ledger:
             path = self._folder / f"{run.ended_at:%Y-%m}.jsonl"
             with path.open("ab", buffering=0) as file:
                 start = b"" if file.tell() == 0 or _ends_whole(path) else b"\n"
-                file.write(start + line.model_dump_json().encode() + b"\n")
+                text = start + line.model_dump_json().encode() + b"\n"
+                whole(file.write(text), text)
 
     def report(self, month: str | None = None) -> list[TeamUsage]:
         """What each team used, of one month or of all there are, newest first. Raises OSError."""

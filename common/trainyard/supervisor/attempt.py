@@ -11,6 +11,7 @@ from trainyard.launcher.messages import EXIT_NO_SPACE, Job
 from trainyard.launcher.protocol import Launcher, Process, RankEnd
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome, State
+from trainyard.signal_names import signal_name
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import StopReason, ended_by
 from trainyard.supervisor.launching import launched
@@ -187,8 +188,9 @@ def _died(code: int | None, *, out_of_memory: bool) -> Outcome:
             "the kernel ended the run's process for memory; give the service more, or the run less data",
         )
     if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return ended_by(Reason.KILLED_BY_SIGNAL, f"the run's process was ended by {name}")
+        return ended_by(
+            Reason.KILLED_BY_SIGNAL, f"the run's process was ended by {signal_name(-code)}"
+        )
     if code == EXIT_NO_SPACE:
         return ended_by(
             Reason.DISK_FULL,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import requests
@@ -30,6 +31,7 @@ class Blocking:
         self._disk_threads = started(8, "disk")
         self._mlflow_threads = started(16, "mlflow")
         self._probe_threads = started(2, "probe")
+        self._turn_threads = started(4, "turn")
         self._probe: asyncio.Future[bool] | None = None
         self._back: asyncio.Task[None] | None = None
         self._on_their_way: set[asyncio.Future[Any]] = set()
@@ -40,7 +42,14 @@ class Blocking:
 
     async def mlflow(self, call: Callable[[], T]) -> T:
         """Ask MLflow. Raises `Unavailable` when it does not answer; its refusals pass."""
-        made = asyncio.get_running_loop().run_in_executor(self._mlflow_threads, call)
+        return await self._asked(self._mlflow_threads, call)
+
+    async def in_turn(self, call: Callable[[], T]) -> T:
+        """As `mlflow`, of what waits for a registered model's turn, which whoever has it may not give back for long."""
+        return await self._asked(self._turn_threads, call)
+
+    async def _asked(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+        made = asyncio.get_running_loop().run_in_executor(threads, call)
         self._on_their_way.add(made)
         made.add_done_callback(self._arrived)
         try:
@@ -82,7 +91,12 @@ class Blocking:
         """Take no more calls, and let those that are on their way to MLflow arrive before a later service's do."""
         if self._back:
             self._back.cancel()
-        for threads in (self._disk_threads, self._mlflow_threads, self._probe_threads):
+        for threads in (
+            self._disk_threads,
+            self._mlflow_threads,
+            self._probe_threads,
+            self._turn_threads,
+        ):
             threads.shutdown(wait=False, cancel_futures=True)
         if self._on_their_way:
             await asyncio.wait(self._on_their_way, timeout=LAST_CALLS_SECONDS)

@@ -64,10 +64,21 @@ class MlflowStatus:
                 await self._blocking.until_mlflow_answers(lambda: self._tracking.close(ended))
         except Exception:
             log.exception("MLflow refuses the end of a run", run_id=run_id)
-            return False
+            return await self._is_over(run_id)
         for file in files:
             await self._upload(run_id, file)
         return True
+
+    async def _is_over(self, run_id: str) -> bool:
+        """Whether somebody has ended the run in MLflow, or deleted it."""
+        try:
+            status = await self._blocking.until_mlflow_answers(
+                lambda: self._tracking.status(run_id)
+            )
+        except Exception:
+            log.exception("MLflow refuses to tell of a run", run_id=run_id)
+            return False
+        return status is None or status.ended
 
     async def _tell(self, run_id: str) -> None:
         try:

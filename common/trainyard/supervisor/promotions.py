@@ -154,7 +154,7 @@ class Promotions:
 
     async def _in_mlflow(self, call: Callable[[], Registered]) -> Registered:
         try:
-            return await self._blocking.mlflow(call)
+            return await self._blocking.in_turn(call)
         except RegistryConflict as error:
             raise CannotPromote(error.detail) from error
         except PeerAway as error:
@@ -168,7 +168,7 @@ class Promotions:
                 " TRAINYARD_SERVICES, in the same order"
             )
         try:
-            return await self._blocking.mlflow(
+            return await self._blocking.in_turn(
                 partial(taken, self._client, turn, locks=self._locks)
             )
         except AnotherHolder as error:

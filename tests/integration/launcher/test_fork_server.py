@@ -139,6 +139,39 @@ def test_a_service_that_may_open_no_file_loses_the_run_that_is_forked_and_no_oth
     in_lab(test)
 
 
+@contextmanager
+def no_more_files_for(process: psutil.Process) -> Iterator[None]:
+    """That process may open none."""
+    limits = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), limits[1]))
+    try:
+        yield
+    finally:
+        process.rlimit(psutil.RLIMIT_NOFILE, limits)
+
+
+def test_a_fork_server_that_can_have_no_process_says_so_and_keeps_its_runs(in_lab: InLab) -> None:
+    """It died of it, and of the runs under way nobody knew any more how they ended."""
+
+    async def test(lab: Lab) -> None:
+        _, process = await lab.trains()
+        server, spare = lab.fork_server(), await lab.spare()
+        spare.kill()
+        await until(lambda: not lab.spares(), "the end of the process that waits")
+        with no_more_files_for(server):
+            with pytest.raises(Unavailable, match="no process for it now"):
+                await lab.launch(lab.job())
+            with pytest.raises(Unavailable, match="no process for it now"):
+                await lab.launcher.check(lab.request("harsh"), lab.access)
+        assert lab.fork_server().pid == server.pid
+        assert (await lab.launcher.check(lab.request("harsh"), lab.access)).errors == ()
+        process.kill()
+        assert await process.ended() == -signal.SIGKILL
+        process.release()
+
+    in_lab(test)
+
+
 def test_a_fork_server_that_does_not_get_warm_is_unavailable_within_the_limit(
     home: Path,
 ) -> None:

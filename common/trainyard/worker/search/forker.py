@@ -111,10 +111,13 @@ class Forker:
         return (Gone(*json.loads(said)),)
 
     def close(self) -> None:
-        """End it, and the trials that there are."""
+        """End it, whatever it waits for, and the trials that there are: they end with it."""
         self._connection.close()
-        with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+        if self._pid:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+            self._pid = 0
 
 
 class _Forking:

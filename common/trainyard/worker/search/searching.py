@@ -51,8 +51,8 @@ def search(  # noqa: PLR0913, PLR0917 - the run's parts
 ) -> tuple[Searched, findings.Drawing]:
     """The best params of the space, how they were found, and what draws that.
 
-    `system_metrics` begin once the process is there that forks the trials. The ranks of `world` beside this one train trials too, until this returns. Raises `Interrupted`, `RankMissing`, and
-    `RunError` where all trials fail.
+    `system_metrics` begin once the process is there that forks the trials. The ranks of `world` beside this one train
+    trials too, until this returns. Raises `Interrupted`, `RankMissing`, and `RunError` where all trials fail.
     """
     request = job.submission.request
     if not isinstance(request, TrainRequest) or request.search is None:
@@ -73,6 +73,7 @@ def search(  # noqa: PLR0913, PLR0917 - the run's parts
             system_metrics,
         )
         found = under_way.run(data)
+    system_metrics.settle()
     return found, under_way.drawing()
 
 

@@ -26,7 +26,7 @@ from threadpoolctl import ThreadpoolController
 
 from trainyard.contract import FieldError, TrainRequest
 from trainyard.errors import InvalidParams
-from trainyard.field_errors import bad_fields
+from trainyard.field_errors import bad_fields, readable
 from trainyard.launcher.messages import Job
 from trainyard.trainer import Data, Interrupted, Part, Trainer, Training, prepared
 from trainyard.worker.evaluation import evaluate
@@ -118,7 +118,9 @@ class Trials:
                 failure = classified(error)
                 if failure.reason.retryable:
                     traceback.print_exception(error)
-                answers.tell({"failed": failure.reason.value, "why": failure.detail[:1000]})
+                answers.tell(
+                    {"failed": failure.reason.value, "why": readable(failure.detail)[:1000]}
+                )
             sys.stdout.flush()
         finally:
             os._exit(0)

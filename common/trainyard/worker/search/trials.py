@@ -16,6 +16,7 @@ from optuna.trial import Trial
 
 from trainyard.contract import Direction
 from trainyard.rundir.metric_journal import Measured
+from trainyard.signal_names import signal_name
 from trainyard.trainer import Interrupted
 from trainyard.worker.search.forker import ForkerGone, Forks, Gone
 from trainyard.worker.search.metric import comparable, pruned_by
@@ -268,7 +269,7 @@ def _why(found: dict[str, Any], metrics: dict[str, float], metric: str, code: in
     if metrics:
         return f"{metric} is undefined for these rows"
     if code < 0:
-        return f"killed_by_signal: its process was ended by {signal.Signals(-code).name}"
+        return f"killed_by_signal: its process was ended by {signal_name(-code)}"
     return f"crashed: its process ended with exit code {code}"
 
 
