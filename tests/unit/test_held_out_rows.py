@@ -17,7 +17,7 @@ COLUMNS = ("dept", "x")
 def test_a_csv_is_read_as_the_model_was_trained_once_for_all_that_were_trained_alike(
     tmp_path: Path, by: str
 ) -> None:
-    """But what the rows are divided by, as the run has divided them."""
+    """Also what the rows are divided by, which divides them as it did in the run."""
     rng = np.random.default_rng(0)
     table = {"dept": [f"{each:02}" for each in rng.integers(1, 20, 400)]}
     table |= {"x": rng.normal(size=400), "y": rng.integers(0, 2, 400)}
@@ -33,6 +33,7 @@ def test_a_csv_is_read_as_the_model_was_trained_once_for_all_that_were_trained_a
         for categories in (["01", "2A"], ["01", "02", "3B"])
     ]
     read = rows.x(COLUMNS, words[0])
-    assert set(read["dept"].map(type)) == {str if by == "random" else int}
+    assert set(read["dept"].map(type)) == {str}
+    np.testing.assert_array_equal(read["x"], data.test.x["x"])
     assert rows.x(COLUMNS, words[1]) is read
     assert set(rows.x(COLUMNS)["dept"].map(type)) == {int}
