@@ -101,6 +101,8 @@ def test_a_question_that_nobody_answered_is_no_yes(
     name = "unanswered-in-airflow"
     run = trained(trainers, name, 10)
     assert "nobody has answered" in promote(run, UNANSWERED)["AirflowFailException"]
+    as_text = "{'chosen_options': ['Approve']}"
+    assert "answer=approve.output" in promote(run, as_text)["AirflowFailException"]
     assert not client.get_registered_model(name).aliases
 
 

@@ -53,9 +53,8 @@ class PromoteOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Ask for the decision, and emit the outlets if the alias moved."""
-        if self._somebody_is_asked and self.answer is None:
-            message = f"nobody has answered whether run {self.run_id} is to be promoted; clear the task that asks, or call `trainyard promote`"
-            raise AirflowFailException(message)
+        if self._somebody_is_asked:
+            self._check_answered()
         found = self._decided()
         self.log.info("%s version %s %s", found.name, found.version, found.decision)
         if not found.promoted:
@@ -64,6 +63,14 @@ class PromoteOperator(BaseOperator):
         for asset in self.outlets:
             context["outlet_events"][asset].extra = champion
         return champion
+
+    def _check_answered(self) -> None:
+        if self.answer is None:
+            message = f"nobody has answered whether run {self.run_id} is to be promoted; clear the task that asks, or call `trainyard promote`"
+            raise AirflowFailException(message)
+        if not isinstance(self.answer, Mapping):
+            message = f"the answer is {str(self.answer)[:100]!r}, and not the XCom of a HITLOperator; give that as it is, by `answer=approve.output`"
+            raise AirflowFailException(message)
 
     def _decided(self) -> Registered:
         url, token = find(self.conn_id)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from trainyard.contract import AnyTable, BuiltinData, ImageData, Split, TrainRequest
 from trainyard.datasets.access import DataAccess
-from trainyard.datasets.tables.as_trained import Trained
+from trainyard.datasets.tables.as_trained import Trained, manner
 from trainyard.datasets.tables.raw import HeldOut, held_out
 from trainyard.errors import InvalidData
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, other_rows
@@ -25,7 +25,8 @@ class HeldOutRows:
         self._access = access
         self.table: HeldOut | None = None
         """The table's rows, once they were read; None for data that is no table in a file."""
-        self._asked: tuple[tuple[str, ...], Trained] = (), ()
+        self._asked: Any = None
+        """Which columns they have, and how they are read."""
 
     @property
     def seed(self) -> int:
@@ -66,7 +67,8 @@ class HeldOutRows:
         return None
 
     def _read(self, spec: AnyTable, columns: tuple[str, ...], trained: Trained) -> HeldOut:
-        if self.table is not None and self._asked == (columns, trained):
+        asked = columns, manner(trained)
+        if self.table is not None and self._asked == asked:
             return self.table
         try:
             read = held_out(
@@ -81,7 +83,7 @@ class HeldOutRows:
             raise CannotScore(f"the data does not have what it needs: {error.detail}") from error
         if not np.array_equal(read.y, self._data.test.y):
             raise CannotScore("the data has changed since this run read it")
-        self.table, self._asked = read, (columns, trained)
+        self.table, self._asked = read, asked
         return read
 
 

@@ -38,6 +38,12 @@ def texts_of(schema: pa.Schema) -> frozenset[str]:
     return frozenset(field.name for field in schema if is_text_there(field.type))
 
 
+def manner(trained: Trained) -> list[tuple[str, bool, Any]]:
+    """What of it tells how a CSV is read: the same for two models that were trained on other rows of one table."""
+    told = ((each["name"], _has_words(each), each.get("notation")) for each in trained)
+    return [(name, words, notation) for name, words, notation in told if words or notation]
+
+
 def start_of(  # noqa: PLR0913 - a file, and how it is read
     location: Location,
     spec: AnyTable,

@@ -15,7 +15,7 @@ import pyarrow.types as pt
 from trainyard.contract import AnyTable, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.splitting import Key, Rows, partition
-from trainyard.datasets.tables.as_trained import Trained
+from trainyard.datasets.tables.as_trained import Trained, manner
 from trainyard.datasets.tables.assemble import partition_of, target_of
 from trainyard.datasets.tables.columns import check_usable, is_date, is_text, numbers, plain
 from trainyard.datasets.tables.dates import microseconds
@@ -91,7 +91,16 @@ def held_out(  # noqa: PLR0913 - a table, and who is to see it
     table = read(asked, split, task=task, access=access, trained=others)
     y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
-    x = pd.DataFrame({name: _picked(name, table.columns, rows) for name in columns}, copy=False)
+    key: Columns = {}
+    divided_by = [each for each in trained if each["name"] == split.column]
+    if manner(divided_by):
+        again = asked.model_copy(update={"features": [split.column]})
+        key = read(again, Split(), task=task, access=access, trained=divided_by).columns
+    found = {
+        name: _picked(name, key if name in key and name == split.column else table.columns, rows)
+        for name in columns
+    }
+    x = pd.DataFrame(found, copy=False)
     return HeldOut(x, y[rows], rows, y, classes, table.key, bool(table.origin.test_rows))
 
 
