@@ -59,12 +59,6 @@ def test_a_model_of_images_has_no_columns_and_its_classes_are_in_its_metadata() 
     assert (found.columns, found.task, found.label_type) == (None, Task.CLASSIFICATION, int)
 
 
-def test_a_model_of_arrays_is_told_how_to_name_its_columns() -> None:
-    numbers = Schema([TensorSpec(np.dtype("float64"), (-1, 30))])
-    with pytest.raises(CannotScore, match="arrays without names of columns"):
-        about(description(inputs=numbers, method=False))
-
-
 def test_a_model_of_somebody_else_is_taken_as_it_comes() -> None:
     assert about(description(Schema([ColSpec(DataType.double)]), method=False)).task is None
 

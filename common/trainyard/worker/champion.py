@@ -19,8 +19,6 @@ from trainyard.datasets.tables.as_trained import Trained
 Array = npt.NDArray[Any]
 LONGEST_REASON = 300
 ROWS_AT_ONCE = 65_536
-DIMENSIONS_OF_IMAGES = 3
-"""With that of their number, and perhaps another of channels."""
 IMAGES_AT_ONCE = 512
 """A network may hold a hundred numbers for each pixel while it looks at an image."""
 
@@ -37,14 +35,7 @@ def columns_needed(description: Any) -> tuple[str, ...] | None:
     schema = description.get_input_schema()
     if schema is None:
         raise CannotScore("its signature does not say what it takes")
-    if not schema.is_tensor_spec():
-        return tuple(map(str, schema.input_names()))
-    if all(len(each.shape) < DIMENSIONS_OF_IMAGES for each in schema.inputs):
-        raise CannotScore(
-            "its signature is of arrays without names of columns, by which it would be given a table; log it with a"
-            " data frame as its input_example"
-        )
-    return None
+    return None if schema.is_tensor_spec() else tuple(map(str, schema.input_names()))
 
 
 def check_columns(needed: Sequence[str], there: Collection[str]) -> None:
