@@ -133,7 +133,7 @@ bench: $(READY) .venvs/boosting-ray/.ready ## measure against the plain scripts;
 	@.venvs/dev/bin/python bench/search.py
 
 .PHONY: bench-kills
-bench-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## a thousand runs while processes are killed at random, counted; 15 minutes (KILLS_RUNS=50 for a quick look)
+bench-kills: .venvs/dev/.ready .venvs/mlflow/.ready .venvs/boosting/.ready ## a thousand runs while processes are killed at random, counted; half an hour (KILLS_RUNS=50 for a quick look)
 	@.venvs/dev/bin/python bench/kills.py
 
 .PHONY: bench-search-kills
