@@ -31,7 +31,7 @@ def test_two_hosts_train_one_run_together_and_another_is_moved_from_one_that_is_
             lambda: _slots(client) == 4,
             "two hosts to join",
             JOINING_SECONDS,
-            explain=lambda: cluster.compose("--profile", "*", "logs", "--tail", "40", **variables),
+            explain=lambda: _logs(cluster, variables),
         )
         together = client.submit(
             request_for("boosting", 20, resources={"workers": 2}), wait_seconds=60
@@ -56,6 +56,12 @@ def test_two_hosts_train_one_run_together_and_another_is_moved_from_one_that_is_
         client.cancel(moved.run_id)
         ended = client.wait(moved.run_id, timeout_seconds=RUN_SECONDS)
         assert (ended.status, ended.reason) == ("KILLED", "cancelled")
+
+
+def _logs(cluster: Project, variables: dict[str, str]) -> str:
+    asked = ("logs", "--no-color", "--tail", "40", "ray-head", "boosting-worker", "boosting")
+    states = cluster.compose("--profile", "*", "ps", "--all", **variables)
+    return states + cluster.compose("--profile", "*", *asked, **variables)
 
 
 def _slots(client: TrainyardClient) -> int:
