@@ -69,6 +69,9 @@ def test_one_that_does_nothing_for_long_is_ended_and_one_that_works_is_not() -> 
         yield "done"
 
     assert Apart(stuck, idle_seconds=0.2).answer() == ("begun", "signal 9")
+    deaf = Apart(stuck, idle_seconds=0.2)
+    deaf.go("x" * 3_000_000)
+    assert deaf.answer() == ("begun", "signal 9")
     assert Apart(busy, idle_seconds=0.2).answer() == ("done", "exit code 0")
 
 

@@ -180,6 +180,29 @@ def test_a_csv_is_read_as_the_model_was_trained_and_not_as_its_values_look(
     assert found["amount"].tolist() == ["19.944", "950"]
 
 
+def test_numbers_that_a_network_keeps_as_text_are_read_as_numbers(
+    tmp_path: Path, access: DataAccess
+) -> None:
+    """As in its training, where they were named categorical: 02138 was 2138."""
+    trained = [{"name": name, "categories": ["10115", "2138"]} for name in ("zip", "left")]
+    trained[1]["categories"] = ["False", "True"]
+    (tmp_path / "t.csv").write_text("zip,left\n02138,True\n10115,False\n")
+    found, _ = read(asked("t.csv"), access, "zip", "left", trained=trained)
+    made = [raw_columns.codes(found[each["name"]], each["categories"]) for each in trained]
+    assert [each.tolist() for each in made] == [[1, 0], [1, 0]]
+
+
+def test_what_the_names_of_folders_tell_is_kept(tmp_path: Path, access: DataAccess) -> None:
+    for year in (2023, 2024):
+        (tmp_path / f"t/year={year}").mkdir(parents=True)
+        (tmp_path / f"t/year={year}/1.csv").write_text("a,zip\n1,01067\n")
+    found, _ = read(
+        asked("t", keep=["year", "zip"], data={"format": "csv", "target": None}), access, "a"
+    )
+    assert found["kept_year"].tolist() == [2023, 2024]
+    assert found["kept_zip"].tolist() == ["01067", "01067"]
+
+
 @pytest.mark.parametrize("rows", [{}, {"rows": "test", "split": {"test_size": 0.5, "seed": 1}}])
 def test_classes_that_are_text_are_text_in_a_csv_too(
     tmp_path: Path, access: DataAccess, rows: dict[str, Any]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 import psutil
@@ -45,7 +46,13 @@ class Apart(Generic[T]):
         its.close()
 
     def go(self, given: object = None) -> None:
-        """Let it begin with what it waits to begin with, by what it is given, which is pickled. Waits until it takes that."""
+        """Let it begin with what it waits to begin with, by what it is given, which is pickled.
+
+        Does not wait until it takes that: one that is stuck never does, and `answer` ends it.
+        """
+        Thread(target=self._give, args=(given,), daemon=True).start()
+
+    def _give(self, given: object) -> None:
         with suppress(OSError):
             self._connection.send(given)
 

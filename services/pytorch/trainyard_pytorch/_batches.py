@@ -1,4 +1,4 @@
-"""Rows in memory or in a file, taken a batch at a time by slicing a permutation; no loader, no worker, no Python a row."""
+"""Rows in memory or in a file, taken a batch at a time by slicing a permutation; no loader, no worker, of rows in memory no Python a row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rows in memory or in a file, taken a batch at a time by slicing a permutation; no worker, no Python a row or a batch."""
+"""Rows in memory or in a file, taken a batch at a time by slicing a permutation; no worker, of rows in memory no Python a row or a batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -82,7 +82,10 @@ def start_of(  # noqa: PLR0913 - a file, and how it is read
 
 
 def _lossy(first_rows: Callable[..., delimited.Start], names: set[str]) -> frozenset[str]:
-    """Those of the columns that are numbers, and are written otherwise than a number would be."""
+    """Those of the columns that are numbers, and are written otherwise than a number would be.
+
+    What the names of folders tell (`year=2024`) is no text of a file's.
+    """
     if not names:
         return frozenset()
     schema = first_rows().rows.schema
@@ -90,17 +93,25 @@ def _lossy(first_rows: Callable[..., delimited.Start], names: set[str]) -> froze
     kinds = {name: schema.field(at).type for name, at in places.items() if at >= 0}
     patterns = {name: LONG if pt.is_floating(kind) else ZERO_FIRST for name, kind in kinds.items()}
     numbers = frozenset(name for name, kind in kinds.items() if is_numeric(kind))
-    rows = first_rows(texts=numbers).rows if numbers else None
+    if not numbers:
+        return frozenset()
+    rows = first_rows(texts=numbers).rows
+    written = {name: rows[name] for name in numbers if is_text(rows[name].type)}
     return frozenset(
         name
-        for name in numbers
-        if rows is not None
-        and pc.any(pc.match_substring_regex(rows[name], patterns[name]), min_count=0).as_py()
+        for name, texts in written.items()
+        if pc.any(pc.match_substring_regex(texts, patterns[name]), min_count=0).as_py()
     )
 
 
 def _has_words(column: Mapping[str, Any]) -> bool:
-    return any(isinstance(each, str) for each in column.get("categories") or ())
+    """Whether a category is text that stands for no number and no truth: networks write those as text too."""
+    return any(isinstance(each, str) and _is_word(each) for each in column.get("categories") or ())
+
+
+def _is_word(text: str) -> bool:
+    meant = raw_columns.same(text)
+    return isinstance(meant, str) and meant not in raw_columns.TRUTH
 
 
 def _is_so_written(rows: pa.Table, column: Mapping[str, Any], mark: str) -> bool:
