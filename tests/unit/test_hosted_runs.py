@@ -15,7 +15,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.errors import LaunchRefused, Unavailable
 from trainyard.host import neighbours
 from trainyard.host.folders import HostFolders
-from trainyard.host.hosted_run import HostedRun
+from trainyard.host.hosted_run import UNREAD_SECONDS, HostedRun
 from trainyard.host.hosted_runs import HostedRuns, as_on
 from trainyard.launcher.host_messages import (
     NO_EVENT,
@@ -575,21 +575,43 @@ def test_a_host_takes_no_run_for_a_while_after_its_disk_was_full(
     in_no_time(tmp_path, test)
 
 
-def test_the_end_is_told_also_where_what_was_written_cannot_be_read(
-    on_host, monkeypatch: pytest.MonkeyPatch
+def test_the_end_is_told_also_where_what_was_written_cannot_be_read_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     async def test(host: Host) -> None:
+        await host.beat()
         await host.begin()
         host.process.finish()
         await asyncio.sleep(0.1)
         monkeypatch.setattr(HostedRun, "_pieces", broken)
+        for _ in range(2):
+            assert (await host.follow()).ended is None
+            await asyncio.sleep(UNREAD_SECONDS * 0.6)
         news = await host.follow()
         assert news.ended
         assert news.ended.outcome
         assert news.ended.outcome.status is RunStatus.FINISHED
+
+    in_no_time(tmp_path, test)
+
+
+def test_an_outcome_that_cannot_be_read_for_a_moment_is_not_told_as_none(on_host) -> None:
+    async def test(host: Host) -> None:
+        await host.begin()
+        host.process.finish()
+        await asyncio.sleep(0.1)
+        outcome = host.process.job.folder / "outcome.json"
+        whole = outcome.read_bytes()
+        had = (host.process.job.folder / "training.log").stat().st_size
+        outcome.write_bytes(b"")
+        assert (await host.follow(training_log=had)).ended is None
+        outcome.write_bytes(whole)
+        news = await host.follow(training_log=had)
+        assert news.ended
+        assert news.ended.outcome
 
     on_host(test)
 

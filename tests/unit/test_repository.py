@@ -200,7 +200,8 @@ def test_hosts_that_join_in_compose_have_what_the_trainers_have_for_their_data()
         (ROOT / f"docker-compose.{name}.yml").read_text() for name in ("trainers", "workers")
     )
     access = re.compile(
-        r"^ +((?:TRAINYARD_(?:CONNECTIONS|QUERY|HTTP|S3|OUTPUT)|AWS)_\w+):(.*)$", re.MULTILINE
+        r"^ +((?:TRAINYARD_(?:CONNECTIONS|QUERY|HTTP|S3|OUTPUT|MIN_FREE)|AWS)_\w+):(.*)$",
+        re.MULTILINE,
     )
     found = dict(access.findall(trainers))
     assert len(found) >= 10

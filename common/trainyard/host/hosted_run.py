@@ -14,11 +14,14 @@ from trainyard.launcher.host_messages import KEPT_FILES, NO_EVENT, Ended, Follow
 from trainyard.launcher.messages import Noted, PhaseEntered, Progressed, Warned
 from trainyard.launcher.protocol import Process, Used
 from trainyard.rundir.folder import RunFolder
+from trainyard.rundir.records import Outcome
 
 KEPT_STEPS = 50
 """Events that are kept for a service that was away, beside the newest progress."""
 LOOK_SECONDS = 0.2
 PIECE_BYTES = 2**20
+UNREAD_SECONDS = 30.0
+"""How long the files of a run that is over may not be read before it is told of without them."""
 AFTER_TRAINING = frozenset({Phase.EVALUATING})
 AFTER_SEARCH = AFTER_TRAINING | {Phase.TRAINING}
 """What rank 0 enters to train the winner, by itself."""
@@ -43,6 +46,7 @@ class HostedRun:
         self._watching: asyncio.Task[None] | None = None
         self._reaching: asyncio.Task[None] | None = None
         self._cut_from: str | None = None
+        self._unread_since: float | None = None
         self._alone = AFTER_TRAINING
 
     def hear(self, event: PhaseEntered | Progressed | Noted | Warned) -> None:
@@ -108,11 +112,11 @@ class HostedRun:
 
     async def _look(self, order: Follow) -> News:
         over = self._over  # asked before the files are read: what is written later is none of its
-        pieces = await self._read(order)
-        ended = None
-        if over and not pieces:
-            outcome = await asyncio.to_thread(self.folder.of_rank(self.rank).outcome)
-            ended = Ended(code=self._code, outcome=outcome, cut_from=self._cut_from)
+        try:
+            pieces, ended = await asyncio.to_thread(self._read, order, over=over)
+            self._unread_since = None
+        except (OSError, RuntimeError) as error:
+            pieces, ended = (), self._unread(error, over=over)
         used = self.process.used if self.process else Used()
         return News(
             events=self._events(order.heard),
@@ -122,15 +126,31 @@ class HostedRun:
             ended=ended,
         )
 
-    async def _read(self, order: Follow) -> tuple[Piece, ...]:
-        """What there is to be sent. Files that cannot be read keep nobody from hearing of the run's end."""
-        try:
-            return await asyncio.to_thread(lambda: tuple(self._pieces(order)))
-        except (OSError, RuntimeError) as error:
+    def _read(self, order: Follow, *, over: bool) -> tuple[tuple[Piece, ...], Ended | None]:
+        """What there is to be sent, and how the run ended once all of that was."""
+        pieces = tuple(self._pieces(order))
+        if pieces or not over:
+            return pieces, None
+        own = self.folder.of_rank(self.rank)
+        outcome = own.outcome()
+        if outcome is None and own.has_outcome:
+            raise OSError("its outcome is there, and cannot be read")
+        return pieces, self._ended(outcome)
+
+    def _unread(self, error: Exception, *, over: bool) -> Ended | None:
+        """The end of a run whose files cannot be read for long: nobody is kept from hearing of it. For a moment they may."""
+        now = asyncio.get_running_loop().time()
+        if self._unread_since is None:
+            self._unread_since = now
             log.warning(
                 "what a run wrote cannot be read", folder=str(self.folder.path), why=str(error)
             )
-            return ()
+        if not over or now < self._unread_since + UNREAD_SECONDS:
+            return None
+        return self._ended(self.folder.of_rank(self.rank).outcome())
+
+    def _ended(self, outcome: Outcome | None) -> Ended:
+        return Ended(code=self._code, outcome=outcome, cut_from=self._cut_from)
 
     def _events(self, heard: int) -> tuple[Step | Progressed, ...]:
         """Those after `heard`, in order; for one that took the run up, those that say how it stands."""

@@ -113,7 +113,7 @@ class HostedRuns:
                     await self._end_all()
                 except Exception:
                     log.exception("runs whose lease is over cannot be cleared away; tried again")
-                    self._owner = owner
+                    self._owner = self._owner or owner  # it may serve another by now
 
     async def _end_all(self) -> None:
         """The lease is over: nothing that the service asked for goes on."""

@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -41,6 +42,7 @@ from trainyard.launcher.messages import (
     as_line,
     orders,
 )
+from trainyard.launcher.own_folder import OwnFolder, clear_leftovers
 from trainyard.launcher.predicting import made, predict_and_leave
 from trainyard.launcher.process_id import process_id
 from trainyard.launcher.spare import Spare
@@ -66,7 +68,9 @@ class ForkServer:
         catalogue: Catalogue,
         pools: ThreadpoolController,
         package: str,
+        temporary: Path | None = None,
     ) -> None:
+        """`temporary`: the folder for the temporary files of what is looked at, and not trained."""
         self._package = package
         self._connection = connection
         self._catalogue = catalogue
@@ -75,13 +79,28 @@ class ForkServer:
         self._spare: Spare | None = None
         self._wants_spare = True
         self._checks: Looks[Check] = Looks(
-            self.send, self._let_go, look_and_leave, checked, at_once=CHECKS_AT_ONCE
+            self.send,
+            self._let_go,
+            look_and_leave,
+            checked,
+            at_once=CHECKS_AT_ONCE,
+            temporary=temporary,
         )
         self._judgings: Looks[Judge] = Looks(
-            self.send, self._let_go, self._judge, answered, at_once=JUDGINGS_AT_ONCE
+            self.send,
+            self._let_go,
+            self._judge,
+            answered,
+            at_once=JUDGINGS_AT_ONCE,
+            temporary=temporary,
         )
         self._predictions: Looks[Predict] = Looks(
-            self.send, self._let_go, self._predict, made, at_once=JUDGINGS_AT_ONCE
+            self.send,
+            self._let_go,
+            self._predict,
+            made,
+            at_once=JUDGINGS_AT_ONCE,
+            temporary=temporary,
         )
 
     @property
@@ -288,12 +307,15 @@ def main(package: str, models_path: str, tracking_uri: str, connection: str) -> 
     service = _low(int(connection))
     catalogue = get_warm(package, models_path, tracking_uri)
     catalogue, models = described(catalogue)
-    server = ForkServer(service, catalogue, ThreadpoolController(), package)
+    clear_leftovers()
+    folder = OwnFolder()
+    server = ForkServer(service, catalogue, ThreadpoolController(), package, folder.path)
     gc.collect()
     gc.freeze()
     with suppress(BrokenPipeError, ConnectionResetError):
         server.send(Ready(models=models, broken=dict(catalogue.broken)))
         server.serve()
+    folder.close()
 
 
 if __name__ == "__main__":

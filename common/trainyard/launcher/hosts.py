@@ -223,7 +223,7 @@ class Hosts:
             elif answer.warm:
                 host.offer, host.complaint = answer.offer, ""
             else:
-                host.offer = None
+                self._complain(host, "it is still importing the framework")
 
     def _complain(self, host: Host, why: str) -> None:
         if host.complaint != why:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
 from trainyard.launcher.forking import fork, kill, kill_group
@@ -46,7 +47,7 @@ class Looks(Generic[Ordered]):
     of what was written and the exit code.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who hears, who works, and where
         self,
         answer: Callable[[Message], None],
         in_child: Callable[[], None],
@@ -54,7 +55,10 @@ class Looks(Generic[Ordered]):
         found: Callable[[Look[Ordered], int], Message],
         *,
         at_once: int,
+        temporary: Path | None = None,
     ) -> None:
+        """`temporary`: the folder that holds the temporary files of each process in a folder of its own."""
+        self._temporary = temporary
         self._answer = answer
         self._in_child = in_child
         self._carry_out: Callable[[Ordered, Trainer | None, int], NoReturn] = carry_out
@@ -104,8 +108,9 @@ class Looks(Generic[Ordered]):
 
     def stop(self) -> None:
         """End them all."""
-        for pid in self._looks:
+        for pid, look in self._looks.items():
             kill(pid)
+            _remove(look.temporary)
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._looks) < self._at_once:
@@ -123,7 +128,7 @@ class Looks(Generic[Ordered]):
             raise
 
     def _start(self, order: Ordered, trainer: Trainer | None) -> None:
-        temporary = _temporary()
+        temporary = _folder_in(self._temporary)
         try:
             pid, ours, its = self._forked()
         except OSError as error:
@@ -145,10 +150,10 @@ class Looks(Generic[Ordered]):
         self._looks[pid] = Look(order, ours, ends_at, temporary=temporary)
 
 
-def _temporary() -> str | None:
+def _folder_in(folder: Path | None) -> str | None:
     """A folder that goes with the process, however that ends."""
     try:
-        return tempfile.mkdtemp(prefix="trainyard-")
+        return tempfile.mkdtemp(prefix="trainyard-", dir=folder)
     except OSError:  # a full disk, which the process meets by itself
         return None
 

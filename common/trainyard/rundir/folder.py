@@ -228,6 +228,11 @@ class RunFolder:
     def _cancelled(self) -> Path:
         return self.path / "cancelled.json"
 
+    @property
+    def has_outcome(self) -> bool:
+        """Whether one was written, be it damaged."""
+        return (self.path / "outcome.json").exists()
+
     def forget_outcome(self) -> None:
         """Make room for the next attempt's outcome."""
         (self.path / "outcome.json").unlink(missing_ok=True)

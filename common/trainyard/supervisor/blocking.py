@@ -6,15 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import requests
+import structlog
 from mlflow.exceptions import MlflowException
 
 from trainyard.errors import Unavailable
 from trainyard.threads import started
-from trainyard.tracking.availability import is_away
+from trainyard.tracking.availability import how_away, is_away
 
 PAUSE_SECONDS = 2.0
 LAST_CALLS_SECONDS = 12.0
 """How long a stop waits for calls that are on their way to MLflow: a little more than a call may take."""
+log = structlog.get_logger()
 T = TypeVar("T")
 
 
@@ -32,6 +34,8 @@ class Blocking:
         self._mlflow_threads = started(16, "mlflow")
         self._probe_threads = started(2, "probe")
         self._turn_threads = started(4, "turn")
+        self.waits_for = ""
+        """Why `until_mlflow_answers` has no answer yet; empty where nothing waits."""
         self._probe: asyncio.Future[bool] | None = None
         self._back: asyncio.Task[None] | None = None
         self._on_their_way: set[asyncio.Future[Any]] = set()
@@ -56,17 +60,25 @@ class Blocking:
             return await asyncio.shield(made)  # nobody can call back what is on its way
         except (MlflowException, requests.RequestException) as error:
             if is_away(error):
-                message = f"MLflow at {self._tracking_uri} does not answer"
-                raise Unavailable(message) from error
+                raise Unavailable(f"MLflow at {self._tracking_uri} {how_away(error)}") from error
             raise
 
     async def until_mlflow_answers(self, call: Callable[[], T]) -> T:
         """Ask MLflow as often as it takes."""
         while True:
             try:
-                return await self.mlflow(call)
-            except Unavailable:
+                answer = await self.mlflow(call)
+            except Unavailable as error:
+                self._wait_for(error.detail)
                 await self.mlflow_is_back()
+            else:
+                self.waits_for = ""
+                return answer
+
+    def _wait_for(self, why: str) -> None:
+        if self.waits_for != why:
+            log.warning("MLflow is waited for", why=why)
+        self.waits_for = why
 
     async def mlflow_is_back(self) -> None:
         """Wait until MLflow answers, for two seconds at least."""

@@ -1,9 +1,10 @@
 """The queue and the slots: what waits, what runs, and what follows an attempt."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import structlog
 
@@ -285,7 +286,9 @@ class Slots:
         self._room.give_back(run_id)
         self._lending.over(run_id)
         broke = task.cancelled() or task.exception() is not None
-        gave_way = live.stop_reason is StopReason.GIVES_WAY and not live.run.status.ended
+        gave_way = not (broke or live.run.status.ended) and (
+            live.stop_reason is StopReason.GIVES_WAY
+        )
         moves = not (broke or self._stopping) and live.run.status is RunStatus.SCHEDULED
         leaves = live.is_cancelled and not broke and live.run.status is RunStatus.SCHEDULED
         waits_again = (gave_way or moves) and not leaves
@@ -296,17 +299,25 @@ class Slots:
             self.leave(live)
         if not task.cancelled() and (error := task.exception()):
             log.error("what sees a run through broke off", run_id=run_id, exc_info=error)
-            self._end_soon(live, _broken_off(error))
+            self._soon(self._end_broken_off(live, error))
         if self._room.slots_free(self._lending.out) and (back := self._lending.come_back()):
             self._say_soon(back)
         self._dispatch()
 
     def leave(self, live: LiveRun) -> asyncio.Task[None]:
         """End a run that was cancelled when it had neither a place in the queue nor a process, whoever waits for it."""
-        return self._end_soon(live, cancelled_while_it_waited(live.cancelled_by))
+        return self._soon(self._ending.end(live, cancelled_while_it_waited(live.cancelled_by)))
 
-    def _end_soon(self, live: LiveRun, outcome: Outcome) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._ending.end(live, outcome))
+    async def _end_broken_off(self, live: LiveRun, error: BaseException) -> None:
+        """As the run itself ended, where it had."""
+        if live.run.status.ended:
+            return
+        own = await self._blocking.run(live.folder.outcome)
+        finished = own is not None and own.status is RunStatus.FINISHED
+        await self._ending.end(live, own if own and finished else _broken_off(error))
+
+    def _soon(self, ending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(ending)
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
         return task

@@ -244,7 +244,8 @@ class Supervisor:
         if not self._launcher.warm():
             problems["fork_server"] = "still importing the framework"
         if not self._recovered:
-            problems["recovery"] = "taking up the runs that an earlier process left"
+            waits_for = self._blocking.waits_for and f": {self._blocking.waits_for}"
+            problems["recovery"] = f"taking up the runs that an earlier process left{waits_for}"
         if lacking := self._admission.lacks_room():
             problems["disk"] = lacking
         return problems

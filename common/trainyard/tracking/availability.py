@@ -11,14 +11,9 @@ import requests
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
-NOT_NOW = frozenset(
-    {
-        HTTPStatus.UNAUTHORIZED,  # what opens MLflow was changed, there or here
-        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    }
-)
+NOT_LET_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
+"""What opens MLflow was changed, there or here."""
+NOT_NOW = NOT_LET_IN | {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 def is_away(error: BaseException) -> bool:
@@ -41,6 +36,15 @@ def mlflows_own() -> Iterator[None]:
         if error.get_http_status_code() != HTTPStatus.NOT_FOUND:
             raise
         raise MlflowException(str(error), error_code=TEMPORARILY_UNAVAILABLE) from error
+
+
+def how_away(error: BaseException) -> str:
+    """What MLflow does that is away, in words that follow its name."""
+    if isinstance(error, MlflowException):
+        status = int(error.get_http_status_code())
+        if status in NOT_LET_IN:
+            return f"does not let this service in ({status}); see MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and MLFLOW_TRACKING_TOKEN"
+    return "does not answer"
 
 
 def _not_now(status: int) -> bool:

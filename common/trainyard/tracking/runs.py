@@ -153,7 +153,8 @@ class Tracking:
         if run.reason:
             tags.append(RunTag("trainyard.reason", str(run.reason)))
         try:
-            self._client.log_batch(run.run_id, tags=tags, metrics=_used(run))
+            with mlflows_own():
+                self._client.log_batch(run.run_id, tags=tags, metrics=_used(run))
         except MlflowException as error:
             if is_away(error):
                 raise
