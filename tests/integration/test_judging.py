@@ -229,6 +229,7 @@ def test_the_champion_is_fetched_while_the_run_trains_and_who_took_its_place_mea
     )
     model_id = first["model_uri"].removeprefix("models:/")
     [stored] = Path(mlflow_server.log.parent / "artifacts").glob(f"**/{model_id}")
+    assert not [*stored.rglob("__pycache__")]
     run_id = held_with(stored, shared_yard, data, name)
     shutil.rmtree(stored)
     run = let_go(shared_yard, run_id)

@@ -285,6 +285,8 @@ class RunFolder:
             self.metrics.unlink(missing_ok=True)
             self.end_of_search.unlink(missing_ok=True)
             self.slots.unlink(missing_ok=True)
+            self._process.unlink(missing_ok=True)
+            self._cancelled.unlink(missing_ok=True)
             dropped = (self.checkpoints, self.search, self.artifacts, self.judged, self.temporary)
             for folder in dropped:
                 shutil.rmtree(folder, ignore_errors=True)

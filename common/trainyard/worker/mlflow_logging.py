@@ -7,6 +7,7 @@ while. Files, the model and its version are written at the end, and tried again 
 import logging
 import os
 import platform
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -272,7 +273,8 @@ class RunLog:
     def _logged_model(self, fitted: Fitted, data: Data) -> str:
         found = self._finished_model()
         if found is None:
-            fitted.log_model(name="model", input_example=_example(fitted, data))
+            with _no_bytecode():
+                fitted.log_model(name="model", input_example=_example(fitted, data))
             found = self._finished_model()
         if found is None:
             message = f"MLflow shows no model logged by run {self._run_id}"
@@ -290,6 +292,17 @@ class RunLog:
             else:
                 self._client.delete_logged_model(each.model_id)
         return finished
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """MLflow loads a model before it uploads it, and what Python makes of its code then, for this machine, is no part of it."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _example(fitted: Fitted, data: Data) -> Any:

@@ -43,8 +43,6 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         system_metrics = SystemMetrics(submission.run_id, at_once=not _forks(request))
         seed_global_generators(request.seed)
         data, judging, world = _begun(job, folder, trainer, progress, log)
-        if not request.search:
-            system_metrics.start()
         warnings = _said_of(data, trainer, progress)
         chosen = _chosen(job, folder, trainer, data, progress, log, world, system_metrics)
         system_metrics.start()
