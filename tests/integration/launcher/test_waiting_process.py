@@ -80,8 +80,7 @@ def test_the_waiting_process_ends_with_its_fork_server_whatever_else_lives(
     in_lab: InLab,
 ) -> None:
     async def test(lab: Lab) -> None:
-        job = lab.job()
-        process = await lab.launch(job)
+        _, process = await lab.trains()  # by then it is called otherwise than the one that waits
         spare, server = await lab.spare(), lab.fork_server()
         others = {process_of(process), spare}
         hanging = asyncio.create_task(
