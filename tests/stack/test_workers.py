@@ -20,7 +20,7 @@ def test_two_hosts_train_one_run_together_and_another_is_moved_from_one_that_is_
     variables = {
         "BOOSTING_PORT": str(port),
         "MLFLOW_PORT": str(free_port()),
-        "TRAINYARD_HOST_LEASE_SECONDS": "10",
+        "TRAINYARD_HOST_LEASE_SECONDS": "20",
         "TRAINYARD_SLOTS": "2",
         "WORKERS": "2",
     }
