@@ -111,6 +111,15 @@ def job() -> Job:
     )
 
 
+def orders_of_a_start() -> dict[str, Open | Put | Start]:
+    """What brings a run to the host, in their order."""
+    return {
+        "open": Open(process_id=ID, submission=SUBMISSION),
+        "put": Put(process_id=ID, name="metrics.jsonl", offset=0, data=b"x"),
+        "start": Start(process_id=ID, job=job()),
+    }
+
+
 @pytest.fixture
 def on_host(tmp_path: Path) -> Callable[[Callable[[Host], Awaitable[None]]], None]:
     """Runs a test on a host of its own."""
@@ -239,11 +248,7 @@ def test_what_could_not_be_started_leaves_nothing(
 def test_a_full_disk_is_told_and_leaves_nothing_and_the_same_run_is_started_once_there_is_room(
     on_host, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    what = {
-        "open": Open(process_id=ID, submission=SUBMISSION),
-        "put": Put(process_id=ID, name="metrics.jsonl", offset=0, data=b"x"),
-        "start": Start(process_id=ID, job=job()),
-    }
+    what = orders_of_a_start()
 
     async def test(host: Host) -> None:
         if order != "open":
@@ -523,11 +528,7 @@ def test_whatever_keeps_a_run_from_being_started_is_told_and_leaves_nothing(
     on_host, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The service asked again and again, and heard neither a cancel nor the run's time-out meanwhile."""
-    what = {
-        "open": Open(process_id=ID, submission=SUBMISSION),
-        "put": Put(process_id=ID, name="metrics.jsonl", offset=0, data=b"x"),
-        "start": Start(process_id=ID, job=job()),
-    }
+    what = orders_of_a_start()
     to_thread = asyncio.to_thread
     tries = [RuntimeError("can't start new thread")]
 

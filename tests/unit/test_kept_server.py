@@ -66,33 +66,26 @@ async def test_a_process_that_cannot_be_started_is_started_later(program: Path, 
             await sign_of_life(server)
 
 
-async def test_an_answer_that_cannot_be_taken_costs_its_order_alone(program: Path):
-    def take(_: Alive) -> None:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    install(program)
-    async with kept(program) as server:
-        await sign_of_life(server)
-        process = server._process
-        with pytest.raises(Unavailable, match="Too many open files"):
-            await server.ask(
-                lambda number: Ping(number=number), take, ready_seconds=1, answer_seconds=30
-            )
-        await sign_of_life(server)
-        assert server._process is process
-
-
-async def test_an_answer_is_not_taken_whatever_is_raised_and_the_process_lives(program: Path):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "Too many open files"),
+        (ValueError("filedescriptor out of range in select()"), "out of range"),
+    ],
+)
+async def test_an_answer_that_cannot_be_taken_costs_its_order_alone(
+    program: Path, error: Exception, told: str
+):
     """A `ValueError` was told as a line that is too long, and the order waited out its time."""
 
     def take(_: Alive) -> None:
-        raise ValueError("filedescriptor out of range in select()")
+        raise error
 
     install(program)
     async with kept(program) as server:
         await sign_of_life(server)
         process = server._process
-        with pytest.raises(Unavailable, match="out of range"):
+        with pytest.raises(Unavailable, match=told):
             await server.ask(
                 lambda number: Ping(number=number), take, ready_seconds=1, answer_seconds=30
             )

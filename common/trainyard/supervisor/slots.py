@@ -313,8 +313,9 @@ class Slots:
         if live.run.status.ended:
             return
         own = await self._blocking.run(live.folder.outcome)
-        finished = own is not None and own.status is RunStatus.FINISHED
-        await self._ending.end(live, own if own and finished else _broken_off(error))
+        if own is None or own.status is not RunStatus.FINISHED:
+            own = _broken_off(error)
+        await self._ending.end(live, own)
 
     def _soon(self, ending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(ending)
