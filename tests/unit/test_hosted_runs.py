@@ -37,7 +37,7 @@ from trainyard.launcher.host_messages import (
     Unknown,
 )
 from trainyard.launcher.messages import Gather, Gathered, Job, Share
-from trainyard.launcher.protocol import Process
+from trainyard.launcher.protocol import Listener, Process
 from trainyard.rundir.folder import RunFolder
 from trainyard.supervisor.decision import ended_by
 from virtual_time import VirtualLoop
@@ -281,6 +281,36 @@ def test_what_is_released_while_its_folder_is_made_leaves_nothing(on_host) -> No
         await host.runs.carry_out(Release(process_id=ID))
         assert await opening == Unknown()
         assert not [*host.home.glob("hosted/n1/*")]
+
+    on_host(test)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_released_while_it_starts_leaves_nothing_whatever_it_writes_meanwhile(
+    on_host, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(host: Host) -> None:
+        forked, told = asyncio.Event(), asyncio.Event()
+        launch = host.launcher.launch
+
+        async def slow(job: Job, listener: Listener) -> Process:
+            forked.set()
+            await told.wait()
+            job.folder.mkdir(exist_ok=True)  # as what removes it meets a file that is new
+            (job.folder / "checkpoints").mkdir()
+            if fails:
+                raise Unavailable("nobody has told how it began")
+            return await launch(job, listener)
+
+        monkeypatch.setattr(host.launcher, "launch", slow)
+        await host.runs.carry_out(Open(process_id=ID, submission=SUBMISSION))
+        starting = asyncio.create_task(host.runs.carry_out(Start(process_id=ID, job=job())))
+        await forked.wait()
+        assert await host.runs.carry_out(Release(process_id=ID)) == Done()
+        told.set()
+        assert await starting == Unknown()
+        assert not [*host.home.glob("hosted/n1/*")]
+        assert [each.released for each in host.launcher.machine.processes] == [1] * (not fails)
 
     on_host(test)
 

@@ -152,7 +152,15 @@ class HostedRuns:
         )
 
     async def _prepared(self, order: Open | Put | Start) -> HostAnswer:
-        """What brings a run here. Whatever is raised, the service is told, and nothing is left: it tries elsewhere."""
+        """What brings a run here. One that is released meanwhile is gone for ever, with what was made of it since."""
+        answer = await self._brought(order)
+        if order.process_id not in self._never:
+            return answer
+        await self._forget(order.process_id)
+        return Unknown()
+
+    async def _brought(self, order: Open | Put | Start) -> HostAnswer:
+        """The answer. Whatever is raised, the service is told, and nothing is left: it tries elsewhere."""
         try:
             match order:
                 case Open():
@@ -191,9 +199,6 @@ class HostedRuns:
                 return Done()
             run = HostedRun(self._folders.of(order.process_id))
             await asyncio.to_thread(run.folder.create, order.submission)
-            if order.process_id in self._never:  # it was released meanwhile
-                await asyncio.to_thread(_removed, run.folder)
-                return Unknown()
             self._runs[order.process_id] = run
         return Done()
 
@@ -269,7 +274,7 @@ class HostedRuns:
         run = self._runs.pop(process_id, None)
         if run:
             run.close()
-            await asyncio.to_thread(_removed, run.folder)
+        await asyncio.to_thread(_removed, self._folders.of(process_id))
 
 
 def as_on(
