@@ -9,6 +9,9 @@ import pytest
 from trainyard.contract import Split, Task, TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
+from trainyard.datasets.tables import raw
+from trainyard.datasets.tables.raw import KeptTable
+from trainyard.worker.champion import CannotScore
 from trainyard.worker.held_out_rows import HeldOutRows
 
 COLUMNS = ("dept", "x")
@@ -28,7 +31,7 @@ def test_a_csv_is_read_as_the_model_was_trained_once_for_all_that_were_trained_a
     body = {"model": "m", "data": {"source": "file", "uri": "t.csv", "target": "y"}, "split": split}
     request = TrainRequest.model_validate(body)
     data = load(request.data, Split.model_validate(split), task=Task.CLASSIFICATION, access=access)
-    rows = HeldOutRows(request, data, access)
+    rows = HeldOutRows(request, data, access, KeptTable())
     words = [
         ({"name": "dept", "categories": categories}, {"name": "x"})
         for categories in (["01", "2A"], ["01", "02", "3B"])
@@ -38,3 +41,93 @@ def test_a_csv_is_read_as_the_model_was_trained_once_for_all_that_were_trained_a
     np.testing.assert_array_equal(read["x"], data.test.x["x"])
     assert rows.x(COLUMNS, words[1]) is read
     assert set(rows.x(COLUMNS)["dept"].map(type)) == {int}
+
+
+KINDS = {
+    "number": [1.5, None, 3, 4],
+    "whole": [1, 2, 3, 4],
+    "price": ["1.234,50 €", "5,00 €", "7,10 €", ""],
+    "word": ["a", "b", None, "d"],
+    "code": ["2A", "01", "02", "03"],
+    "day": ["2024-01-31", "2024-02-01", "2024-02-02", "2024-03-01"],
+    "truth": ["true", "false", "", "true"],
+}
+
+
+def untidy(folder: Path, kind: str, **asked: Any) -> tuple[TrainRequest, DataAccess]:
+    """A request for a table with a column of each kind, and a target."""
+    table = pd.DataFrame({name: values * 25 for name, values in KINDS.items()})
+    table["y"] = np.arange(100) % 2
+    uri = f"t.{kind}"
+    if kind == "csv":
+        table.to_csv(folder / uri, index=False)
+    else:
+        table.to_parquet(folder / uri)
+    data = {"source": "file", "uri": uri, "target": "y"} | asked.pop("data", {})
+    request = TrainRequest.model_validate({"model": "m", "data": data, **asked})
+    return request, DataAccess(roots=(folder,), data_dir=folder)
+
+
+def both(request: TrainRequest, access: DataAccess) -> tuple[HeldOutRows, HeldOutRows]:
+    """The rows as the run has read them, and as they are read again."""
+    kept = KeptTable()
+    data = load(request.data, request.split, task=Task.CLASSIFICATION, access=access, keep=kept)
+    again = HeldOutRows(request, data, access, KeptTable())
+    return HeldOutRows(request, data, access, kept), again
+
+
+TRAINED = [{"name": name} for name in KINDS] + [{"name": "code", "categories": ["2A", "01"]}]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("split", [{}, {"by": "time", "column": "day"}], ids=["random", "time"])
+def test_a_small_table_is_read_once_and_its_rows_are_as_if_they_were_read_again(
+    tmp_path: Path, kind: str, split: dict[str, str]
+) -> None:
+    request, access = untidy(tmp_path, kind, split=split)
+    once, again = both(request, access)
+    needed = tuple(name for name in KINDS if name != split.get("column"))
+    expected = again.x(needed, TRAINED)
+    (tmp_path / f"t.{kind}").unlink()
+    pd.testing.assert_frame_equal(once.x(needed, TRAINED), expected)
+    assert once.table is not None
+    assert again.table is not None
+    for name in ("y", "rows", "all_y"):
+        np.testing.assert_array_equal(getattr(once.table, name), getattr(again.table, name))
+    assert once.table.classes == again.table.classes
+    assert (once.table.key is None) is (again.table.key is None) is (not split)
+
+
+@pytest.mark.parametrize(
+    ("asked", "trained"),
+    [
+        ({"drop": ["whole"]}, TRAINED),
+        ({"columns": {"whole": {"type": "category"}}}, TRAINED),
+        ({"categorical": ["whole"]}, TRAINED),
+        ({}, [{"name": "whole", "categories": ["1", "2B"]}]),
+    ],
+    ids=["left out", "typed", "a category", "text where the model was trained"],
+)
+def test_a_table_that_was_read_otherwise_is_read_again(
+    tmp_path: Path, asked: dict[str, Any], trained: list[dict[str, Any]]
+) -> None:
+    once, again = both(*untidy(tmp_path, "csv", data=asked))
+    expected = again.x(tuple(KINDS), trained)
+    pd.testing.assert_frame_equal(once.x(tuple(KINDS), trained), expected)
+    (tmp_path / "t.csv").unlink()
+    with pytest.raises(CannotScore):
+        once.x(("whole",), trained)
+
+
+def test_a_large_table_is_not_kept_and_what_was_kept_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, access = untidy(tmp_path, "csv")
+    once, _ = both(request, access)
+    once.forget()
+    monkeypatch.setattr(raw, "MOST_KEPT_BYTES", 1000)
+    large, _ = both(request, access)
+    (tmp_path / "t.csv").unlink()
+    for rows in (once, large):
+        with pytest.raises(CannotScore):
+            rows.x(("number",))

@@ -1,6 +1,6 @@
 """Check a data set at submit, and read it in a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from trainyard.contract import (
     AnyTable,
@@ -15,6 +15,7 @@ from trainyard.contract import (
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.builtin import inspect_builtin, load_builtin
 from trainyard.datasets.images.pictures import inspect_images, load_images
+from trainyard.datasets.tables.assemble import AsRead
 from trainyard.datasets.tables.files import load_file
 from trainyard.datasets.tables.inspection import CheckNames, inspect_file
 from trainyard.errors import InvalidData
@@ -30,12 +31,14 @@ def load(  # noqa: PLR0913 - the spec, and what it is for
     kinds: Sequence[DataKind] = ("table",),
     seed: int | None = None,
     needs_whole: str | None = WHOLE,
+    keep: Callable[[AsRead], object] | None = None,
 ) -> Data:
     """Read, check and split a data set for a model of this `task` that takes these `kinds`.
 
     Rows are divided as `train_test_split` of scikit-learn does with `split.seed`, or with `seed` where it
     is given (`splitting.partition` says how), or by a column of a table (`splitting.divided`). Where
-    `needs_whole` is None, the data may be `beyond_memory`. Raises `InvalidData` for what the caller can mend.
+    `needs_whole` is None, the data may be `beyond_memory`. Of a table in memory `keep` is shown what was read. Raises
+    `InvalidData` for what the caller can mend.
     """
     if seed is not None:
         split = split.model_copy(update={"seed": seed})
@@ -45,7 +48,7 @@ def load(  # noqa: PLR0913 - the spec, and what it is for
     _check_fit(spec, task, kinds)
     if isinstance(spec, ImageData):
         return load_images(spec, split, access=access)
-    return load_file(spec, split, task=task, access=access, needs_whole=needs_whole)
+    return load_file(spec, split, task=task, access=access, needs_whole=needs_whole, keep=keep)
 
 
 def inspect(  # noqa: PLR0913 - the spec, and what it is for

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import mlflow
+from mlflow.tracking._model_registry.client import ModelRegistryClient
 from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
 from trainyard.contract import ModelInfo
@@ -14,6 +15,8 @@ from trainyard.trainer import Catalogue, describe, load_catalogue
 from trainyard.worker.evaluation import METRICS
 from trainyard.worker.figures import draw_for_nobody
 
+NOWHERE = "http://127.0.0.1:9"
+"""An address of an MLflow, to which nothing is sent."""
 AHEAD = (
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
@@ -48,8 +51,9 @@ def get_warm(package: str, models_path: str, tracking_uri: str) -> Catalogue:
 def _have_made_at_first_use() -> None:
     """What libraries make when they are first used, and keep."""
     draw_for_nobody()
-    # MLflow goes through the files of all packages to log a model.
+    # MLflow goes through the files of all packages to log a model, and to ask a registry.
     warn_dependency_requirement_mismatches(["mlflow-skinny"])
+    ModelRegistryClient(NOWHERE, NOWHERE)
     with suppress(ImportError):  # where there is no git
         importlib.import_module("git")
 

@@ -16,10 +16,17 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from trainyard.contract import Promote, Promotion, Register, Registered, Rollback, When
 from trainyard.errors import CannotPromote, RegistryConflict
-from trainyard.registry.aliases import former_holder, held_by, holder_of, move, move_back
+from trainyard.registry.aliases import (
+    former_holder,
+    held_by,
+    holder_of,
+    is_missing,
+    move,
+    move_back,
+)
 from trainyard.registry.judged import Judged, keep, kept
 from trainyard.registry.lock import model_lock
-from trainyard.registry.notes import noted, write_note
+from trainyard.registry.notes import noted, noted_candidate, write_note
 from trainyard.registry.promotion import (
     Candidate,
     Decision,
@@ -107,15 +114,13 @@ def register(
         found = _versions(client, name, run_id)
         if found:
             return found[0]
-        _make_model(client, name)
-        logged = model_uri.removeprefix("models:/")
-        client.create_model_version(
-            name,
-            source=model_uri,
-            run_id=run_id,
-            tags=dict(tags),
-            model_id=logged if logged.startswith("m-") else None,
-        )
+        try:
+            _make_version(client, name, model_uri, run_id, tags)
+        except MlflowException as error:
+            if not is_missing(error):
+                raise
+            _make_model(client, name)
+            _make_version(client, name, model_uri, run_id, tags)
         # A POST whose answer is lost is sent again by some HTTP clients, and each one makes a version.
         kept, *again = _versions(client, name, run_id)
         for version in again:
@@ -198,7 +203,7 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
             return before
         if now != turn.holder:
             raise AnotherHolder
-        candidate = candidate_of(client, own, rule.metric)
+        candidate = noted_candidate(own, rule.metric) or candidate_of(client, own, rule.metric)
         if turn.holder == version and (moved := _moved(own, rule, candidate)):
             decision = approved(moved[1], turn.word)
             write_note(client, own, candidate.rows, moved[0], decision)
@@ -287,6 +292,19 @@ def _versions(client: MlflowClient, name: str, run_id: str) -> list[str]:
     """The run's versions of the registered model, the first one first."""
     found = client.search_model_versions(f"run_id = '{run_id}'")
     return sorted((str(each.version) for each in found if each.name == name), key=int)
+
+
+def _make_version(
+    client: MlflowClient, name: str, model_uri: str, run_id: str, tags: Mapping[str, str]
+) -> None:
+    logged = model_uri.removeprefix("models:/")
+    client.create_model_version(
+        name,
+        source=model_uri,
+        run_id=run_id,
+        tags=dict(tags),
+        model_id=logged if logged.startswith("m-") else None,
+    )
 
 
 def _make_model(client: MlflowClient, name: str) -> None:

@@ -1,6 +1,7 @@
 """The decision about a promotion, written on the version as tags."""
 
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -11,6 +12,10 @@ from trainyard.registry.promotion import Candidate, Decision, Judgement, decide
 from trainyard.registry.version_tags import write_tags
 
 NOTE_TAG = "trainyard.promotion."
+AT_TAG = f"{NOTE_TAG}at"
+TEXT_TAG = f"{NOTE_TAG}decision"
+JUST_NOW = timedelta(seconds=2)
+"""A version that came with its note a moment ago need not be told the time again."""
 
 
 def write_note(
@@ -20,9 +25,21 @@ def write_note(
 
     `version`: as MLflow has it now; what its tags say already is not written again. `rows`: how many it was tested on.
     """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    said = {NOTE_TAG + "at": now, NOTE_TAG + "decision": decision.text}
-    write_tags(client, version, facts(rows, case, decision) | said)
+    at = {} if _just_now(version.tags.get(AT_TAG)) else _at()
+    write_tags(client, version, facts(rows, case, decision) | at | {TEXT_TAG: decision.text})
+
+
+def _at() -> dict[str, str]:
+    return {AT_TAG: datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _just_now(said: str | None) -> bool:
+    """Whether a moment that a tag says has just been."""
+    try:
+        moment = datetime.fromisoformat(said or "")
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and abs(datetime.now(UTC) - moment) <= JUST_NOW
 
 
 def facts(rows: int | None, case: Judged, decision: Decision) -> dict[str, str]:
@@ -46,7 +63,21 @@ def foreseen(
     """
     case, holder = Judged(rule, judgement), judgement.holder if judgement else None
     decision = decide(rule, Candidate("of its run", value, rows), holder, judgement)
-    return as_tags(case) | {key: text for key, text in facts(rows, case, decision).items() if text}
+    known = {key: text for key, text in facts(rows, case, decision).items() if text}
+    return as_tags(case) | known | _at()
+
+
+def noted_candidate(version: ModelVersion, metric: str) -> Candidate | None:
+    """A version that came with its own metric, as its run foresaw it: the run need not be asked. None for another metric."""
+    tags = version.tags
+    if tags.get(NOTE_TAG + "metric") != metric:
+        return None
+    value, rows = (tags.get(NOTE_TAG + each, "") for each in ("value", "test_rows"))
+    try:
+        found = Candidate(str(version.version), float(value), int(rows))
+    except ValueError:
+        return None
+    return found if math.isfinite(float(value)) else None
 
 
 def noted(holder: ModelVersion, rule: Promote) -> Decision | None:
@@ -55,7 +86,7 @@ def noted(holder: ModelVersion, rule: Promote) -> Decision | None:
     same = (
         tags.get(NOTE_TAG + "alias") == rule.alias and tags.get(NOTE_TAG + "metric") == rule.metric
     )
-    text = tags.get(NOTE_TAG + "decision", "")
+    text = tags.get(TEXT_TAG, "")
     return Decision(promoted=True, text=text) if same and text.startswith("promoted") else None
 
 

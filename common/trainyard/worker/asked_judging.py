@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from trainyard.contract import Promote
 from trainyard.datasets.loading import load
+from trainyard.datasets.tables.raw import KeptTable
 from trainyard.errors import InvalidData, TrackingUnavailable
 from trainyard.launcher.messages import Judge
 from trainyard.registry.promotion import Judgement
@@ -56,12 +57,18 @@ def _judging(
     run = log.holders().run(own)
     if run is None:
         raise CannotScore(f"the run of version {own.version} was deleted")
+    kept = KeptTable()
     data = load(
-        request.data, request.split, task=trainer.task, kinds=trainer.data, access=order.access
+        request.data,
+        request.split,
+        task=trainer.task,
+        kinds=trainer.data,
+        access=order.access,
+        keep=kept,
     )
     if data.digest != run.data.tags.get(DIGEST_TAG):
         raise CannotScore(f"the data has changed since the run of version {own.version} read it")
-    rows = HeldOutRows(request, data, order.access)
+    rows = HeldOutRows(request, data, order.access, kept)
     try:
         model = log.holders().model(own)
         x = rows.x(columns_needed(model.metadata), trained_on(model))

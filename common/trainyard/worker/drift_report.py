@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
+
 from trainyard.drift.comparison import ColumnDrift, Drift
 from trainyard.drift.stability import MUCH_FROM, SOME_FROM, Moved
 from trainyard.worker.figures import escaped, new_figure
@@ -21,7 +23,7 @@ COLOURS = {Moved.LITTLE: "tab:blue", Moved.SOME: "tab:orange", Moved.MUCH: "tab:
 
 
 def drift_report(drift: Drift) -> dict[str, bytes]:
-    """The files of the folder `drift`: `drift.json`, `drift.csv` and `most_moved.png`, each by its name.
+    """The files of the folder `drift`: `drift.json`, `drift.csv` and `most_moved.svg`, each by its name.
 
     The picture shows the ten most moved columns, the target among them; it is left out where nothing could be compared.
     """
@@ -35,7 +37,7 @@ def drift_report(drift: Drift) -> dict[str, bytes]:
         table.writerows(rows)
         files["drift.csv"] = text.getvalue().encode()
     if drift.most_moved:
-        files["most_moved.png"] = _most_moved(drift.most_moved)
+        files["most_moved.svg"] = _most_moved(drift.most_moved)
     return files
 
 
@@ -59,7 +61,8 @@ def _most_moved(columns: Sequence[ColumnDrift]) -> bytes:
     axes.set_position((0.32, 0.13, 0.64, 0.78))
     lengths = [min(each.psi, LONGEST_BAR) for each in top]
     axes.set(xlim=(0, max(1.05 * lengths[0], 1.6 * MUCH_FROM)), ylim=(SHOWN - 0.4, -0.7))
-    # Lines and plain text: a third of what bars, and a tick with its marks for each, take to be drawn.
+    # Lines and plain text: a third of what bars, and a tick with its marks for each, take to be drawn. As text, and not
+    # as glyphs, a third of that again.
     axes.vlines(
         (SOME_FROM, MUCH_FROM),
         SHOWN,
@@ -79,7 +82,8 @@ def _most_moved(columns: Sequence[ColumnDrift]) -> bytes:
         )
         axes.annotate(_said(each), (0, place - 0.25), (2, 0), fontsize=7, textcoords=unit)
     picture = io.BytesIO()
-    figure.savefig(picture)
+    with rc_context({"svg.fonttype": "none"}):
+        figure.savefig(picture, format="svg")
     return picture.getvalue()
 
 

@@ -1,5 +1,6 @@
 """Figures of matplotlib that belong to nobody else, and labels that are drawn as they are."""
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +10,8 @@ from matplotlib.figure import Figure
 
 DPI = 80
 LONGEST_LABEL = 20
+NOT_IN_XML = re.compile(r"[^\t\n\r -\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+"""By https://www.w3.org/TR/xml/#charsets: an SVG with one of these is shown nowhere."""
 
 
 def new_figure(title: str, across: str, up: str) -> tuple[Figure, Axes]:
@@ -27,9 +30,10 @@ def draw_for_nobody() -> None:
     figure, axes = new_figure("Title", "across", "up")
     axes.plot([0, 1], label="curve")
     axes.legend()
-    figure.savefig(BytesIO())
+    for kind in ("png", "svg"):
+        figure.savefig(BytesIO(), format=kind)
 
 
 def escaped(label: Any, longest: int = LONGEST_LABEL) -> str:
-    """The label as text that matplotlib does not take for a formula, cut where it is long."""
-    return str(label)[:longest].replace("$", r"\$")
+    """The label as text that matplotlib does not take for a formula, nor XML for an error, cut where it is long."""
+    return NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", str(label)[:longest]).replace("$", r"\$")

@@ -9,7 +9,7 @@ import pandas as pd
 from trainyard.contract import AnyTable, BuiltinData, ImageData, Split, TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.tables.as_trained import Trained, manner
-from trainyard.datasets.tables.raw import HeldOut, held_out
+from trainyard.datasets.tables.raw import HeldOut, KeptTable, held_out
 from trainyard.errors import InvalidData
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, other_rows
 from trainyard.trainer import Data
@@ -19,14 +19,22 @@ from trainyard.worker.champion import CannotScore, check_columns
 class HeldOutRows:
     """Gives the rows, and remembers them for what is asked of them afterwards."""
 
-    def __init__(self, request: TrainRequest, data: Data, access: DataAccess) -> None:
+    def __init__(
+        self, request: TrainRequest, data: Data, access: DataAccess, kept: KeptTable
+    ) -> None:
+        """`kept`: what was read when the data was."""
         self._request = request
         self._data = data
         self._access = access
+        self._kept = kept
         self.table: HeldOut | None = None
         """The table's rows, once they were read; None for data that is no table in a file."""
         self._asked: Any = None
         """Which columns they have, and how they are read."""
+
+    def forget(self) -> None:
+        """Give back what was kept of the table: it is read again where it is asked for."""
+        self._kept.forget()
 
     @property
     def seed(self) -> int:
@@ -71,7 +79,7 @@ class HeldOutRows:
         if self.table is not None and self._asked == asked:
             return self.table
         try:
-            read = held_out(
+            read = self._kept.held_out(spec, columns, trained) or held_out(
                 spec,
                 self._request.split,
                 task=self._data.task,

@@ -119,6 +119,7 @@ class Judging:
         """
         small = self._data.kind == "table" and self._bytes() <= MOST_BYTES_BESIDE
         self._apart = Apart(partial(self._found, beside=beside and small))
+        self._rows.forget()  # the other process has them
 
     def against(self, tested: Tested) -> "Judging":
         """Itself, which judges holders by what the run's own model has reached from now on."""

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from trainyard.contract import TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
+from trainyard.datasets.tables.raw import KeptTable
 from trainyard.errors import InvalidData, TrackingUnavailable
 from trainyard.peers.calling import PeerAway, PeerRefused
 from trainyard.peers.predictions import Question, digest_of_rows, predicted_by
@@ -31,7 +32,7 @@ ANSWER_SECONDS = 600.0
 def predict_here(question: Question, access: DataAccess, path: Path) -> str:
     """Write the predictions to `path`, and answer the digest of the rows. Raises `CannotScore` and `TrackingUnavailable`."""
     os.environ |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-    client = MlflowClient()
+    client, kept = MlflowClient(), KeptTable()
     request = question.request
     try:
         version = client.get_model_version(question.name, question.version)
@@ -42,6 +43,7 @@ def predict_here(question: Question, access: DataAccess, path: Path) -> str:
             task=question.task,
             kinds=(question.kind,),
             access=access,
+            keep=kept,
         )
     except InvalidData as error:
         raise CannotScore(f"the data of the run cannot be read there: {error.detail}") from error
@@ -49,7 +51,7 @@ def predict_here(question: Question, access: DataAccess, path: Path) -> str:
         if is_away(error):
             raise TrackingUnavailable from error
         raise CannotScore(f"MLflow does not have it: {error.message}") from error
-    rows = HeldOutRows(request, data, access)
+    rows = HeldOutRows(request, data, access, kept)
     x = rows.x(columns_needed(model.metadata), trained_on(model))
     with path.open("wb") as file:
         np.save(file, predictions(model, x, question.task, question.classes), allow_pickle=False)

@@ -12,6 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from trainyard.contract import Phase, Registered, RunStatus, Searched, TrainRequest
 from trainyard.datasets.loading import load
+from trainyard.datasets.tables.raw import KeptTable
 from trainyard.launcher.messages import Job
 from trainyard.raw_columns import feature_names
 from trainyard.rundir.folder import RunFolder
@@ -83,8 +84,9 @@ def _begun(
     job: Job, folder: RunFolder, trainer: Trainer, progress: Progress, log: RunLog
 ) -> tuple[Data, Judging | None, World]:
     """The data, what judges by it, and the other processes that train on it, which are there and have the same."""
-    data = load_for(job, asked(job), trainer)
-    judging = _judging(job, folder, data, log)  # before there are connections to other ranks
+    kept = KeptTable()
+    data = load_for(job, asked(job), trainer, keep=kept if _is_judged(asked(job)) else None)
+    judging = _judging(job, folder, data, kept, log)  # before there are connections to other ranks
     world = progress.world(job)
     begun(world, data)
     return data, judging, world
@@ -181,8 +183,10 @@ def seed_global_generators(seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002 - it is the global one that is meant
 
 
-def load_for(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
-    """The request's data, split, if the trainer can take it. Raises `InvalidData`."""
+def load_for(
+    job: Job, request: TrainRequest, trainer: Trainer, keep: KeptTable | None = None
+) -> Data:
+    """The request's data, split, if the trainer can take it. `keep` is shown a table. Raises `InvalidData`."""
     params = None if request.search else params_of(trainer, request.params)
     return load(
         request.data,
@@ -191,6 +195,7 @@ def load_for(job: Job, request: TrainRequest, trainer: Trainer) -> Data:
         kinds=trainer.data,
         access=job.access,
         needs_whole=whole_for(request, trainer, params),
+        keep=keep,
     )
 
 
@@ -251,11 +256,17 @@ def _is_wide(data: Data) -> bool:
 
 def _forks(request: TrainRequest) -> bool:
     """Whether a process is forked before the training: the one that scores the champion, or that forks a search's trials."""
-    judged = request.register_ is not None and request.register_.promote is not None
-    return judged or request.search is not None
+    return _is_judged(request) or request.search is not None
 
 
-def _judging(job: Job, folder: RunFolder, data: Data, log: RunLog) -> Judging | None:
+def _is_judged(request: TrainRequest) -> bool:
+    """Whether a promotion is asked for."""
+    return request.register_ is not None and request.register_.promote is not None
+
+
+def _judging(
+    job: Job, folder: RunFolder, data: Data, kept: KeptTable, log: RunLog
+) -> Judging | None:
     """What judges the champion on this run's test rows, which is scored from now on; None where no promotion is asked for.
 
     A search takes longer than a champion holds still for, and so it is scored after that.
@@ -268,7 +279,7 @@ def _judging(job: Job, folder: RunFolder, data: Data, log: RunLog) -> Judging | 
         register.name,
         register.promote,
         data=data,
-        rows=HeldOutRows(request, data, job.access),
+        rows=HeldOutRows(request, data, job.access, kept),
         log=log,
         artifacts=folder.judged,
         elsewhere=Elsewhere(job.peers, request),

@@ -1,7 +1,7 @@
 """A table's columns to the parts of `Data`, one column at a time, so that the table is never held twice."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from trainyard.datasets.splitting import Key, Partition, Rows
 from trainyard.datasets.tables import stored, strays, warned
 from trainyard.datasets.tables.columns import numbers
 from trainyard.datasets.tables.gathering import Columns, Features, gathered
-from trainyard.datasets.tables.on_disk import place_for
+from trainyard.datasets.tables.on_disk import ReadWhenAsked, place_for
 from trainyard.datasets.tables.selection import Selection
 from trainyard.datasets.tables.targets import check_target, labels, target_read
 from trainyard.datasets.tables.weights import check_parts, check_weights, weight_read
@@ -39,6 +39,22 @@ class Origin:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class AsRead:
+    """A table's rows as they were read, before a model's features are made of them."""
+
+    columns: Mapping[str, pa.ChunkedArray]
+    """All but the target."""
+    y: npt.NDArray[Any]
+    """Class indices or targets of (n,)."""
+    classes: tuple[Any, ...] | None
+    rows: Rows
+    """Those that test."""
+    key: Key | None
+    are_apart: bool
+    """Whether these are a table of their own."""
+
+
 def columns_of(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """The columns by name. Drop `table` after this, so that each column's memory goes as it is used up."""
     return dict(zip(table.column_names, table.columns, strict=True))
@@ -53,15 +69,18 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     origin: Origin,
     key: Key | None = None,
     beyond_memory: str | None = None,
+    keep: Callable[[AsRead], object] | None = None,
 ) -> Data:
     """Split and type a table, by `key` where it is given, else at random; `columns` are used up. Raises `InvalidData`.
 
-    `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
+    `keep` is shown a table that is in memory, as it was read. `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
     named categorical as categoricals whose sorted categories are the training part's. Where the table
     is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
     """
     y, classes, partition, of_target = _divided_by(columns, selection, split, task, origin, key)
     parts = partition.parts
+    if keep is not None and not isinstance(columns, ReadWhenAsked):
+        keep(AsRead({**columns}, y, classes, parts["test"], key, bool(origin.test_rows)))
     weight, of_weight = _weight(columns, selection, parts, y, classes, origin.decimal)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)

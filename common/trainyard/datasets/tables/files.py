@@ -13,7 +13,7 @@ from trainyard.datasets.sources.redaction import file_name, redacted
 from trainyard.datasets.splitting import Key
 from trainyard.datasets.tables import delimited, parquet
 from trainyard.datasets.tables.as_trained import Trained, start_of, texts_of
-from trainyard.datasets.tables.assemble import Origin, columns_of, tabulate
+from trainyard.datasets.tables.assemble import AsRead, Origin, columns_of, tabulate
 from trainyard.datasets.tables.csv_columns import one_by_one
 from trainyard.datasets.tables.delimited import Laid
 from trainyard.datasets.tables.dialects.dialect import Layout
@@ -41,10 +41,16 @@ class Table:
     key: Key | None
 
 
-def load_file(
-    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, needs_whole: str | None = WHOLE
+def load_file(  # noqa: PLR0913 - a table, and what it is for
+    spec: AnyTable,
+    split: Split,
+    *,
+    task: Task,
+    access: DataAccess,
+    needs_whole: str | None = WHOLE,
+    keep: Callable[[AsRead], object] | None = None,
 ) -> Data:
-    """Read, check, split and type a table. Raises `InvalidData`.
+    """Read, check, split and type a table, of which `keep` is shown what was read. Raises `InvalidData`.
 
     One that does not fit in memory is read column by column; or refused, where the model `needs_whole` for this reason.
     """
@@ -64,6 +70,7 @@ def load_file(
             origin=table.origin,
             key=table.key,
             beyond_memory=beyond,
+            keep=keep,
         )
 
 

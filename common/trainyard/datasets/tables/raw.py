@@ -15,13 +15,15 @@ import pyarrow.types as pt
 from trainyard.contract import AnyTable, Split, Task
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.splitting import Key, Rows, partition
-from trainyard.datasets.tables.as_trained import Trained, manner
-from trainyard.datasets.tables.assemble import partition_of, target_of
+from trainyard.datasets.tables.as_trained import Trained, is_text_there, manner
+from trainyard.datasets.tables.assemble import AsRead, partition_of, target_of
 from trainyard.datasets.tables.columns import check_usable, is_date, is_text, numbers, plain
 from trainyard.datasets.tables.dates import microseconds
 from trainyard.datasets.tables.files import Table, read
 from trainyard.datasets.tables.gathering import Columns
 from trainyard.datasets.tables.weights import check_weights
+
+MOST_KEPT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,42 @@ class HeldOut:
             return None
         earlier = bisect_left(found, True, key=lambda value: _place(said(value)) > end)
         return int(counts[:earlier].sum())
+
+
+class KeptTable:
+    """A small table as a run has read it, whose test rows another model can be shown without reading it again."""
+
+    def __init__(self) -> None:
+        self._read: AsRead | None = None
+
+    def __call__(self, read: AsRead) -> None:
+        """Keep it, unless it is large: the run could not give its memory back while it makes features of it."""
+        if sum(column.nbytes for column in read.columns.values()) <= MOST_KEPT_BYTES:
+            self._read = read
+
+    def forget(self) -> None:
+        """Give the memory back."""
+        self._read = None
+
+    def held_out(
+        self, spec: AnyTable, columns: Sequence[str], trained: Trained = ()
+    ) -> HeldOut | None:
+        """What `held_out` would answer, or None where it has to read the table for that.
+
+        The spec of the run may type columns by itself, or leave out what the model needs; and a CSV is text where the
+        model's own table was.
+        """
+        read = self._read
+        if read is None or spec.categorical or spec.columns:
+            return None
+        there, texts = read.columns, [name for name, *_ in manner(trained)]
+        if not there.keys() >= {*columns, *texts}:
+            return None
+        if not all(is_text_there(there[name].type) for name in texts):
+            return None
+        left, y, rows = {**there}, read.y, read.rows
+        x = pd.DataFrame({name: _picked(name, left, rows) for name in columns}, copy=False)
+        return HeldOut(x, y[rows], rows, y, read.classes, read.key, read.are_apart)
 
 
 def _place(moment: str | float) -> tuple[str, Any]:
