@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 
 pytest.importorskip("mlflow")
 
@@ -21,6 +23,7 @@ from trainyard.registry import mlflow_registry as registry
 from trainyard.registry.asked import promote_when_asked
 from trainyard.registry.judged import kept
 from trainyard.registry.listing import versions_of
+from trainyard.registry.notes import foreseen
 from trainyard.registry.promotion import Decision, Interval, Judgement
 from trainyard.registry.turn import Turn
 from trainyard.tracking.availability import is_away
@@ -407,6 +410,41 @@ def test_a_registered_run_has_its_version_alias_and_decision_and_again_gives_the
         " (difference +0.2)"
     )
     assert client.get_model_version(name, "2").tags["trainyard.run_id"] == run_id
+
+
+def test_a_version_that_comes_with_what_was_foreseen_costs_mlflow_one_tag(
+    client, name, locks, monkeypatch
+):
+    promoted(client, name, 0.7, locks)
+    run_id, model_uri = trained(client, 0.9)
+    judgement, asked = Judgement("1", 0.7, seen=0), []
+    send = requests.Session.request
+
+    def counted(self, method, url, *arguments, **named):
+        asked.append(url.partition("/mlflow/")[2])
+        return send(self, method, url, *arguments, **named)
+
+    monkeypatch.setattr(requests.Session, "request", counted)
+    found = registry.register_run(
+        client,
+        run_id=run_id,
+        model_uri=model_uri,
+        request=Register(name=name, promote=RULE),
+        locks=locks,
+        tags=foreseen(RULE, 0.9, 50, judgement),
+        judge=lambda _: judgement,
+        holder=client.get_model_version(name, "1"),
+    )
+    assert found.promoted
+    note = noted(client, name, "2")
+    assert [note[each] for each in ("value", "champion_value", "decision")] == [
+        "0.9",
+        "0.7",
+        found.decision,
+    ]
+    assert datetime.now(UTC) - datetime.fromisoformat(note["at"]) < timedelta(minutes=1)
+    assert asked.count("model-versions/set-tag") == 1
+    assert not {"runs/get", "registered-models/create"} & {*asked}
 
 
 def test_an_alias_that_is_also_promoted_to_is_won_not_given(client, name, locks):
