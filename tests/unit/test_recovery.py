@@ -4,7 +4,6 @@ import errno
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_mlflow import not_found_by_a_proxy, refusal
@@ -622,24 +621,30 @@ def test_mlflow_has_the_end_of_a_run_also_where_it_refuses_what_is_told_beside_i
 # What is scarce for a moment
 
 
+def unreadable_at_first(monkeypatch, name: str, scarce: Exception) -> list[Exception]:
+    """What the next reads of a file that is called so raise."""
+    tries, real = [scarce, scarce], Path.read_bytes
+
+    def once_there_is_one(path: Path) -> bytes:
+        if path.name == name and tries:
+            raise tries.pop()
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", once_there_is_one)
+    return tries
+
+
 @pytest.mark.parametrize(
     "scarce", [OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]
 )
-@pytest.mark.parametrize("asked", ["submission", "state", "outcome"])
+@pytest.mark.parametrize("name", ["request.json", "state.json"])
 def test_runs_are_taken_up_once_there_are_files_and_threads_again(
-    world: World, monkeypatch, asked: str, scarce: Exception
+    world: World, monkeypatch, name: str, scarce: Exception
 ):
     world.start()
     running, waits = world.submit(max_attempts=2), world.submit()
     world.stop()
-    tries, real = [scarce, scarce], getattr(RunFolder, asked)
-
-    def once_there_is_one(folder: RunFolder) -> Any:
-        if tries:
-            raise tries.pop()
-        return real(folder)
-
-    monkeypatch.setattr(RunFolder, asked, once_there_is_one)
+    tries = unreadable_at_first(monkeypatch, name, scarce)
     world.start()
     world.later(30)
     assert world.do(world.service.problems()) == {}
@@ -647,6 +652,23 @@ def test_runs_are_taken_up_once_there_are_files_and_threads_again(
     assert world.run(running).status is RUNNING
     assert world.run(waits).status is SCHEDULED
     assert len(world.machine.running()) == 1
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["here", "by a later service"])
+def test_a_run_that_has_finished_is_no_crash_where_there_is_no_file_to_read_that_with(
+    world: World, monkeypatch, stops: bool
+):
+    world.start()
+    run_id = world.submit()
+    if stops:
+        world.die()
+    world.process(run_id).finish()
+    tries = unreadable_at_first(monkeypatch, "outcome.json", OSError(errno.EMFILE, "Too many"))
+    if stops:
+        world.start()
+    world.later(60)
+    assert not tries
+    assert world.run(run_id).status is FINISHED
 
 
 def test_where_mlflow_refuses_to_tell_of_runs_those_in_folders_are_taken_up(world: World):

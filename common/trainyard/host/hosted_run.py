@@ -147,7 +147,10 @@ class HostedRun:
             )
         if not over or now < self._unread_since + UNREAD_SECONDS:
             return None
-        return self._ended(self.folder.of_rank(self.rank).outcome())
+        outcome = None
+        with suppress(OSError):
+            outcome = self.folder.of_rank(self.rank).outcome()
+        return self._ended(outcome)
 
     def _ended(self, outcome: Outcome | None) -> Ended:
         return Ended(code=self._code, outcome=outcome, cut_from=self._cut_from)

@@ -37,6 +37,7 @@ from pydantic import BaseModel, ValidationError
 from trainyard.contract import Caller
 from trainyard.rundir.published import published
 from trainyard.rundir.records import Cancelled, Notice, Outcome, State, Submission
+from trainyard.scarcity import is_scarce
 
 LONGEST_TEMPORARY_BYTES = 60
 """Sockets have at most 107 bytes of path; multiprocessing and PyTorch's data loader make theirs two names below this."""
@@ -324,11 +325,14 @@ def remove_drafts(root: Path) -> None:
 
 
 def _read(path: Path, kind: type[Record]) -> Record | None:
+    """None where it is not there, or damaged. Raises `OSError` where this machine has nothing to read it with now."""
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
+        if is_scarce(error):
+            raise
         log.warning("a run's file is damaged and counts as missing", file=str(path), why=str(error))
         return None
 

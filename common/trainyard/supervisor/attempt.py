@@ -110,7 +110,7 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
         raise
     live.process_used(process.used)
     process.release()
-    outcome = await blocking.run(live.folder.outcome)
+    outcome = await blocking.once_it_can(live.folder.outcome)
     if live.stop_asked.is_set():
         return outcome
     killed = oom_kills() > kills
@@ -118,7 +118,7 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
     one = RankEnd(0, code, over_limit_mb=used.over_limit_mb, lost_with=process.lost_with)
     live.state.avoids = given_up_on(process.ranks or (one,), job.placement)
     if process.ranks:
-        left = await blocking.run(lambda: outcomes_of(live.folder))
+        left = await blocking.once_it_can(lambda: outcomes_of(live.folder))
         return of_all_ranks(
             process.ranks, left, lambda end: _ended(end, job, killed=killed), job.placement
         )

@@ -10,6 +10,7 @@ import structlog
 from mlflow.exceptions import MlflowException
 
 from trainyard.errors import Unavailable
+from trainyard.scarcity import is_scarce
 from trainyard.threads import started
 from trainyard.tracking.availability import how_away, is_away
 
@@ -43,6 +44,17 @@ class Blocking:
     async def run(self, call: Callable[[], T]) -> T:
         """Make a call that does not leave this machine. No MLflow that hangs holds it up."""
         return await asyncio.get_running_loop().run_in_executor(self._disk_threads, call)
+
+    async def once_it_can(self, call: Callable[[], T]) -> T:
+        """As `run`, as often as it takes while this machine has no file, or no memory, for it."""
+        while True:
+            try:
+                return await self.run(call)
+            except (OSError, MemoryError) as error:
+                if not is_scarce(error):
+                    raise
+                log.warning("what a run left cannot be read yet", why=str(error))
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def mlflow(self, call: Callable[[], T]) -> T:
         """Ask MLflow. Raises `Unavailable` when it does not answer; its refusals pass."""

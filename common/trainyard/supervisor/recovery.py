@@ -1,6 +1,5 @@
 """What a starting service finds of an earlier one: runs that have ended, runs to queue again, runs to give up."""
 
-import errno
 from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from trainyard.contract import Reason, Run
 from trainyard.launcher.protocol import Launcher
 from trainyard.rundir.folder import RunFolder, remove_drafts, run_folders
 from trainyard.rundir.records import Cancelled, Outcome, State, Submission
+from trainyard.scarcity import is_scarce
 from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.decision import (
     Again,
@@ -24,7 +24,6 @@ from trainyard.supervisor.decision import (
 )
 from trainyard.tracking.runs import Tracking, Unended
 
-SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 log = structlog.get_logger()
 
 
@@ -198,9 +197,7 @@ class Recovery:
 
 def passes(error: Exception) -> bool:
     """Whether it is this machine's, for a moment: no file, process, thread or memory to be had."""
-    if isinstance(error, OSError):
-        return error.errno in SCARCE
-    return isinstance(error, MemoryError | RuntimeError)
+    return is_scarce(error) or isinstance(error, RuntimeError)
 
 
 def _as_asked(cancelled: Cancelled, state: State, outcome: Outcome | None) -> Close:

@@ -312,7 +312,7 @@ class Slots:
         """As the run itself ended, where it had."""
         if live.run.status.ended:
             return
-        own = await self._blocking.run(live.folder.outcome)
+        own = await self._blocking.once_it_can(live.folder.outcome)
         if own is None or own.status is not RunStatus.FINISHED:
             own = _broken_off(error)
         await self._ending.end(live, own)
