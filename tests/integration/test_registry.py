@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -435,6 +436,10 @@ def test_a_version_that_comes_with_what_was_foreseen_costs_mlflow_one_tag(
         judge=lambda _: judgement,
         holder=client.get_model_version(name, "1"),
     )
+    asked_for = Counter(asked)
+    assert asked_for["model-versions/set-tag"] == 1
+    assert asked_for["model-versions/get"] == 2, "the holder, and how the version stands in the end"
+    assert not {"runs/get", "registered-models/create"} & asked_for.keys()
     assert found.promoted
     note = noted(client, name, "2")
     assert [note[each] for each in ("value", "champion_value", "decision")] == [
@@ -443,8 +448,6 @@ def test_a_version_that_comes_with_what_was_foreseen_costs_mlflow_one_tag(
         found.decision,
     ]
     assert datetime.now(UTC) - datetime.fromisoformat(note["at"]) < timedelta(minutes=1)
-    assert asked.count("model-versions/set-tag") == 1
-    assert not {"runs/get", "registered-models/create"} & {*asked}
 
 
 def test_an_alias_that_is_also_promoted_to_is_won_not_given(client, name, locks):

@@ -3,7 +3,7 @@
 import json
 
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
@@ -14,8 +14,19 @@ HISTORY_TAG = "trainyard.previous."
 
 def held_by(client: MlflowClient, name: str, alias: str) -> str | None:
     """The number of the version that holds the alias; None where none does."""
-    version = client.get_registered_model(name).aliases.get(alias)
+    return held_in(client.get_registered_model(name), alias)
+
+
+def held_in(model: RegisteredModel, alias: str) -> str | None:
+    """As `held_by`, of what MLflow has told."""
+    version = model.aliases.get(alias)
     return None if version is None else str(version)
+
+
+def version_in(client: MlflowClient, model: RegisteredModel, version: str) -> ModelVersion:
+    """A version, which MLflow has told already where it is the newest one."""
+    told = (each for each in model.latest_versions if str(each.version) == version)
+    return next(told, None) or client.get_model_version(model.name, version)
 
 
 def holder_of(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:

@@ -19,10 +19,12 @@ from trainyard.errors import CannotPromote, RegistryConflict
 from trainyard.registry.aliases import (
     former_holder,
     held_by,
+    held_in,
     holder_of,
     is_missing,
     move,
     move_back,
+    version_in,
 )
 from trainyard.registry.judged import Judged, keep, kept
 from trainyard.registry.lock import model_lock
@@ -197,8 +199,8 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
         with model_lock(name, locks), conflicts(doing):
             return noted_rejection(client, turn, rule)
     with model_lock(name, locks), conflicts(f"promoting version {version} of {name!r}"):
-        now = held_by(client, name, rule.alias)
-        own = client.get_model_version(name, version)
+        model = client.get_registered_model(name)
+        now, own = held_in(model, rule.alias), version_in(client, model, version)
         if now == version and (before := noted(own, rule)):
             return before
         if now != turn.holder:

@@ -28,8 +28,6 @@ from trainyard.worker.holders import Holders
 
 Array = npt.NDArray[Any]
 MOST_BREAKS = 5
-MOST_BYTES_BESIDE = 64_000_000
-"""Of training rows: a larger table is not read again while a model is trained on it, for both take memory."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +110,12 @@ class Judging:
         self.metrics: dict[str, float] = {}
         """`champion_test_…` of the version that was judged last; empty where none could be."""
 
-    def begin(self, *, beside: bool) -> None:
-        """Have the present holder examined in a process of its own, beside the training or once that is over.
+    def begin(self, *, fetch: bool) -> None:
+        """Have the present holder examined in a process of its own once the model is trained; `fetch` its files now.
 
         To be called while no other thread of this process is in the middle of something (ADR 29).
         """
-        small = self._data.kind == "table" and self._bytes() <= MOST_BYTES_BESIDE
-        self._apart = Apart(partial(self._found, beside=beside and small))
+        self._apart = Apart(partial(self._found, fetch=fetch))
         self._rows.forget()  # the other process has them
 
     def against(self, tested: Tested) -> "Judging":
@@ -161,23 +158,20 @@ class Judging:
             raise RuntimeError("a holder is judged against a model that was tested")
         return self._tested
 
-    def _bytes(self) -> int:
-        return int(self._data.frame.memory_usage(index=False).sum())
-
-    def _found(self, trained: Callable[[], Tested], *, beside: bool) -> Iterator[Found]:
+    def _found(self, trained: Callable[[], Tested], *, fetch: bool) -> Iterator[Found]:
         """In the other process: what there is to find. Whatever fails there is tried again, patiently, in this one.
 
         The line to the service is this one's alone; the other says what it has to say in the log.
         """
-        tested = None if beside else trained()
+        tested = None if fetch else trained()
         holders = self._holders.saying(lambda message: sys.stdout.write(f"{message}\n"))
         try:
             holder = holders.fetch(self._name, self._rule.alias)
             if holder is not None:
                 sent = holder.to_proto().SerializeToString()
                 yield Found(sent)
-                seen = self._examined(holder, holders)
                 self.against(tested or trained())
+                seen = self._examined(holder, holders)
                 yield Found(sent, self._weighed(str(holder.version), seen))
         except Exception as error:  # noqa: BLE001 - `CannotScore` is an answer, and does not come here
             why = f"{type(error).__name__}: {error}"

@@ -286,7 +286,7 @@ def _judging(
     )
     with log.still() as still:
         if still:
-            judging.begin(beside=request.search is None)
+            judging.begin(fetch=request.search is None)
     if not still:
         log.say("MLflow is slow to answer: the champion is scored once the model is trained")
     return judging
