@@ -1,4 +1,4 @@
-"""One of several ranks that train XGBoost, by itself: `rank_in_batches.py RANK SIZE FOLDER`.
+"""One of several ranks that train a model of boosting, by itself: `rank_in_batches.py RANK SIZE FOLDER LIBRARY`.
 
 It trains twice on large.parquet of the folder, where the ranks leave their texts for each other too: with memory for the
 whole table, and without. Prints a line of JSON for each.
@@ -7,16 +7,22 @@ whole table, and without. Prints a line of JSON for each.
 import hashlib
 import itertools
 import json
+import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from trainyard.contract import FileData, Split, Task
 from trainyard.datasets import loading
 from trainyard.datasets.access import DataAccess
 from trainyard.trainer import Training
 from trainyard.world import World
-from trainyard_boosting.xgboost_models import classifier
+from trainyard_boosting import lightgbm_models, xgboost_models
+
+HOW = re.compile(rb"^\[(?:force_col_wise|bin_construct_sample_cnt): \d+\]\n", re.MULTILINE)
+"""What a model of LightGBM writes down of how its rows were held."""
+CLASSIFIERS = {"xgboost": xgboost_models.classifier, "lightgbm": lightgbm_models.classifier}
 
 
 def world_of(rank: int, size: int, folder: Path) -> World:
@@ -35,7 +41,7 @@ def world_of(rank: int, size: int, folder: Path) -> World:
     return World(rank, size, timeout_seconds=60, exchange=exchange)
 
 
-def trained(world: World, folder: Path, memory_mb: int) -> dict[str, object]:
+def trained(world: World, folder: Path, memory_mb: int, classifier: Any) -> dict[str, object]:
     scores: list[float] = []
 
     def report(*, metrics: dict[str, float], **_: object) -> None:
@@ -60,12 +66,14 @@ def trained(world: World, folder: Path, memory_mb: int) -> dict[str, object]:
         world=world,
     )
     fitted = classifier.train(classifier.params(n_estimators=5), data, training)
-    fitted.save(str(checkpoints / "model.ubj"))
-    model = hashlib.sha256((checkpoints / "model.ubj").read_bytes()).hexdigest()
+    fitted.save(str(checkpoints / "model"))
+    model = hashlib.sha256(HOW.sub(b"", (checkpoints / "model").read_bytes())).hexdigest()
     return {"beyond": bool(data.beyond_memory), "model": model, "scores": scores}
 
 
 if __name__ == "__main__":
-    mine = world_of(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    home = Path(sys.argv[3])
+    mine = world_of(int(sys.argv[1]), int(sys.argv[2]), home)
     for memory_mb in (100, 1):
-        print(json.dumps(trained(mine, Path(sys.argv[3]), memory_mb)), flush=True)  # noqa: T201 - to the test
+        found = trained(mine, home, memory_mb, CLASSIFIERS[sys.argv[4]])
+        print(json.dumps(found), flush=True)  # noqa: T201 - to the test

@@ -179,7 +179,8 @@ def test_ranks_have_each_row_once_in_batches_and_those_that_they_have_in_memory(
         )
 
 
-def test_two_ranks_in_batches_train_the_model_of_two_in_memory_to_the_last_byte(tmp_path):
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_two_ranks_in_batches_train_the_model_of_two_in_memory_to_the_last_byte(tmp_path, library):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.standard_normal((12_000, 6)), columns=[f"x {at}" for at in range(6)])
     frame["city"] = rng.choice(["Ulm", "Bonn", None], len(frame))
@@ -189,7 +190,9 @@ def test_two_ranks_in_batches_train_the_model_of_two_in_memory_to_the_last_byte(
     script = Path(__file__).parents[1] / "rank_in_batches.py"
     ranks = [
         subprocess.Popen(
-            [sys.executable, script, str(rank), "2", tmp_path], stdout=subprocess.PIPE, text=True
+            [sys.executable, script, str(rank), "2", tmp_path, library],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for rank in range(2)
     ]

@@ -63,15 +63,16 @@ class XGBoostBatches(xgboost.DataIter):  # type: ignore[misc,unused-ignore] # ty
 
 
 class LightGBMBatches(lightgbm.Sequence):  # type: ignore[misc,unused-ignore] # typed in parts only
-    """A part as LightGBM asks for it: rows by their positions, as float64 of (n, columns), categories by their codes."""
+    """A part, or a rank's share of it, as LightGBM asks for it: rows by their positions, as float64 of (n, columns), categories by their codes."""
 
-    def __init__(self, table: Table, part: Part) -> None:
+    def __init__(self, table: Table, part: Part, world: World = ALONE) -> None:
         self._table, self._part = table, part
+        self._own = range(world.rank, len(part), world.size)
         self.batch_size = rows_at_once(len(table.columns))
         self._held: tuple[int, npt.NDArray[np.float64]] | None = None
 
     def __len__(self) -> int:
-        return len(self._part)
+        return len(self._own)
 
     def __getitem__(self, index: Any) -> npt.NDArray[np.float64]:
         if isinstance(index, slice):
@@ -86,7 +87,8 @@ class LightGBMBatches(lightgbm.Sequence):  # type: ignore[misc,unused-ignore] # 
         return found
 
     def _encoded(self, rows: slice) -> npt.NDArray[np.float64]:
-        encoded = self._table.encode(rows_of(self._part.x, rows))
+        own = self._own[rows]
+        encoded = self._table.encode(rows_of(self._part.x, slice(own.start, own.stop, own.step)))
         out = np.empty(encoded.shape)
         for position, (_, values) in enumerate(encoded.items()):
             out[:, position] = _numbers(values)

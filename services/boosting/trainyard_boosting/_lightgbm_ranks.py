@@ -36,7 +36,7 @@ def fit_ranks(  # noqa: PLR0913 - what a fit is of, and what it goes on from
     is that of its own. LightGBM's collectives wait for whole minutes.
     """
     world = training.world
-    settings = settings_of(estimator, table) | _network_of(world)
+    settings = settings_of(estimator, table) | network_of(world)
     own = Part(
         world.rows(data.train.x),
         world.rows(data.train.y),
@@ -49,14 +49,21 @@ def fit_ranks(  # noqa: PLR0913 - what a fit is of, and what it goes on from
     trained = boosted(
         estimator, settings, train, validation, after_round=after_round, booster=booster
     )
+    return of_all_ranks(trained, training)
+
+
+def of_all_ranks(trained: Any, training: Training) -> Any:
+    """The booster without what is one rank's own, once all ranks have said that they have the same."""
     trained.free_network()
     text = OF_ONE_TRAINING.sub("", trained.model_to_string(num_iteration=-1))
     training.said_alike(text)
     return lightgbm.Booster(model_str=text)
 
 
-def _network_of(world: World) -> dict[str, Any]:
-    """LightGBM's settings for ranks that each have rows of their own."""
+def network_of(world: World) -> dict[str, Any]:
+    """LightGBM's settings for ranks that each have rows of their own; none for one that is alone."""
+    if world.alone:
+        return {}
     addresses = world.addresses()
     return {
         "machines": ",".join(addresses),

@@ -136,6 +136,7 @@ class LightGBM:
     """What a logged model needs."""
     data: tuple[DataKind, ...] = ("table",)
     distributed: bool = True
+    distributed_in_batches: bool = True
     search_space: Mapping[str, Any] = field(default_factory=lambda: SEARCH_SPACE)
 
     def autolog(self) -> None:
@@ -165,11 +166,14 @@ class LightGBM:
         )
         if begins_again:
             training.note(begins_again)
+        training.world.agree("whether the table fits in memory", bool(data.beyond_memory))
         if data.beyond_memory:
+            training.world.agree("the table", table)
             booster = fit_batches(
                 self._estimator(params, table, rounds),
                 data,
                 table,
+                training=training,
                 weight=sample_weights(data, getattr(params, "class_weight", None)),
                 after_round=_after_round(rounds),
             )
