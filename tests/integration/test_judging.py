@@ -17,6 +17,8 @@ from servers import Server, Yard, until
 from waiting_model import WAITING
 
 LATER = "the champion is scored once the model is trained"
+LITTLE_MEMORY_MB = 210
+"""Of which libraries take 200."""
 ABSENT = """
 import absent_library
 import mlflow.models
@@ -111,6 +113,23 @@ def test_the_champion_reads_a_csv_as_it_was_trained_and_not_as_its_values_look(
         area(f"models:/{name}/1", table), abs=0.01
     )
     assert run["metrics"]["champion_test_roc_auc"] > 0.99, "it knows each department"
+
+
+@pytest.mark.parametrize("split", [{}, {"by": "time", "column": "when"}], ids=["random", "time"])
+def test_on_a_table_beyond_memory_the_champion_is_asked_for_the_same_rows(
+    shared_yard: Yard, data_root: Path, split: dict[str, Any]
+) -> None:
+    made(100_000).to_parquet(data_root / "large.parquet")
+    data, name = {"uri": "large.parquet"}, f"beyond memory by {split.get('by', 'chance')}"
+    first = trained(shared_yard, data, name, split=split)
+    small = {"split": split, "resources": {"memory_mb": LITTLE_MEMORY_MB}}
+    second = trained(shared_yard, data, name, params={"n_estimators": 30, "max_depth": 5}, **small)
+    said = [each["message"] or "" for each in second["transitions"]]
+    assert any("trained on in batches" in each for each in said), said
+    own, champions = (second["metrics"][f"{who}test_roc_auc"] for who in ("", "champion_"))
+    assert champions == pytest.approx(first["metrics"]["test_roc_auc"], abs=1e-9)
+    assert second["registered"]["promoted"] is (own > champions)
+    assert second["metrics"]["drift_max_psi"] == 0.0
 
 
 @pytest.mark.parametrize(("on_incomparable", "promoted"), [("keep", False), ("promote", True)])

@@ -217,8 +217,7 @@ class Small:
     [
         ({}, None),
         ({"search": {"trials": 2}}, "search"),
-        ({"register": {"name": "a", "promote": {"metric": "test_roc_auc"}}}, "promot"),
-        ({"register": {"name": "a"}}, None),
+        ({"register": {"name": "a", "promote": {"metric": "test_roc_auc"}}}, None),
     ],
 )
 def test_why_a_training_needs_its_table_whole(more, word):

@@ -20,7 +20,7 @@ from trainyard.registry.promotion import Judgement
 from trainyard.registry.recorded import DIGEST_TAG
 from trainyard.tracking.availability import is_away
 from trainyard.trainer import Trainer
-from trainyard.worker.champion import CannotScore, columns_needed, predictions, trained_on
+from trainyard.worker.champion import CannotScore
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.judging import Judging, Tested
 from trainyard.worker.peer_predictions import Elsewhere
@@ -65,14 +65,14 @@ def _judging(
         kinds=trainer.data,
         access=order.access,
         keep=kept,
+        needs_whole=None,
     )
     if data.digest != run.data.tags.get(DIGEST_TAG):
         raise CannotScore(f"the data has changed since the run of version {own.version} read it")
     rows = HeldOutRows(request, data, order.access, kept)
     try:
         model = log.holders().model(own)
-        x = rows.x(columns_needed(model.metadata), trained_on(model))
-        predicted = predictions(model, x, data.task, data.classes)
+        predicted = rows.predicted_by(model, data.classes)
     except CannotScore as error:
         raise CannotScore(f"version {own.version} itself cannot be asked: {error}") from error
     judging = Judging(

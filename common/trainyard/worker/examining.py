@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from trainyard.drift.comparison import Drift, compare
 from trainyard.trainer import Data
-from trainyard.worker.champion import CannotScore, columns_needed, predictions, trained_on
+from trainyard.worker.champion import CannotScore
 from trainyard.worker.drift_report import drift_report
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.holders import Holders, NotHere
@@ -64,8 +64,7 @@ def _predicted(
         model = holders.model(holder)
     except NotHere as error:
         return elsewhere(holder, data, str(error))
-    x = rows.x(columns_needed(model.metadata), trained_on(model))
-    return predictions(model, x, data.task, data.classes)
+    return rows.predicted_by(model, data.classes)
 
 
 def _dossier(holder: ModelVersion, data: Data, rows: HeldOutRows, holders: Holders) -> Dossier:

@@ -1,19 +1,29 @@
 """A run's test rows as another model is to see them: raw, and with the columns that it needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from trainyard.contract import AnyTable, BuiltinData, ImageData, Split, TrainRequest
 from trainyard.datasets.access import DataAccess
+from trainyard.datasets.scoring.tables import Wanted, rows_that_test
 from trainyard.datasets.tables.as_trained import Trained, manner
 from trainyard.datasets.tables.raw import HeldOut, KeptTable, held_out
 from trainyard.errors import InvalidData
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, other_rows
 from trainyard.trainer import Data
-from trainyard.worker.champion import CannotScore, check_columns
+from trainyard.worker.champion import (
+    CannotScore,
+    check_columns,
+    columns_needed,
+    predictions,
+    trained_on,
+)
+
+Array = npt.NDArray[Any]
 
 
 class HeldOutRows:
@@ -54,6 +64,31 @@ class HeldOutRows:
         check_columns(columns, self._data.test.x.columns)
         return _plain(self._data.test.x[list(columns)])
 
+    def predicted_by(self, model: Any, classes: Sequence[Any] | None) -> Array:
+        """What an MLflow model of any kind predicts of the rows, as `champion.predictions`. Raises `CannotScore`."""
+        columns, trained = columns_needed(model.metadata), trained_on(model)
+        if self._data.beyond_memory is None or columns is None:
+            return predictions(model, self.x(columns, trained), self._data.task, classes)
+        wanted = Wanted(columns, (), self._data.task, trained)
+        return self._predicted_in_slices(model, classes, wanted)
+
+    def _predicted_in_slices(
+        self, model: Any, classes: Sequence[Any] | None, wanted: Wanted
+    ) -> Array:
+        """As `predicted_by`, of a table that does not fit in memory: it is read again, some rows at a time."""
+        spec, split, task = self._request.data, self._request.split, self._data.task
+        if isinstance(spec, BuiltinData | ImageData):
+            raise TypeError("only a table in a file is beyond memory")
+        try:
+            with rows_that_test(spec, split, wanted, self._access) as found:
+                parts = [predictions(model, each.x, task, classes) for each in found.slices()]
+        except InvalidData as error:
+            raise _lacking(error) from error
+        truth = found.truth
+        if truth is None or not np.array_equal(truth.y, self._data.test.y):
+            raise _changed()
+        return np.concatenate(parts)[truth.order]
+
     def seen_by(self, tags: Mapping[str, str], profile: Mapping[str, Any]) -> int | None:
         """How many of the rows the run with these tags and this data profile has trained on, or validated with.
 
@@ -88,11 +123,19 @@ class HeldOutRows:
                 trained=trained,
             )
         except InvalidData as error:
-            raise CannotScore(f"the data does not have what it needs: {error.detail}") from error
+            raise _lacking(error) from error
         if not np.array_equal(read.y, self._data.test.y):
-            raise CannotScore("the data has changed since this run read it")
+            raise _changed()
         self.table, self._asked = read, asked
         return read
+
+
+def _lacking(error: InvalidData) -> CannotScore:
+    return CannotScore(f"the data does not have what it needs: {error.detail}")
+
+
+def _changed() -> CannotScore:
+    return CannotScore("the data has changed since this run read it")
 
 
 def _split(tags: Mapping[str, str]) -> Split:

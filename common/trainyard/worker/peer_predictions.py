@@ -20,7 +20,7 @@ from trainyard.peers.predictions import Question, digest_of_rows, predicted_by
 from trainyard.peers.services import Peers
 from trainyard.tracking.availability import is_away
 from trainyard.trainer import Data
-from trainyard.worker.champion import CannotScore, columns_needed, predictions, trained_on
+from trainyard.worker.champion import CannotScore
 from trainyard.worker.held_out_rows import HeldOutRows
 from trainyard.worker.unlogged import Unlogged
 
@@ -44,6 +44,7 @@ def predict_here(question: Question, access: DataAccess, path: Path) -> str:
             kinds=(question.kind,),
             access=access,
             keep=kept,
+            needs_whole=None,
         )
     except InvalidData as error:
         raise CannotScore(f"the data of the run cannot be read there: {error.detail}") from error
@@ -52,9 +53,9 @@ def predict_here(question: Question, access: DataAccess, path: Path) -> str:
             raise TrackingUnavailable from error
         raise CannotScore(f"MLflow does not have it: {error.message}") from error
     rows = HeldOutRows(request, data, access, kept)
-    x = rows.x(columns_needed(model.metadata), trained_on(model))
+    predicted = rows.predicted_by(model, question.classes)
     with path.open("wb") as file:
-        np.save(file, predictions(model, x, question.task, question.classes), allow_pickle=False)
+        np.save(file, predicted, allow_pickle=False)
     return digest_of_rows(data)
 
 

@@ -10,6 +10,4 @@ def whole_for(request: TrainRequest, trainer: Trainer, params: Params | None) ->
         return "each of several workers of this model holds the whole table in memory"
     if request.search is not None:
         return "a search holds the whole table in memory"
-    if request.register_ is not None and request.register_.promote is not None:
-        return "a promotion is decided with the whole table in memory; register the model without promote"
     return WHOLE if params is None else needs_whole(trainer, params)

@@ -72,6 +72,15 @@ def rows_of_table(
             yield _every(stream, wanted, spec.target, spec.weight)
 
 
+@contextmanager
+def rows_that_test(
+    spec: AnyTable, split: Split, wanted: Wanted, access: DataAccess
+) -> Iterator[RowsToScore]:
+    """Those that `split` tests on, of a table that need not fit in memory. Raises `InvalidData`."""
+    with ExitStack() as files:
+        yield _of_tests(spec, split, wanted, access, files)
+
+
 def _labels(spec: AnyTable) -> list[str]:
     return [name for name in (spec.target, spec.weight) if name is not None]
 

@@ -47,12 +47,12 @@ class Doubles:
         """A sentence where many rows are alike in all features. `y` are the targets of each part."""
         if self._is_settled or not self._is_fine:
             return None
-        alike, distinct = self._alike(), len(np.unique(self._all))
+        alike, distinct = self._alike(), _distinct(self._all)
         if alike < MANY * self._rows:
             return None
         targets = np.concatenate([y[part][told] for part, told in self._told.items()])
         with_target = self._all * ODD + _hashes(targets)
-        differ = ", some with another target" if len(np.unique(with_target)) > distinct else ""
+        differ = ", some with another target" if _distinct(with_target) > distinct else ""
         return f"{alike} of {self._rows} rows are the same as another in all features{differ}; where they are copies, such as a backup among the files, leave them out, as a row that trains may test too"
 
     @property
@@ -62,8 +62,21 @@ class Doubles:
 
     def _alike(self) -> int:
         """Rows that are the same as another, as far as features were told."""
-        _, times = np.unique(self._all, return_counts=True)
-        return int(times[times > 1].sum())
+        same = _same_as_next(self._all)
+        alike = np.concatenate([same, [False]])
+        alike[1:] |= same
+        return int(alike.sum())
+
+
+def _same_as_next(hashes: Hashes) -> npt.NDArray[np.bool_]:
+    """Whether each, of (n,) that are sorted in place, is the next one too: (n - 1,). It takes no memory for a table of times."""
+    hashes.sort()
+    found: npt.NDArray[np.bool_] = hashes[1:] == hashes[:-1]
+    return found
+
+
+def _distinct(hashes: Hashes) -> int:
+    return len(hashes) - int(_same_as_next(hashes).sum())
 
 
 def _hashes(values: Any) -> Hashes:
