@@ -144,12 +144,22 @@ def test_what_is_too_large_even_in_batches_is_refused_at_submit(folder):
 
 def test_each_of_several_workers_needs_room_for_the_bins_of_its_own_rows(folder):
     narrow = replace(access(folder, memory_mb=2), workers=3)
-    size = Size(rows=20_000, columns=100, row_bytes=800)
+    size = Size(rows=16_000, columns=100, row_bytes=800)
     check_room(size, narrow, spec(), needs_whole=None)
-    with pytest.raises(InvalidData, match=r"each value 1;"):
+    with pytest.raises(InvalidData, match=r"each row takes 164 bytes in batches;"):
         check_room(size, replace(narrow, workers=1), spec(), needs_whole=None)
-    with pytest.raises(InvalidData, match="each value of a worker's own rows, which are one in 3"):
+    with pytest.raises(InvalidData, match="120 bytes in batches, with 3 workers;"):
         check_room(replace(size, rows=30_000), narrow, spec(), needs_whole=None)
+
+
+def test_a_run_that_judges_the_champion_needs_room_for_that(folder):
+    plain = access(folder, memory_mb=83)
+    size = Size(rows=50_000, columns=100, row_bytes=800)
+    check_room(size, plain, spec(), needs_whole=None)
+    with pytest.raises(
+        InvalidData, match="264 bytes in batches, and with it the champion is judged"
+    ):
+        check_room(size, replace(plain, judged=True), spec(), needs_whole=None)
 
 
 @pytest.mark.parametrize(

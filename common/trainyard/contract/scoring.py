@@ -120,6 +120,11 @@ class ScoreRequest(Wire):
         return 1
 
     @property
+    def judged(self) -> bool:
+        """It makes no model that could be."""
+        return False
+
+    @property
     def kind(self) -> RunKind:
         """What its run does."""
         return RunKind.SCORE

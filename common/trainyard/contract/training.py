@@ -56,6 +56,11 @@ class TrainRequest(Wire):
         return self.resources.workers if self.resources else 1
 
     @property
+    def judged(self) -> bool:
+        """Whether it is to be compared with a champion."""
+        return self.register_ is not None and self.register_.promote is not None
+
+    @property
     def kind(self) -> RunKind:
         """What its run does."""
         return RunKind.TRAIN

@@ -27,3 +27,5 @@ class DataAccess:
     """What a run's data may take, so that a table that takes more is not read whole. None: as much as there is."""
     workers: int = 1
     """How many processes train together, each on its own share of the rows."""
+    judged: bool = False
+    """Whether a champion is asked for the test rows too, in another process of the run's."""

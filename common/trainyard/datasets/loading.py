@@ -37,8 +37,8 @@ def load(  # noqa: PLR0913 - the spec, and what it is for
 
     Rows are divided as `train_test_split` of scikit-learn does with `split.seed`, or with `seed` where it
     is given (`splitting.partition` says how), or by a column of a table (`splitting.divided`). Where
-    `needs_whole` is None, the data may be `beyond_memory`. Of a table in memory `keep` is shown what was read. Raises
-    `InvalidData` for what the caller can mend.
+    `needs_whole` is None, the data may be `beyond_memory`. `keep` is shown a table as it was read. Raises `InvalidData` for
+    what the caller can mend.
     """
     if seed is not None:
         split = split.model_copy(update={"seed": seed})

@@ -287,7 +287,7 @@ def as_on(
 ) -> Job:
     """The job with this host's own addresses and folders. A limit of the run's own holds, of which so much is left for data."""
     limit_mb = job.memory_limit_mb
-    own = replace(access, workers=job.workers)
+    own = replace(access, workers=job.workers, judged=job.submission.request.judged)
     if limit_mb:
         own = replace(own, memory_mb=left_for_data(limit_mb))
     return job.model_copy(update={"access": own, "tracking_uri": tracking_uri, "locks": locks})

@@ -156,7 +156,7 @@ def there(settings: Settings) -> There:
 def access_of(settings: Settings, request: RunRequest) -> DataAccess:
     """Where the run's data may come from, and how much memory a table may take."""
     asked = request.resources.memory_mb if request.resources else None
-    access = replace(settings.data_access, workers=request.workers)
+    access = replace(settings.data_access, workers=request.workers, judged=request.judged)
     return replace(access, memory_mb=settings.left_for_data(asked)) if asked else access
 
 

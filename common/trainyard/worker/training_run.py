@@ -85,7 +85,7 @@ def _begun(
 ) -> tuple[Data, Judging | None, World]:
     """The data, what judges by it, and the other processes that train on it, which are there and have the same."""
     kept = KeptTable()
-    data = load_for(job, asked(job), trainer, keep=kept if _is_judged(asked(job)) else None)
+    data = load_for(job, asked(job), trainer, keep=kept if asked(job).judged else None)
     judging = _judging(job, folder, data, kept, log)  # before there are connections to other ranks
     world = progress.world(job)
     begun(world, data)
@@ -256,12 +256,7 @@ def _is_wide(data: Data) -> bool:
 
 def _forks(request: TrainRequest) -> bool:
     """Whether a process is forked before the training: the one that scores the champion, or that forks a search's trials."""
-    return _is_judged(request) or request.search is not None
-
-
-def _is_judged(request: TrainRequest) -> bool:
-    """Whether a promotion is asked for."""
-    return request.register_ is not None and request.register_.promote is not None
+    return request.judged or request.search is not None
 
 
 def _judging(

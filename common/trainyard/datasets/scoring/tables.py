@@ -73,12 +73,13 @@ def rows_of_table(
 
 
 @contextmanager
-def rows_that_test(
-    spec: AnyTable, split: Split, wanted: Wanted, access: DataAccess
+def rows_with_numbers(
+    spec: AnyTable, rows: Rows, wanted: Wanted, access: DataAccess
 ) -> Iterator[RowsToScore]:
-    """Those that `split` tests on, of a table that need not fit in memory. Raises `InvalidData`."""
+    """These rows of a table that need not fit in memory, in the table's own order. Raises `InvalidData`."""
     with ExitStack() as files:
-        yield _of_tests(spec, split, wanted, access, files)
+        stream = _opened(spec, wanted, [], access, files)
+        yield RowsToScore(stream.rows, partial(_slices, stream, wanted, np.sort(rows)), None)
 
 
 def _labels(spec: AnyTable) -> list[str]:

@@ -43,8 +43,8 @@ class Origin:
 class AsRead:
     """A table's rows as they were read, before a model's features are made of them."""
 
-    columns: Mapping[str, pa.ChunkedArray]
-    """All but the target."""
+    columns: Mapping[str, pa.ChunkedArray] | None
+    """All but the target; None where they are not in memory."""
     y: npt.NDArray[Any]
     """Class indices or targets of (n,)."""
     classes: tuple[Any, ...] | None
@@ -73,14 +73,15 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
 ) -> Data:
     """Split and type a table, by `key` where it is given, else at random; `columns` are used up. Raises `InvalidData`.
 
-    `keep` is shown a table that is in memory, as it was read. `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
+    `keep` is shown the table as it was read. `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
     named categorical as categoricals whose sorted categories are the training part's. Where the table
     is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
     """
     y, classes, partition, of_target = _divided_by(columns, selection, split, task, origin, key)
     parts = partition.parts
-    if keep is not None and not isinstance(columns, ReadWhenAsked):
-        keep(AsRead({**columns}, y, classes, parts["test"], key, bool(origin.test_rows)))
+    if keep is not None:
+        held = None if isinstance(columns, ReadWhenAsked) else {**columns}
+        keep(AsRead(held, y, classes, parts["test"], key, bool(origin.test_rows)))
     weight, of_weight = _weight(columns, selection, parts, y, classes, origin.decimal)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)

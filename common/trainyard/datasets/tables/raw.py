@@ -1,7 +1,7 @@
 """The held-out rows of a run, which test it, as its table has them and with whatever columns another model needs."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,14 +62,19 @@ class HeldOut:
 
 
 class KeptTable:
-    """A small table as a run has read it, whose test rows another model can be shown without reading it again."""
+    """What a run keeps of a table that it has read, to show another model its test rows: a small one is not read again."""
 
     def __init__(self) -> None:
         self._read: AsRead | None = None
+        self.rows: Rows | None = None
+        """The numbers of the rows that test; None while no table was read."""
+        self.total = 0
+        """How many rows there are."""
 
     def __call__(self, read: AsRead) -> None:
         """Keep it, unless it is large: the run could not give its memory back while it makes features of it."""
-        if sum(column.nbytes for column in read.columns.values()) <= MOST_KEPT_BYTES:
+        self.rows, self.total = read.rows, len(read.y)
+        if read.columns is not None and _bytes(read.columns) <= MOST_KEPT_BYTES:
             self._read = read
 
     def forget(self) -> None:
@@ -85,7 +90,7 @@ class KeptTable:
         model's own table was.
         """
         read = self._read
-        if read is None or spec.categorical or spec.columns:
+        if read is None or read.columns is None or spec.categorical or spec.columns:
             return None
         there, texts = read.columns, [name for name, *_ in manner(trained)]
         if not there.keys() >= {*columns, *texts}:
@@ -95,6 +100,10 @@ class KeptTable:
         left, y, rows = {**there}, read.y, read.rows
         x = pd.DataFrame({name: _picked(name, left, rows) for name in columns}, copy=False)
         return HeldOut(x, y[rows], rows, y, read.classes, read.key, read.are_apart)
+
+
+def _bytes(columns: Mapping[str, pa.ChunkedArray]) -> int:
+    return sum(column.nbytes for column in columns.values())
 
 
 def _place(moment: str | float) -> tuple[str, Any]:

@@ -17,6 +17,12 @@ TIMES = 2.5
 """Of the table's own size: what training on it whole takes, with a library's copy of it and what is made for each row."""
 BYTES_A_ROW = 64
 """In batches: target, part, weight, gradients and predictions of a row, and some columns while they are read."""
+BYTES_A_ROW_DIVIDED = 120
+"""While rows are divided, before there are bins: scikit-learn's stratified split holds lists of them."""
+BYTES_A_ROW_JUDGED = 100
+"""Of the test rows' predictions, metrics and resamples in the process that asks the champion, and of what it copies."""
+BYTES_JUDGED = 80 << 20
+"""Of that process, however small the table."""
 BYTES_A_VALUE = 1
 """In batches: the bin of a value. Each of several workers has those of its own rows."""
 
@@ -38,10 +44,15 @@ class Size:
         """Whether a run may hold it whole, and train."""
         return access.memory_mb is None or self.total * TIMES <= access.memory_mb << 20
 
+    def in_batches(self, access: DataAccess) -> float:
+        """Bytes a row that a run holds which is trained in batches."""
+        bins = self.columns * BYTES_A_VALUE / access.workers
+        judged = BYTES_A_ROW_JUDGED if access.judged else 0
+        return max(BYTES_A_ROW + bins, BYTES_A_ROW_DIVIDED) + judged
+
     def fits_in_batches(self, access: DataAccess) -> bool:
         """Whether a run may hold what is left of it when it is read in batches."""
-        bins = self.columns * BYTES_A_VALUE / access.workers
-        held = self.rows * (BYTES_A_ROW + bins)
+        held = self.rows * self.in_batches(access) + (BYTES_JUDGED if access.judged else 0)
         return access.memory_mb is None or held <= access.memory_mb << 20
 
     def said(self, access: DataAccess) -> str:
@@ -71,13 +82,10 @@ def check_room(size: Size, access: DataAccess, spec: AnyTable, *, needs_whole: s
             "/data/test_uri",
         )
     if not size.fits_in_batches(access):
-        own = (
-            f" of a worker's own rows, which are one in {access.workers}"
-            if access.workers > 1
-            else ""
-        )
+        own = f", with {access.workers} workers" if access.workers > 1 else ""
+        judged = ", and with it the champion is judged" if access.judged else ""
         raise InvalidData(
-            f"{uri!r} is too large, even in batches: {size.said(access)}, in which each row takes {BYTES_A_ROW} bytes and each value{own} {BYTES_A_VALUE}; {cure}",
+            f"{uri!r} is too large, even in batches: {size.said(access)}, and each row takes {size.in_batches(access):.0f} bytes in batches{own}{judged}; {cure}",
             spec.pointer,
         )
 
