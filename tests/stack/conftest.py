@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow_api import AirflowApi
 from mlflow import MlflowClient, set_tracking_uri
-from pipelines import write_digits, write_many_digits
+from pipelines import PIPELINES, write_digits, write_many_digits
 from servers import ROOT
 from stack_access import (
     STACK,
@@ -36,11 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _stack() -> None:
+def _stack(request: pytest.FixtureRequest) -> None:
     running = set(docker("ps", "--format", "{{.Names}}").splitlines())
     missing = [service for service in STACK if container(service) not in running]
     if missing:
-        pytest.exit(f"{', '.join(missing)} not running: `make up` first", returncode=1)
+        request.session.shouldfail = f"{', '.join(missing)} not running: `make up` first"
+        pytest.fail(request.session.shouldfail, pytrace=False)
     until_healthy(*STACK)
 
 
@@ -121,7 +122,10 @@ def mlflow() -> MlflowClient:
 
 @pytest.fixture(scope="session")
 def open_airflow() -> Callable[[], AirflowApi]:
-    """Logs in to Airflow: again after its API server restarted with other secrets."""
+    """Logs in to Airflow, whose pipelines are on: again after its API server restarted with other secrets."""
+    airflow = airflow_api()
+    airflow.turn_on_without_a_daily_run(*PIPELINES)
+    airflow.http.close()
     return airflow_api
 
 
