@@ -198,8 +198,8 @@ def finished(client: TrainyardClient, run: Run, mlflow: MlflowClient) -> Run:
 
 
 def times_begun(run: Run) -> int:
-    """How many processes have trained it."""
-    return [each.phase for each in run.transitions].count(Phase.TRAINING)
+    """How many processes were started for it."""
+    return [each.phase for each in run.transitions].count(Phase.STARTING)
 
 
 def airflow_api() -> AirflowApi:
