@@ -58,7 +58,7 @@ def airflow(*arguments: str) -> None:
 def health(part: str) -> None:
     """Exit with 1, and say why, unless the part is well; one that is being started is waited for."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while ailment := ailment_of(part, end - time.monotonic()):
+    while ailment := ailment_of(part, max(end - time.monotonic(), PAUSE_SECONDS)):
         if time.monotonic() > end - PAUSE_SECONDS:
             sys.exit(f"{part}: {ailment}")
         time.sleep(PAUSE_SECONDS)
