@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-PATIENCE_SECONDS = 25
+PATIENCE_SECONDS = 20
 PAUSE_SECONDS = 0.5
 PING_SECONDS = 5
 OWN_ADDRESS = {
