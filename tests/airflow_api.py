@@ -1,7 +1,6 @@
 """Airflow's REST API, as a user of it: the same for an Airflow of the tests and for that of the stack."""
 
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -56,28 +55,19 @@ class AirflowApi:
             self.ask("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def turn_on_without_a_daily_run(self, *dag_ids: str) -> None:
-        """The same, and end the run that a pipeline is given when it is turned on, for the day that is over.
+        """The same, with no run for the day that is over, which a daily DAG has at once when it is turned on.
 
-        A pipeline's runs take turns: what a test triggers would wait until that one has trained.
+        Its runs take turns: what a test triggers would wait until that one has trained. For a date that has a run the
+        scheduler makes none; while the DAG is paused nothing of it is carried out.
         """
         self.until_read(*dag_ids)
-        due = [dag_id for dag_id in dag_ids if self._is_due(dag_id)]
+        for dag_id in dag_ids:
+            dag = self.ask("GET", f"/dags/{dag_id}")
+            if dag["is_paused"] and dag["next_dagrun_logical_date"]:
+                wanted = {"logical_date": dag["next_dagrun_logical_date"]}
+                made = self.ask("POST", f"/dags/{dag_id}/dagRuns", json=wanted)["dag_run_id"]
+                self.ask("PATCH", f"/dags/{dag_id}/dagRuns/{made}", json={"state": "failed"})
         self.turn_on(*dag_ids)
-        for dag_id in due:
-            daily = until(lambda dag_id=dag_id: self._daily(dag_id), f"the daily run of {dag_id}")
-            self.ask("PATCH", f"/dags/{dag_id}/dagRuns/{daily}", json={"state": "failed"})
-
-    def _is_due(self, dag_id: str) -> bool:
-        """Whether it is paused, and would be run at once by its schedule if it were not."""
-        dag = self.ask("GET", f"/dags/{dag_id}")
-        after = dag["next_dagrun_run_after"]
-        return dag["is_paused"] and after and datetime.fromisoformat(after) <= datetime.now(UTC)
-
-    def _daily(self, dag_id: str) -> str | None:
-        """The DAG's run by its schedule that has not ended."""
-        asked = {"run_type": "scheduled", "state": ["queued", "running"]}
-        runs = self.ask("GET", f"/dags/{dag_id}/dagRuns", params=asked)["dag_runs"]
-        return runs[0]["dag_run_id"] if runs else None
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run of the DAG, which is turned on first where it is paused; the run's id."""
