@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow_api import AirflowApi
 from mlflow import MlflowClient
-from pipelines import MANY_DIGITS, PIPELINES
+from pipelines import PIPELINES
 from servers import until
 from stack_access import (
     STACK,
@@ -25,12 +25,12 @@ from stack_access import (
 from trainyard.client import TrainyardClient
 
 Trainers = Mapping[str, TrainyardClient]
-ROUNDS = {"n_estimators": 30, "early_stopping_rounds": None, "data": MANY_DIGITS}
+ROUNDS = {"n_estimators": 500, "early_stopping_rounds": None}
 TRAINED: dict[str, dict[str, Any]] = {
     "xgboost_classification_pipeline": ROUNDS,
     "lightgbm_classification_pipeline": ROUNDS,
 }
-"""Those that would be over before they are held get more to train on."""
+"""Those that would be over before they are held train for longer."""
 SERVICES = {
     "xgboost": "boosting",
     "lightgbm": "boosting",
