@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow_api import AirflowApi
 from mlflow import MlflowClient, set_tracking_uri
-from pipelines import PIPELINES, write_digits, write_many_digits
+from pipelines import PIPELINES, write_digits
 from servers import ROOT
 from stack_access import (
     STACK,
@@ -63,16 +63,15 @@ def trainers(token: str) -> Iterator[Mapping[str, TrainyardClient]]:
 
 @pytest.fixture(scope="session")
 def digits() -> Iterator[None]:
-    """Images and a table in the folder that the trainers read; what was there stays."""
-    folder = ROOT / Path(setting("DATA_PATH"))
-    wanted = {folder / "digits.npz": write_digits, folder / "digits.csv": write_many_digits}
-    missing = {file: write for file, write in wanted.items() if not file.exists()}
-    for file, write in missing.items():
-        write(folder)
-        file.chmod(0o644)
+    """Images in the folder that the trainers read; what was there stays."""
+    file = ROOT / Path(setting("DATA_PATH")) / "digits.npz"
+    if file.exists():
+        yield
+        return
+    write_digits(file.parent)
+    file.chmod(0o644)
     yield
-    for file in missing:
-        file.unlink()
+    file.unlink()
 
 
 @pytest.fixture
