@@ -107,9 +107,10 @@ logs/%: .env ## follow the log of one container, such as logs/mlflow
 shell/%: .env ## open a shell in one container, such as shell/pytorch
 	@scripts/compose.sh exec $* bash
 
+# One half is of the stack itself, the other of projects beside it.
 .PHONY: test-stack
 test-stack: .venvs/dev/.ready ## test the stack that `make up` started (TEST_ARGS= goes to pytest)
-	@.venvs/dev/bin/python -m pytest tests/stack $(TEST_ARGS)
+	@.venvs/dev/bin/python -m pytest tests/stack --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(TEST_ARGS)
 
 # The tests train on processors that other tests use too: threads that wait for each other soon sleep, as a service has
 # it for its runs. XGBoost and LightGBM take a third less of the processor so.

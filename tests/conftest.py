@@ -12,8 +12,8 @@ from trainyard.people.tokens import Tokens, write_tokens
 
 properties.register()
 
-ONE_GROUP = {"dags", "console", "integration/hosts", "integration/launcher"}
-"""Folders whose tests share one server, or one cluster, and so one worker."""
+ONE_GROUP = {"dags", "console", "integration/hosts", "integration/launcher", "stack"}
+"""Folders whose tests share one server, or one cluster, and so one worker; but for tests that name a group themselves."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -24,6 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     items.sort(key=lambda item: group_of(folder_of(item)) != "dags")
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         folder = group_of(folder_of(item))
         service = (
             item.callspec.params.get("service")

@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.datasets import load_digits
 
 DIGITS = {"source": "images", "uri": "digits.npz"}
-MANY_DIGITS = {"source": "file", "uri": "digits.csv", "target": "digit"}
 MLP = {"data": DIGITS, "epochs": 20, "batch_size": 32, "minimum": 0.8}
 CNN = {"data": DIGITS, "epochs": 8, "batch_size": 32, "conv_channels": [8, 16], "minimum": 0.8}
 PIPELINES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -29,9 +27,3 @@ def write_digits(folder: Path) -> None:
     np.savez(
         folder / "digits.npz", x_train=x[:1400], y_train=y[:1400], x_test=x[1400:], y_test=y[1400:]
     )
-
-
-def write_many_digits(folder: Path) -> None:
-    """The same as `digits.csv`, a table of 36,000 rows: growing trees on it takes a while."""
-    table = load_digits(as_frame=True).frame.rename(columns={"target": "digit"})
-    pd.concat([table] * 20).to_csv(folder / "digits.csv", index=False)

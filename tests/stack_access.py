@@ -3,15 +3,18 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from airflow_api import AirflowApi, logged_in
 from dotenv import dotenv_values
 from mlflow import MlflowClient
 from servers import ROOT, until
 from trainyard.client import TrainyardClient
-from trainyard.contract import Run
+from trainyard.contract import Phase, Run
 
 TRAINERS = ("boosting", "tensorflow", "pytorch")
 AIRFLOW = (
@@ -85,16 +88,30 @@ def command(*words: str, **variables: str) -> str:
     return done.stdout
 
 
-# Docker's init started the service, the service its fork server, and that one the runs, and what waits for the next.
+# By the runs' folders, because whoever asks the service hears of a round when others are over.
 HOLD = """
+import sys, time
+from pathlib import Path
 import psutil
-[service] = psutil.Process(1).children()
-children = [child for server in service.children() for child in server.children()]
-runs = [child for child in children if child.name() != "trainyard-spare"]
-assert runs
-for run in runs:
-    run.suspend()
+
+runs = Path("/var/lib/trainyard/runs")
+before, held, end = set(runs.glob("*")), set(), time.monotonic() + float(sys.argv[2])
+print("watching", flush=True)
+while len(held) < int(sys.argv[1]):
+    assert time.monotonic() < end, f"{len(held)} of {sys.argv[1]} runs came to their first round"
+    for run in set(runs.glob("*")) - before - held:
+        journal = run / "metrics.jsonl"
+        if journal.exists() and journal.stat().st_size:
+            _, pid, _ = (run / "process_id").read_text().split(":")
+            psutil.Process(int(pid)).suspend()
+            held.add(run)
+    time.sleep(0.02)
 """
+HOLD_SECONDS = 600
+
+
+BESIDE = pytest.mark.xdist_group("beside")
+"""For tests of projects beside the stack alone: they may run while others do something to it."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +134,33 @@ def docker(*words: str) -> str:
     return command("docker", *words).strip()
 
 
-def hold_runs(service: str) -> None:
-    """Stop the processes of its runs where they are, so that they wait until the test kills them."""
-    docker("exec", container(service), "python", "-c", HOLD)
+@contextmanager
+def held_in_their_first_round(**runs: int) -> Iterator[None]:
+    """Stops the next so many runs of each service once each has trained a round, so that they wait until the test kills them.
+
+    On leaving, all are stopped; what submits them is inside.
+    """
+    with ExitStack() as watches:
+        watching = [watches.enter_context(_watch(name, runs[name])) for name in runs]
+        yield
+        for each in watching:
+            _, said = each.communicate(timeout=HOLD_SECONDS)
+            assert each.returncode == 0, said
+
+
+@contextmanager
+def _watch(service: str, runs: int) -> Iterator[subprocess.Popen[str]]:
+    words = ["docker", "exec", container(service), "python", "-c", HOLD, str(runs)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*words, str(HOLD_SECONDS)], stdout=pipe, stderr=pipe, text=True
+    ) as watch:
+        try:
+            assert watch.stdout is not None
+            assert watch.stdout.readline() == "watching\n"
+            yield watch
+        finally:
+            watch.kill()
 
 
 def inspected(service: str) -> dict[str, Any]:
@@ -154,6 +195,11 @@ def finished(client: TrainyardClient, run: Run, mlflow: MlflowClient) -> Run:
     steps = {each.step for each in mlflow.get_metric_history(run.run_id, "train_log_loss")}
     assert steps == set(range(1, ended.progress.total + 1))
     return ended
+
+
+def times_begun(run: Run) -> int:
+    """How many processes were started for it."""
+    return [each.phase for each in run.transitions].count(Phase.STARTING)
 
 
 def airflow_api() -> AirflowApi:

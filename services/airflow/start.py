@@ -1,12 +1,24 @@
-"""Starts one of Airflow's parts: `start.py api-server | scheduler | … | init | heartbeat PART`; what it needs first is made here."""
+"""Starts one of Airflow's parts: `start.py api-server | scheduler | … | init`; what it needs first is made here.
+
+`start.py health PART` is a container's health check. It imports no Airflow, because it is started every few seconds.
+"""
 
 import json
 import os
-import subprocess
+import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 from urllib.request import urlopen
+
+PATIENCE_SECONDS = 20
+PAUSE_SECONDS = 0.5
+PING_SECONDS = 5
+OWN_ADDRESS = {
+    "api_server": "http://127.0.0.1:8080/api/v2/version",
+    "scheduler": "http://127.0.0.1:8974/health",
+}
 
 
 def main() -> None:
@@ -17,8 +29,8 @@ def main() -> None:
     if part == "init":
         init()
         return
-    if part == "heartbeat":
-        heartbeat(*arguments)
+    if part == "health":
+        health(*arguments)
         return
     if part == "api-server":
         write_passwords()
@@ -36,22 +48,57 @@ def init() -> None:
 
 
 def airflow(*arguments: str) -> None:
-    """Run one of Airflow's commands, and end as it ended where it failed: the reason, which it printed, stays the last line."""
-    done = subprocess.run(["airflow", *arguments], check=False)  # noqa: S603, S607 - the image's own
-    if done.returncode:
-        sys.exit(done.returncode)
+    """Carry out one of Airflow's commands. In this process, because each would take a second to import Airflow."""
+    from airflow.__main__ import main
+
+    sys.argv = ["airflow", *arguments]
+    main()
 
 
-def heartbeat(part: str) -> None:
-    """Exit with 1 unless Airflow's API server finds this part's heartbeat fresh."""
-    health = (
-        os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].removesuffix("/execution/")
-        + "/api/v2/monitor/health"
-    )
-    with urlopen(health, timeout=25) as answer:  # noqa: S310 - always http
-        found = json.load(answer)[part]
-    if found["status"] != "healthy":
-        sys.exit(f"{part}: {found}")
+def health(part: str) -> None:
+    """Exit with 1, and say why, unless the part is well; one that is being started is waited for."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while ailment := ailment_of(part, max(end - time.monotonic(), PAUSE_SECONDS)):
+        if time.monotonic() > end - PAUSE_SECONDS:
+            sys.exit(f"{part}: {ailment}")
+        time.sleep(PAUSE_SECONDS)
+
+
+def ailment_of(part: str, seconds: float) -> str:
+    """What is wrong with the part, as somebody says within so many seconds; empty where nothing is."""
+    try:
+        if part == "worker":
+            return "" if worker_answers(min(seconds, PING_SECONDS)) else "it does not answer"
+        answer = answer_of(OWN_ADDRESS.get(part) or monitor(), seconds)
+        found = {"status": "healthy"} if part in OWN_ADDRESS else json.loads(answer)[part]
+    except OSError as error:
+        return str(error)
+    return "" if found["status"] == "healthy" else str(found)
+
+
+def answer_of(url: str, seconds: float) -> bytes:
+    """What a GET gives: HEAD is answered with 405. Raises `OSError` where it fails."""
+    with urlopen(url, timeout=seconds) as answer:  # noqa: S310 - always http
+        return bytes(answer.read())
+
+
+def monitor() -> str:
+    """Where the API server says how fresh the other parts' heartbeats are."""
+    api = os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+    return api.removesuffix("/execution/") + "/api/v2/monitor/health"
+
+
+def worker_answers(seconds: float) -> bool:
+    """Whether this container's worker answers by the broker. One that does not listen yet never hears this question."""
+    from celery import Celery
+    from kombu.exceptions import OperationalError
+
+    control = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"]).control
+    name = f"celery@{socket.gethostname()}"
+    try:
+        return bool(control.ping(destination=[name], timeout=seconds, limit=1))
+    except OperationalError as error:
+        raise OSError(str(error)) from error
 
 
 def write_passwords() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow_api import AirflowApi
 from mlflow import MlflowClient, set_tracking_uri
-from pipelines import write_digits, write_many_digits
+from pipelines import PIPELINES, write_digits
 from servers import ROOT
 from stack_access import (
     STACK,
@@ -36,11 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _stack() -> None:
+def _stack(request: pytest.FixtureRequest) -> None:
     running = set(docker("ps", "--format", "{{.Names}}").splitlines())
     missing = [service for service in STACK if container(service) not in running]
     if missing:
-        pytest.exit(f"{', '.join(missing)} not running: `make up` first", returncode=1)
+        request.session.shouldfail = f"{', '.join(missing)} not running: `make up` first"
+        pytest.fail(request.session.shouldfail, pytrace=False)
     until_healthy(*STACK)
 
 
@@ -62,16 +63,15 @@ def trainers(token: str) -> Iterator[Mapping[str, TrainyardClient]]:
 
 @pytest.fixture(scope="session")
 def digits() -> Iterator[None]:
-    """Images and a table in the folder that the trainers read; what was there stays."""
-    folder = ROOT / Path(setting("DATA_PATH"))
-    wanted = {folder / "digits.npz": write_digits, folder / "digits.csv": write_many_digits}
-    missing = {file: write for file, write in wanted.items() if not file.exists()}
-    for file, write in missing.items():
-        write(folder)
-        file.chmod(0o644)
+    """Images in the folder that the trainers read; what was there stays."""
+    file = ROOT / Path(setting("DATA_PATH")) / "digits.npz"
+    if file.exists():
+        yield
+        return
+    write_digits(file.parent)
+    file.chmod(0o644)
     yield
-    for file in missing:
-        file.unlink()
+    file.unlink()
 
 
 @pytest.fixture
@@ -121,7 +121,10 @@ def mlflow() -> MlflowClient:
 
 @pytest.fixture(scope="session")
 def open_airflow() -> Callable[[], AirflowApi]:
-    """Logs in to Airflow: again after its API server restarted with other secrets."""
+    """Logs in to Airflow, whose pipelines are on: again after its API server restarted with other secrets."""
+    airflow = airflow_api()
+    airflow.turn_on_without_a_daily_run(*PIPELINES)
+    airflow.http.close()
     return airflow_api
 
 

@@ -6,8 +6,10 @@ import pytest
 from airflow_api import AirflowApi, logged_in
 from mlflow import MlflowClient
 from servers import free_port, until
-from stack_access import AIRFLOW, Project, docker, request_for, setting
+from stack_access import AIRFLOW, BESIDE, Project, docker, request_for, setting
 from trainyard.client import TrainyardClient
+
+pytestmark = BESIDE
 
 
 def test_trainers_alone_train_into_an_mlflow_that_was_there_before(

@@ -9,8 +9,10 @@ import pytest
 from botocore.config import Config
 from servers import free_port, until
 from sklearn.datasets import load_digits
-from stack_access import Project, docker, request_for
+from stack_access import BESIDE, Project, docker, request_for
 from trainyard.client import TrainyardClient
+
+pytestmark = BESIDE
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "of the tests",

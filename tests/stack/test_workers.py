@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from servers import free_port, until
-from stack_access import RUN_SECONDS, Project, command, docker, request_for
+from stack_access import BESIDE, RUN_SECONDS, Project, command, docker, request_for
 from trainyard.client import TrainyardClient, Unreachable
 from trainyard.contract import Phase, Run
 from trainyard.errors import RequestError
+
+pytestmark = BESIDE
 
 FILES = ("docker-compose-mlops.yml", "docker-compose.trainers.yml", "docker-compose.workers.yml")
 JOINING_SECONDS = 300.0
