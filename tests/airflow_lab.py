@@ -19,6 +19,7 @@ from airflow_api import AirflowApi, logged_in
 from servers import ROOT, START_SECONDS, WEB, free_port, until
 
 AIRFLOW = ROOT / ".venvs/airflow/bin/airflow"
+SELDOM_COLLECTED = [AIRFLOW.with_name("python"), ROOT / "tests/seldom.py", AIRFLOW]
 DAGS = ROOT / "dags"
 # What is dead is noticed within seconds, where an installation waits for minutes. Only for tests that kill: on a busy
 # machine a part that is merely slow is taken for dead, and a task of it fails.
@@ -33,6 +34,8 @@ DEATH_IS_NOTICED_SOON = {
 }
 
 ANSWER = "ANSWER "
+SELDOM = "import gc; gc.set_threshold(100_000, 50, 100)\n"
+"""As `seldom.py` has it."""
 ANSWERING = f"""
 import json, sys
 for line in sys.stdin:
@@ -122,7 +125,7 @@ class Interpreter:
     def __init__(self, program: str, home: Path, **variables: str) -> None:
         self._log = (home / "interpreter.log").open("wb+")
         self._process = subprocess.Popen(
-            [AIRFLOW.with_name("python"), "-c", program + ANSWERING],
+            [AIRFLOW.with_name("python"), "-c", SELDOM + program + ANSWERING],
             env={**os.environ, "AIRFLOW_HOME": str(home), "NO_PROXY": "127.0.0.1", **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -190,7 +193,7 @@ class Airflow:
     def run(self, *arguments: str, code: int = 0) -> str:
         """What `airflow …` prints; it has to end with `code`."""
         done = subprocess.run(
-            [AIRFLOW, *arguments],
+            [*SELDOM_COLLECTED, *arguments],
             env=self.environment,
             cwd=self.home,
             stdout=subprocess.PIPE,
@@ -240,7 +243,7 @@ class Airflow:
         with (self.home / f"{part}.log").open("ab") as log:
             self.parts[part] = subprocess.Popen(
                 [
-                    AIRFLOW,
+                    *SELDOM_COLLECTED,
                     part,
                     *(["--skip-serve-logs"] if part in {"scheduler", "triggerer"} else []),
                 ],
