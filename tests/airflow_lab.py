@@ -16,10 +16,10 @@ import httpx
 import psutil
 import pytest
 from airflow_api import AirflowApi, logged_in
-from servers import ROOT, START_SECONDS, WEB, free_port, until
+from servers import ROOT, SELDOM, START_SECONDS, WEB, free_port, until
 
 AIRFLOW = ROOT / ".venvs/airflow/bin/airflow"
-SELDOM_COLLECTED = [AIRFLOW.with_name("python"), ROOT / "tests/seldom.py", AIRFLOW]
+SELDOM_COLLECTED = [AIRFLOW.with_name("python"), SELDOM]
 DAGS = ROOT / "dags"
 # What is dead is noticed within seconds, where an installation waits for minutes. Only for tests that kill: on a busy
 # machine a part that is merely slow is taken for dead, and a task of it fails.
@@ -34,8 +34,6 @@ DEATH_IS_NOTICED_SOON = {
 }
 
 ANSWER = "ANSWER "
-SELDOM = "import gc; gc.set_threshold(100_000, 50, 100)\n"
-"""As `seldom.py` has it."""
 ANSWERING = f"""
 import json, sys
 for line in sys.stdin:
@@ -125,7 +123,7 @@ class Interpreter:
     def __init__(self, program: str, home: Path, **variables: str) -> None:
         self._log = (home / "interpreter.log").open("wb+")
         self._process = subprocess.Popen(
-            [AIRFLOW.with_name("python"), "-c", SELDOM + program + ANSWERING],
+            [*SELDOM_COLLECTED, "-c", program + ANSWERING],
             env={**os.environ, "AIRFLOW_HOME": str(home), "NO_PROXY": "127.0.0.1", **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -193,7 +191,7 @@ class Airflow:
     def run(self, *arguments: str, code: int = 0) -> str:
         """What `airflow …` prints; it has to end with `code`."""
         done = subprocess.run(
-            [*SELDOM_COLLECTED, *arguments],
+            [*SELDOM_COLLECTED, AIRFLOW, *arguments],
             env=self.environment,
             cwd=self.home,
             stdout=subprocess.PIPE,
@@ -244,6 +242,7 @@ class Airflow:
             self.parts[part] = subprocess.Popen(
                 [
                     *SELDOM_COLLECTED,
+                    AIRFLOW,
                     part,
                     *(["--skip-serve-logs"] if part in {"scheduler", "triggerer"} else []),
                 ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import properties
 import pytest
-from servers import PEOPLE, ROOT, Server, Yard, a_quick_disk, free_port, open_yard, tidied
+from servers import PEOPLE, ROOT, SELDOM, Server, Yard, a_quick_disk, free_port, open_yard, tidied
 from trainyard.contract import Role
 from trainyard.people.tokens import Tokens, write_tokens
 
@@ -75,7 +75,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory, quick_disk: Path) ->
     server = Server(
         [
             ROOT / ".venvs/mlflow/bin/python",
-            ROOT / "tests/seldom.py",
+            SELDOM,
             ROOT / "tests/mlflow_program.py",
             "server",
             "--host=127.0.0.1",

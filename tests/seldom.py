@@ -1,4 +1,4 @@
-"""`python seldom.py PROGRAM ARGUMENT…`: a program of MLflow or Airflow, with few rounds of the garbage collector.
+"""`python seldom.py PROGRAM ARGUMENT…` or `-c CODE ARGUMENT…`: a program that imports MLflow, Airflow or a framework, with few rounds of the garbage collector.
 
 To look again and again through all that these import is a third of their start, and a tenth of what they do later.
 What they fork is as they are.
@@ -14,5 +14,9 @@ NEW_OBJECTS = 100_000
 
 gc.set_threshold(NEW_OBJECTS, 50, 100)
 del sys.argv[0]
-sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - pathlib is not imported for this
-runpy.run_path(sys.argv[0], run_name="__main__")
+if sys.argv[0] == "-c":
+    sys.path[0] = ""
+    exec(sys.argv.pop(1), {"__name__": "__main__"})
+else:
+    sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - pathlib is not imported for this
+    runpy.run_path(sys.argv[0], run_name="__main__")
