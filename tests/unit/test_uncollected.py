@@ -20,3 +20,9 @@ def test_a_collector_that_was_at_rest_stays_so() -> None:
         with uncollected():
             pass
         assert not gc.isenabled()
+
+
+def test_what_was_imported_is_not_looked_through_later() -> None:
+    with uncollected():
+        imported: list[list[int]] = [[]]
+    assert not any(each is imported for each in gc.get_objects())

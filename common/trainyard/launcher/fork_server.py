@@ -315,8 +315,7 @@ def main(package: str, models_path: str, tracking_uri: str, connection: str) -> 
     clear_leftovers()
     folder = OwnFolder()
     server = ForkServer(service, catalogue, ThreadpoolController(), package, folder.path)
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # with the little garbage that there is: to look for it takes half a second
     gc.enable()
     with suppress(BrokenPipeError, ConnectionResetError):
         server.send(Ready(models=models, broken=dict(catalogue.broken)))
