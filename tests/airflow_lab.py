@@ -16,9 +16,10 @@ import httpx
 import psutil
 import pytest
 from airflow_api import AirflowApi, logged_in
-from servers import ROOT, START_SECONDS, WEB, free_port, until
+from servers import ROOT, SELDOM, START_SECONDS, WEB, free_port, until
 
 AIRFLOW = ROOT / ".venvs/airflow/bin/airflow"
+SELDOM_COLLECTED = [AIRFLOW.with_name("python"), SELDOM]
 DAGS = ROOT / "dags"
 # What is dead is noticed within seconds, where an installation waits for minutes. Only for tests that kill: on a busy
 # machine a part that is merely slow is taken for dead, and a task of it fails.
@@ -122,7 +123,7 @@ class Interpreter:
     def __init__(self, program: str, home: Path, **variables: str) -> None:
         self._log = (home / "interpreter.log").open("wb+")
         self._process = subprocess.Popen(
-            [AIRFLOW.with_name("python"), "-c", program + ANSWERING],
+            [*SELDOM_COLLECTED, "-c", program + ANSWERING],
             env={**os.environ, "AIRFLOW_HOME": str(home), "NO_PROXY": "127.0.0.1", **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -190,7 +191,7 @@ class Airflow:
     def run(self, *arguments: str, code: int = 0) -> str:
         """What `airflow …` prints; it has to end with `code`."""
         done = subprocess.run(
-            [AIRFLOW, *arguments],
+            [*SELDOM_COLLECTED, AIRFLOW, *arguments],
             env=self.environment,
             cwd=self.home,
             stdout=subprocess.PIPE,
@@ -240,6 +241,7 @@ class Airflow:
         with (self.home / f"{part}.log").open("ab") as log:
             self.parts[part] = subprocess.Popen(
                 [
+                    *SELDOM_COLLECTED,
                     AIRFLOW,
                     part,
                     *(["--skip-serve-logs"] if part in {"scheduler", "triggerer"} else []),

@@ -1,12 +1,13 @@
 """Fixtures: one MLflow for all tests, a boosting service for each that asks for one."""
 
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import properties
 import pytest
-from servers import PEOPLE, ROOT, Server, Yard, a_quick_disk, free_port, open_yard, tidied
+from servers import PEOPLE, ROOT, SELDOM, Server, Yard, a_quick_disk, free_port, open_yard, tidied
 from trainyard.contract import Role
 from trainyard.people.tokens import Tokens, write_tokens
 
@@ -39,6 +40,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported for the tests stays until the end: the garbage collector is not to look through it while that goes on, or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 def folder_of(item: pytest.Item) -> str:
     """The folder of the item's file, below `tests/`."""
     return item.path.parent.relative_to(ROOT / "tests").as_posix()
@@ -63,7 +76,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory, quick_disk: Path) ->
     port = free_port()
     server = Server(
         [
-            ROOT / ".venvs/mlflow/bin/mlflow",
+            ROOT / ".venvs/mlflow/bin/python",
+            SELDOM,
+            ROOT / "tests/mlflow_program.py",
             "server",
             "--host=127.0.0.1",
             f"--port={port}",

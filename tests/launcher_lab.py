@@ -30,7 +30,7 @@ InLab = Callable[..., Any]
 """Runs a test's coroutine beside the launcher: the fixture `in_lab`."""
 
 HARSH = '''
-import os, signal, sys, time
+import gc, os, signal, sys, time
 import numpy as np
 from pydantic import field_validator
 from trainyard.contract import Task
@@ -84,6 +84,8 @@ class Harsh:
             from multiprocessing.connection import Listener
             with Listener(family="AF_UNIX") as listener:
                 print("SOCKET", listener.address)
+        if params.trouble == "garbage":
+            print("COLLECTED", gc.isenabled(), gc.get_freeze_count() > 100_000)
         if params.trouble == "chatter":
             line = "x" * 1023
             while True:

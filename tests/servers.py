@@ -18,6 +18,8 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+SELDOM = ROOT / "tests/seldom.py"
+"""Runs a program that imports much, with few rounds of the garbage collector."""
 DEADLINE_SECONDS = 180.0
 START_SECONDS = 240.0
 TRAINING_SECONDS = 400.0

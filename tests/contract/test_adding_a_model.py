@@ -2,7 +2,7 @@
 
 import subprocess
 
-from servers import ROOT, WEB, Yard
+from servers import ROOT, SELDOM, WEB, Yard
 
 SCORE = """
 import sys
@@ -35,6 +35,7 @@ def test_the_documented_model_trains_registers_and_predicts_without_trainyard(
     scored = subprocess.run(
         [
             ROOT / f".venvs/{service}/bin/python",
+            SELDOM,
             "-c",
             SCORE,
             yard.mlflow.url,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from servers import ROOT, WEB, Yard, tidied
+from servers import ROOT, SELDOM, WEB, Yard, tidied
 
 ROWS = 400
 NAMED = "numbers written as text"
@@ -153,7 +153,7 @@ def test_the_logged_model_predicts_from_the_raw_text_without_trainyard(
     python = ROOT / f".venvs/{service}/bin/python"
     files = [tables / "text.csv", tables / "clean.csv"]
     scored = subprocess.run(
-        [python, "-c", SCORE, shared_yard.mlflow.url, runs["text"]["model_uri"], *files],
+        [python, SELDOM, "-c", SCORE, shared_yard.mlflow.url, runs["text"]["model_uri"], *files],
         capture_output=True,
         text=True,
         check=True,

@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 from answering import answer_of
-from servers import ROOT
+from servers import ROOT, SELDOM
 
 SERVICES = ("boosting", "tensorflow", "pytorch")
 VAST = 10**15
@@ -28,7 +28,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def schemas_of(service: str) -> dict[str, Any]:
     python = ROOT / f".venvs/{service}/bin/python"
-    return answer_of([python, "-c", SCHEMAS, f"trainyard_{service}"], timeout=240)
+    return answer_of([python, SELDOM, "-c", SCHEMAS, f"trainyard_{service}"], timeout=240)
 
 
 @pytest.fixture(scope="module")

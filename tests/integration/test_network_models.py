@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from servers import ROOT, Server, Yard, free_port, until
+from servers import ROOT, SELDOM, Server, Yard, free_port, until
 
 CHECKPOINTS = {"tensorflow": "epoch.npz", "pytorch": "epoch.pt"}
 REQUIREMENTS = {"tensorflow": ["keras", "tensorflow-cpu"], "pytorch": ["torch"]}
@@ -40,7 +40,7 @@ class Lab:
         self.service = service
         self.folder = folder
         self.process = subprocess.Popen(
-            [python_of(service), ROOT / "tests/network_lab.py"],
+            [python_of(service), SELDOM, ROOT / "tests/network_lab.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -340,7 +340,7 @@ def test_logged_models_predict_raw_rows_without_trainyard(lab, tmp_path):
         tmp_path,
     ]
     ran = subprocess.run(
-        [python_of(lab.service), script, lab.service, *paths],
+        [python_of(lab.service), SELDOM, script, lab.service, *paths],
         cwd=tmp_path,
         capture_output=True,
         text=True,

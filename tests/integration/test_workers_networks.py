@@ -1,4 +1,4 @@
-"""Networks that two processes train together: as good as by one, the same on both, and ended as one."""
+"""Networks that two processes train together: as good as by one, the same on both, and ended as one. And a search of networks."""
 
 import os
 import signal
@@ -152,3 +152,37 @@ def test_two_workers_in_batches_train_the_network_of_two_in_memory_to_the_last_b
 def in_batches(run: dict[str, Any]) -> bool:
     """Whether the run said that it trains on its table so."""
     return any("trained on in batches" in (each["message"] or "") for each in run["transitions"])
+
+
+TRIALS = 12
+"""The samplers draw the first ten at random, and compute only then."""
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_trials_of_a_network_share_its_data_and_train_on_threads_of_their_own(
+    yard: Yard, sampler: str
+) -> None:
+    """Each framework survives the forks, and the sampler may compute with it."""
+    request = {
+        "model": "mlp",
+        "params": {"epochs": 2, "hidden_units": [32]},
+        "data": {"source": "builtin", "name": "digits"},
+        "resources": {"workers": 2, "memory_mb": 1_000},
+        "search": {
+            "space": {"learning_rate": {"low": 0.001, "high": 0.03, "log": True}},
+            "trials": TRIALS,
+            "parallel": 2,
+            "sampler": sampler,
+            "metric": "validation_accuracy",
+        },
+    }
+    answer = yard.http.post("/train", json=request)
+    if answer.status_code == 422:
+        assert sampler == "gp"
+        assert "torch" in answer.json()["errors"][0]["detail"]
+        return
+    run = yard.ended(answer.json()["run_id"])
+    assert run["status"] == "FINISHED", run
+    assert run["searched"]["trials"] == TRIALS
+    assert run["searched"]["failed"] == 0
+    assert run["searched"]["best_value"] > 0.5

@@ -116,12 +116,13 @@ def seconds_of_a_collection() -> float:
 
 
 def test_what_a_service_has_imported_is_not_looked_through_for_garbage_while_it_answers():
+    gc.unfreeze()
     interval, gone = sys.getswitchinterval(), seconds_of_a_collection()
     try:
         answer_evenly()
         assert seconds_of_a_collection() < gone / 5
     finally:
-        gc.unfreeze()
+        gc.freeze()  # as it was
         sys.setswitchinterval(interval)
 
 

@@ -17,6 +17,7 @@ from trainyard.errors import ServiceError
 from trainyard.service import Service
 from trainyard.settings import Settings
 from trainyard.threads import started
+from trainyard.uncollected import uncollected
 
 GRACE_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
@@ -58,7 +59,8 @@ class Server(uvicorn.Server):
 
 def serve(service: Service, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ServiceError` when the service cannot start."""
-    from trainyard.supervisor.supervisor import Supervisor
+    with uncollected():
+        from trainyard.supervisor.supervisor import Supervisor
 
     log.configure()
     logger = structlog.get_logger("trainyard.api")

@@ -30,6 +30,7 @@ from trainyard.client import TrainyardClient
 from trainyard.contract import Priority, RunStatus, TrainRequest
 from trainyard.errors import Invalid
 from trainyard.field_errors import complaints
+from trainyard.uncollected import uncollected
 
 app = typer.Typer(
     cls=Commands,
@@ -328,7 +329,8 @@ def rollback(  # noqa: PLR0913 - one option each
 def serve() -> None:
     """Serve the models of the service that is installed here; settings are TRAINYARD_… variables."""
     settings, service = installed()
-    from trainyard.api.server import serve as serve_api
+    with uncollected():
+        from trainyard.api.server import serve as serve_api
 
     serve_api(service, settings)
 
@@ -399,7 +401,8 @@ def run_once(
     except ValidationError as error:
         raise Invalid(errors=complaints(error, TrainRequest)) from error
     settings, service = installed()
-    from trainyard.supervisor.once import run_once as train_once
+    with uncollected():
+        from trainyard.supervisor.once import run_once as train_once
 
     with LiveRunView(console_on(stderr=True)) as view:
         run = train_once(service, settings, wanted, on_change=view.show)

@@ -8,7 +8,7 @@ from airflow_lab import Airflow
 from servers import Yard, until
 from turnstile import Turnstile
 
-COUNT = 10
+COUNT = 6
 """Of trainings, in an Airflow with two worker slots. Each costs two processes of Airflow, some seconds of a core."""
 SHORT_ONES = 8
 BUSY_SECONDS = 500.0
