@@ -67,6 +67,19 @@ def test_a_run_has_the_cores_threads_and_gpus_that_it_was_given(in_lab: InLab) -
     in_lab(test)
 
 
+def test_a_run_collects_its_own_garbage_and_not_what_its_fork_server_imported(
+    in_lab: InLab,
+) -> None:
+    async def test(lab: Lab) -> None:
+        job = lab.job("harsh", trouble="litters")
+        process = await lab.launch(job)
+        await asyncio.wait_for(process.ended(), 30)
+        process.release()
+        assert "GARBAGE True True" in (job.folder / "training.log").read_text()
+
+    in_lab(test)
+
+
 @pytest.mark.parametrize("niceness", [0, 10])
 def test_a_run_with_all_its_threads_stands_back_as_far_as_it_is_told(
     in_lab: InLab, niceness: int
