@@ -26,7 +26,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.errors import CannotPredict
 from trainyard.launcher.messages import Case, Job, Noted, PhaseEntered, Progressed, Warned
 from trainyard.launcher.protocol import Launcher, Listener, Looked, Meeting, Process, RankEnd, Used
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.registry.promotion import Judgement
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome, Submission

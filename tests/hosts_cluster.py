@@ -169,11 +169,7 @@ class Lab:
 
     def in_front(self, named: str) -> list[int]:
         """The processes of the service's host that are called so."""
-        found = []
-        for pid in self.ground.front.pids():
-            with suppress(psutil.Error):
-                found += [pid] if named in " ".join(psutil.Process(pid).cmdline()) else []
-        return found
+        return called_so(self.ground.front, named)
 
     def counting(self, **request: Any) -> str:
         """A run that counts on one of the hosts, after its first rounds."""
@@ -197,6 +193,15 @@ class Lab:
 
     def _of(self, name: str) -> dict[str, str]:
         return self.environment | {"TRAINYARD_WORK_DIR": str(self.home / name)}
+
+
+def called_so(place: Place, named: str) -> list[int]:
+    """The processes on a host whose command has this in it."""
+    found = []
+    for pid in place.pids():
+        with suppress(psutil.Error):
+            found += [pid] if named in " ".join(psutil.Process(pid).cmdline()) else []
+    return found
 
 
 def _is_of(folder: Path, run_id: str) -> bool:

@@ -51,7 +51,7 @@ from trainyard.errors import (
 from trainyard.suggestions import suggestion
 
 if TYPE_CHECKING:
-    from trainyard.peers.predictions import Question
+    from trainyard.peers.question import Question
     from trainyard.registry.promotion import Decision
     from trainyard.registry.turn import Turn
 

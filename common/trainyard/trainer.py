@@ -15,17 +15,16 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from trainyard.contract import DataKind as DataKind  # noqa: PLC0414 - models have it from here
 from trainyard.contract import ModelInfo, Task
 from trainyard.world import World
-
-DataKind = Literal["table", "images"]
 
 
 class Params(BaseModel):

@@ -7,7 +7,8 @@ from trainyard.contract import Resources
 from trainyard.errors import ServiceError
 from trainyard.hardware import cores_there, gpus_there, interface_of
 from trainyard.settings import Settings
-from trainyard.supervisor.from_settings import environment_of, there
+from trainyard.supervisor.from_settings import environment_of
+from trainyard.supervisor.own_machine import there
 from trainyard.supervisor.room import Allotment
 
 

@@ -6,8 +6,8 @@ from trainyard.errors import ServiceError
 from trainyard.peers.services import Peers, peer_secret
 from trainyard.service import Service
 from trainyard.settings import Settings
-from trainyard.supervisor.from_settings import peers_of
 from trainyard.supervisor.once import of_its_own
+from trainyard.supervisor.own_machine import peers_of
 
 THREE = "boosting=http://b:8001, tensorflow=http://t:8002,pytorch=http://p:8003"
 

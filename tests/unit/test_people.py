@@ -21,7 +21,7 @@ from trainyard.people.known import KnownPeople
 from trainyard.people.ledger import Ledger
 from trainyard.people.tokens import Tokens, read_tokens, write_tokens
 from trainyard.settings import Settings
-from trainyard.supervisor.from_settings import peers_of
+from trainyard.supervisor.own_machine import peers_of
 
 PROGRAM = (sys.executable, "-m", "trainyard.cli", "token")
 

@@ -22,7 +22,7 @@ from trainyard.contract import (
 )
 from trainyard.errors import Invalid, Malformed, TooLarge
 from trainyard.field_errors import MOST_NAMED, BadFields, bad_fields, invalid, pointer, shown
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.registry.turn import Turn
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -4,6 +4,7 @@ Every model refuses unknown fields and is strict: `"300"` is not an integer here
 """
 
 from trainyard.contract.catalogue import (
+    DataKind,
     DatasetInfo,
     ModelInfo,
     ModelVersionInfo,
@@ -111,6 +112,7 @@ __all__ = [
     "Condition",
     "CsvOptions",
     "Curves",
+    "DataKind",
     "DataPreview",
     "DataSpec",
     "DataVersion",

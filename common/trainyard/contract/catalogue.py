@@ -8,6 +8,9 @@ from pydantic import Field
 from trainyard.contract.wire import Wire
 from trainyard.contract.words import Task
 
+DataKind = Literal["table", "images"]
+"""What a run's data is to a model."""
+
 
 class ModelInfo(Wire):
     """A model this service trains."""
@@ -17,7 +20,7 @@ class ModelInfo(Wire):
     framework: str
     framework_version: str
     description: str
-    data: list[Literal["table", "images"]]
+    data: list[DataKind]
     distributed: bool = Field(
         False, description="Whether several processes can train it together (`resources.workers`)"
     )

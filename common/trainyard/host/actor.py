@@ -21,7 +21,7 @@ class HostActor:
         from trainyard.launcher.host_messages import LINE_GRACE_SECONDS, host_orders
         from trainyard.service import installed_service
         from trainyard.settings import Settings
-        from trainyard.supervisor.from_settings import fork_launcher, offer_of
+        from trainyard.supervisor.own_machine import fork_launcher, offer_of
 
         self._orders = host_orders
         service = installed_service()

@@ -70,6 +70,7 @@ def heading(address: str, port: int) -> list[str]:
         "--num-cpus=0",
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         "--include-dashboard=false",
+        "--no-monitor",
         "--include-log-monitor=false",
         "--disable-usage-stats",
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from trainyard.errors import ServiceError
 from trainyard.host.cluster import become, heading, joining, own_address, resource_of
 from trainyard.settings import Settings
-from trainyard.supervisor.from_settings import there
+from trainyard.supervisor.own_machine import there
 
 
 def join(settings: Settings, service: str, extra: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ from trainyard.launcher.process_id import ids_of_each, parsed
 from trainyard.launcher.protocol import Listener, Looked, Meeting, Process
 from trainyard.launcher.run_lines import RunLines, Seat
 from trainyard.launcher.watching import Watch
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.peers.services import Peers
 from trainyard.registry.promotion import Judgement
 

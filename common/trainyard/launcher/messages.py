@@ -26,7 +26,7 @@ from trainyard.contract import (
 )
 from trainyard.datasets.access import DataAccess
 from trainyard.launcher.process_id import ids_of_each
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.peers.services import Peers
 from trainyard.registry.promotion import Judgement
 from trainyard.rundir.records import Submission

@@ -54,7 +54,7 @@ from trainyard.launcher.messages import (
     Progressed,
     Warned,
 )
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.registry.promotion import Judgement
 
 Listener = Callable[[PhaseEntered | Progressed | Noted | Warned], None]

@@ -25,7 +25,7 @@ from trainyard.launcher.protocol import Launcher, Listener, Looked, Meeting, Pro
 from trainyard.launcher.ray_environment import RAY_ENVIRONMENT
 from trainyard.launcher.remote_gang import all_there, begin_all
 from trainyard.launcher.remote_process import ANSWER_SECONDS, PAUSE_SECONDS, RemoteProcess
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.registry.promotion import Judgement
 from trainyard.rundir.folder import RunFolder
 

@@ -7,27 +7,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from trainyard.contract import Name, Task, TrainRequest, Wire
 from trainyard.peers.calling import asked
+from trainyard.peers.question import Question
 from trainyard.peers.services import PREDICTIONS, Peers
-from trainyard.trainer import Data, DataKind
+from trainyard.trainer import Data
 
 ROWS_HEADER = "Trainyard-Rows"
 Array = npt.NDArray[Any]
-
-
-class Question(Wire):
-    """A model that is asked for its predictions of the test rows of a run."""
-
-    request: TrainRequest
-    """Of the run: its data and its split say which rows."""
-    task: Task
-    kind: DataKind
-    """Of the run's data: some data is a table to one model, and images to another."""
-    classes: list[str] | None = None
-    """The run's classes, in whose order the probabilities come."""
-    name: Name
-    version: str
 
 
 def digest_of_rows(data: Data) -> str:

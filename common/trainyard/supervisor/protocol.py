@@ -25,7 +25,7 @@ from trainyard.contract import (
     TrialPage,
     UsageReport,
 )
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.registry.promotion import Decision
 from trainyard.registry.turn import Turn
 

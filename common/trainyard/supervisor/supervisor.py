@@ -32,7 +32,7 @@ from trainyard.contract import (
 from trainyard.errors import Unavailable
 from trainyard.launcher.host_messages import Offer
 from trainyard.launcher.protocol import Launcher
-from trainyard.peers.predictions import Question
+from trainyard.peers.question import Question
 from trainyard.people.ledger import Ledger
 from trainyard.registry.promotion import Decision
 from trainyard.registry.turn import Turn
@@ -57,8 +57,6 @@ from trainyard.supervisor.from_settings import (
     job_of,
     launcher_of,
     offered,
-    peers_of,
-    there,
     tracking_of,
 )
 from trainyard.supervisor.instance_lock import InstanceLock, instance_uids
@@ -67,6 +65,7 @@ from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.measures import Measures, label_of
 from trainyard.supervisor.mlflow_status import MlflowStatus
 from trainyard.supervisor.notices import Notices
+from trainyard.supervisor.own_machine import peers_of, there
 from trainyard.supervisor.promotions import Promotions
 from trainyard.supervisor.queries import Queries
 from trainyard.supervisor.queue import Queue

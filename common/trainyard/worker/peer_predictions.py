@@ -16,7 +16,8 @@ from trainyard.datasets.loading import load
 from trainyard.datasets.tables.raw import KeptTable
 from trainyard.errors import InvalidData, TrackingUnavailable
 from trainyard.peers.calling import PeerAway, PeerRefused
-from trainyard.peers.predictions import Question, digest_of_rows, predicted_by
+from trainyard.peers.predictions import digest_of_rows, predicted_by
+from trainyard.peers.question import Question
 from trainyard.peers.services import Peers
 from trainyard.tracking.availability import is_away
 from trainyard.trainer import Data

@@ -4,10 +4,11 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
-from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Ground, Lab, program_of
+from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Ground, Lab, called_so, program_of
 from hosts_objects import objects_on
 from searches import after_trials, nested, slow, trial_end
 from servers import until
@@ -67,6 +68,16 @@ def test_runs_are_spread_and_what_all_hosts_have_is_told(lab: Lab):
         until(lambda run_id=run_id: not lab.pids_of(run_id), "its process to be gone")
 
 
+def test_beside_its_fork_server_a_host_has_an_actor_without_data_frames_and_no_idle_worker(
+    lab: Lab,
+):
+    for host in lab.hosts.values():
+        (actor,) = called_so(host, "ray::HostActor")
+        assert "/pandas/" not in Path(f"/proc/{actor}/maps").read_text()
+        assert not called_so(host, "ray::IDLE")
+    assert not lab.in_front("_private/monitor.py"), "nobody starts hosts"
+
+
 def test_a_killed_process_fails_its_run_alone(lab: Lab):
     killed, other = lab.counting(), lab.counting()
     (pid,) = lab.pids_of(killed)
@@ -101,26 +112,6 @@ def test_a_cut_of_the_line_for_less_than_the_lease_ends_nothing(lab: Lab):
     lab.counts_on(run_id, lab.counts_on(run_id, 0))
     assert lab.pids_of(run_id) == pids
     lab.yard.cancel(run_id)
-
-
-@pytest.mark.parametrize(
-    ("number", "lease_seconds"), [(signal.SIGTERM, LONG_SECONDS), (signal.SIGKILL, SHORT_SECONDS)]
-)
-def test_a_run_goes_on_while_its_service_is_started_again(
-    lab: Lab, number: signal.Signals, lease_seconds: int
-):
-    run_id = lab.counting()
-    pids = lab.pids_of(run_id)
-    lab.yard.service.kill(number)
-    assert lab.pids_of(run_id) == pids
-    lab.start_service(lease_seconds=lease_seconds)
-    lab.counts_on(run_id, lab.counts_on(run_id, 0))
-    assert lab.pids_of(run_id) == pids
-    run = lab.yard.get(run_id)
-    assert (run["status"], run["attempt"], run["phase"]) == ("RUNNING", 1, "training")
-    assert lab.yard.cancel(run_id)["status"] == "KILLED"
-    until(lambda: not lab.pids_of(run_id), "its process to be gone")
-    lab.all_joined()
 
 
 def test_ranks_on_several_hosts_train_one_model_which_is_as_good_as_that_of_one(lab: Lab):
@@ -166,19 +157,6 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(lab: Lab):
     assert (run["status"], run["reason"]) == ("FAILED", "killed_by_signal")
     assert run["message"].startswith("rank 0 of 3 on ")
     assert none_is_left(second)
-
-
-def test_ranks_go_on_while_their_service_is_started_again(lab: Lab):
-    lab.with_lease(LONG_SECONDS)
-    run_id = lab.yard.submit(asked(workers=3, params={"rounds": 1_000_000}))["run_id"]
-    ranks = lab.ranks(run_id)
-    lab.yard.service.kill()
-    lab.start_service(lease_seconds=LONG_SECONDS)
-    lab.counts_on(run_id, lab.counts_on(run_id, 0))
-    assert lab.ranks(run_id) == ranks
-    assert lab.yard.cancel(run_id)["status"] == "KILLED"
-    until(lambda: none_is_left(ranks), "all ranks to be gone")
-    lab.all_joined()
 
 
 @pytest.mark.parametrize("lost", ["ray", "line"])
@@ -228,24 +206,35 @@ def test_a_link_between_two_hosts_that_is_cut_ends_the_ranks_that_need_it_and_bo
     until(lambda: none_is_left(again), "the second attempt's ranks to be gone")
 
 
-def test_a_cut_of_the_line_for_longer_than_the_lease_moves_the_run(lab: Lab):
-    lab.with_lease(SHORT_SECONDS)
-    run_id = lab.counting(max_attempts=2)
-    name = lab.host_of(run_id)
-    (pid,) = lab.pids_of(run_id)
-    lab.hosts[name].cut()
-    until(lambda: lab.yard.get(run_id)["attempt"] == 2, "another attempt", explain=lab.said)
-    assert not psutil.pid_exists(pid), "no two processes of a run at once"
-    lab.counts_on(run_id, 0)
-    assert lab.host_of(run_id) != name
-    said = [each["message"] or "" for each in lab.yard.get(run_id)["transitions"]]
-    assert any("was lost" in each and "goes on from the newest" in each for each in said), said
-    lab.yard.cancel(run_id)
-    lab.back(name)
+@pytest.mark.parametrize(
+    ("number", "lease_seconds"), [(signal.SIGTERM, LONG_SECONDS), (signal.SIGKILL, SHORT_SECONDS)]
+)
+def test_a_run_and_ranks_go_on_while_their_service_is_started_again(
+    lab: Lab, number: signal.Signals, lease_seconds: int
+):
+    run_id = lab.counting()
+    pids = lab.pids_of(run_id)
+    together = lab.yard.submit(asked(workers=3, params={"rounds": 1_000_000}))["run_id"]
+    ranks = lab.ranks(together)
+    lab.yard.service.kill(number)
+    assert lab.pids_of(run_id) == pids
+    lab.start_service(lease_seconds=lease_seconds)
+    for each in (run_id, together):
+        lab.counts_on(each, lab.counts_on(each, 0))
+    assert lab.pids_of(run_id) == pids
+    assert lab.ranks(together) == ranks
+    for each in (run_id, together):
+        run = lab.yard.get(each)
+        assert (run["status"], run["attempt"], run["phase"]) == ("RUNNING", 1, "training")
+        assert lab.yard.cancel(each)["status"] == "KILLED"
+    until(lambda: not lab.pids_of(run_id), "its process to be gone")
+    until(lambda: none_is_left(ranks), "all ranks to be gone")
+    lab.all_joined()
 
 
 def test_a_host_whose_node_is_killed_loses_its_runs_and_a_search_goes_on_elsewhere(lab: Lab):
     lab.with_lease(SHORT_SECONDS)
+    lab.all_joined()
     on = {lab.host_of(run_id): run_id for run_id in (lab.counting() for _ in "abc")}
     spread = slow(trials=6, parallel=2) | {"resources": {"workers": 2}, "max_attempts": 2}
     moves = lab.yard.submit(spread)["run_id"]  # beside two of them
@@ -271,6 +260,23 @@ def test_a_host_whose_node_is_killed_loses_its_runs_and_a_search_goes_on_elsewhe
     assert [lab.yard.get(stays)["attempt"] for stays in on.values()] == [1, 1]
     for run_id in on.values():
         lab.yard.cancel(run_id)
+
+
+def test_a_cut_of_the_line_for_longer_than_the_lease_moves_the_run(lab: Lab):
+    """Two hosts do, and none is brought back: no later test needs more."""
+    lab.with_lease(SHORT_SECONDS)
+    run_id = lab.counting(max_attempts=2)
+    name = lab.host_of(run_id)
+    (pid,) = lab.pids_of(run_id)
+    lab.hosts[name].cut()
+    until(lambda: lab.yard.get(run_id)["attempt"] == 2, "another attempt", explain=lab.said)
+    assert not psutil.pid_exists(pid), "no two processes of a run at once"
+    lab.counts_on(run_id, 0)
+    assert lab.host_of(run_id) != name
+    said = [each["message"] or "" for each in lab.yard.get(run_id)["transitions"]]
+    assert any("was lost" in each and "goes on from the newest" in each for each in said), said
+    lab.yard.cancel(run_id)
+    lab.hosts[name].mend()
 
 
 def test_nobody_joins_without_the_clusters_token(lab: Lab):
