@@ -31,6 +31,8 @@ def program_of(service: str) -> Path:
 LONG_SECONDS, SHORT_SECONDS = 240, 8
 """Leases: longer than a service takes to start on a slow machine, and so short that a lost host is soon told."""
 TOKEN = "opens-the-service"
+AT_ONCE = {"TRAINYARD_NICENESS": "0"}
+"""Runs that do not stand back for what else is tested meanwhile: while they wait, a whole cluster does."""
 
 
 @dataclass

@@ -101,9 +101,6 @@ class Harsh:
             while time.process_time() < end:
                 pass
             print("GIVEN", sorted(os.sched_getaffinity(0)), pools, os.environ["CUDA_VISIBLE_DEVICES"], inherited)
-        if params.trouble == "litters":
-            import gc
-            print("GARBAGE", gc.isenabled(), gc.get_freeze_count() > 10 * sum(gc.get_count()))
         if params.trouble == "hungry":
             held = []
             if os.fork() == 0:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hosts_cluster import LONG_SECONDS, SHORT_SECONDS, Ground, Lab, called_so, program_of
+from hosts_cluster import AT_ONCE, LONG_SECONDS, SHORT_SECONDS, Ground, Lab, called_so, program_of
 from hosts_objects import objects_on
 from searches import after_trials, nested, slow, trial_end
 from servers import until
@@ -28,7 +28,7 @@ def lab(three_hosts: Ground) -> Iterator[Lab]:
     home.mkdir()
     with (
         objects_on(three_hosts.front, home) as variables,
-        three_hosts.serving("boosting", home, **variables) as made,
+        three_hosts.serving("boosting", home, **variables, **AT_ONCE) as made,
     ):
         yield made
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hosts_cluster import Ground, Lab, program_of
+from hosts_cluster import AT_ONCE, Ground, Lab, program_of
 from servers import until
 from several import alike, asked, log_of, none_is_left
 
@@ -25,7 +25,9 @@ ENDLESS = {"epochs": 10_000, "hidden_units": [32]}
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
 def lab(request: pytest.FixtureRequest, three_hosts: Ground) -> Iterator[Lab]:
-    with three_hosts.serving(request.param, three_hosts.home / request.param, "ab") as made:
+    with three_hosts.serving(
+        request.param, three_hosts.home / request.param, "ab", **AT_ONCE
+    ) as made:
         yield made
 
 
