@@ -74,6 +74,6 @@ def trained(world: World, folder: Path, memory_mb: int, classifier: Any) -> dict
 if __name__ == "__main__":
     home = Path(sys.argv[3])
     mine = world_of(int(sys.argv[1]), int(sys.argv[2]), home)
-    for memory_mb in (100, 1):
+    for memory_mb in (100, 2):
         found = trained(mine, home, memory_mb, CLASSIFIERS[sys.argv[4]])
         print(json.dumps(found), flush=True)  # noqa: T201 - to the test

@@ -80,8 +80,7 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
     y, classes, partition, of_target = _divided_by(columns, selection, split, task, origin, key)
     parts = partition.parts
     if keep is not None:
-        held = None if isinstance(columns, ReadWhenAsked) else {**columns}
-        keep(AsRead(held, y, classes, parts["test"], key, bool(origin.test_rows)))
+        keep(_as_read(columns, y, classes, parts["test"], key, origin))
     weight, of_weight = _weight(columns, selection, parts, y, classes, origin.decimal)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)
@@ -108,6 +107,18 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         beyond_memory=beyond_memory,
         profile=profile(y, classes, **described) | told,
     )
+
+
+def _as_read(  # noqa: PLR0913, PLR0917 - what `tabulate` has
+    columns: Columns,
+    y: npt.NDArray[Any],
+    classes: tuple[Any, ...] | None,
+    rows: Rows,
+    key: Key | None,
+    origin: Origin,
+) -> AsRead:
+    held = None if isinstance(columns, ReadWhenAsked) else {**columns}
+    return AsRead(held, y, classes, rows, key, bool(origin.test_rows))
 
 
 def _divided_by(  # noqa: PLR0913, PLR0917 - what `tabulate` has
