@@ -73,22 +73,20 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
 ) -> Data:
     """Split and type a table, by `key` where it is given, else at random; `columns` are used up. Raises `InvalidData`.
 
-    `keep` is shown the table as it was read. `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns
-    named categorical as categoricals whose sorted categories are the training part's. Where the table
-    is `beyond_memory`, as a sentence says, what is made of it is kept in temporary files.
+    `x` of a part is a frame of (rows, features): numbers in the table's own dtype, strings and columns named categorical
+    as categoricals whose sorted categories are the training part's. Where the table is `beyond_memory`, as a sentence
+    says, what is made of it is kept in temporary files. `keep` is shown the table as it was read.
     """
     y, classes, partition, of_target = _divided_by(columns, selection, split, task, origin, key)
-    parts = partition.parts
-    if keep is not None:
-        keep(_as_read(columns, y, classes, parts["test"], key, origin))
+    parts = _shown(keep, columns, y, classes, partition.parts, key, origin)
     weight, of_weight = _weight(columns, selection, parts, y, classes, origin.decimal)
     digest = _digest_of(_stated(task, selection, origin, classes), y, weight, key)
     mark, kept = origin.decimal, place_for(beyond_memory)
     features = gathered(columns, selection, y, parts, digest.update, decimal=mark, kept=kept)
     said = _said(origin, [*of_target, *of_weight], features)
     described = features.described(parts) | {"left_out": selection.left_out, "warnings": said}
-    made = _made(features.frames, y, weight, parts)
     told = _divided(key, split, partition) | dict(origin.written) | _dates(features)
+    made = _made(features.frames, y, weight, parts)
     return Data(
         kind="table",
         name=origin.name,
@@ -103,22 +101,26 @@ def tabulate(  # noqa: PLR0913 - a table, and what it is for
         notations=features.notations,
         dates=features.dates,
         warnings=said,
-        keys={} if key is None else key.of_parts(parts),
+        keys=key.of_parts(parts) if key else {},
         beyond_memory=beyond_memory,
         profile=profile(y, classes, **described) | told,
     )
 
 
-def _as_read(  # noqa: PLR0913, PLR0917 - what `tabulate` has
+def _shown(  # noqa: PLR0913, PLR0917 - what `tabulate` has
+    keep: Callable[[AsRead], object] | None,
     columns: Columns,
     y: npt.NDArray[Any],
     classes: tuple[Any, ...] | None,
-    rows: Rows,
+    parts: Mapping[str, Rows],
     key: Key | None,
     origin: Origin,
-) -> AsRead:
-    held = None if isinstance(columns, ReadWhenAsked) else {**columns}
-    return AsRead(held, y, classes, rows, key, bool(origin.test_rows))
+) -> Mapping[str, Rows]:
+    """The parts, once whoever keeps the table was shown it."""
+    if keep:
+        held = None if isinstance(columns, ReadWhenAsked) else {**columns}
+        keep(AsRead(held, y, classes, parts["test"], key, bool(origin.test_rows)))
+    return parts
 
 
 def _divided_by(  # noqa: PLR0913, PLR0917 - what `tabulate` has
