@@ -10,3 +10,10 @@ def is_scarce(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in SCARCE
     return isinstance(error, MemoryError)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether it says that of memory: also where a file was to be mapped."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError)

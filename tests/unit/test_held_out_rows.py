@@ -1,15 +1,17 @@
 """A run's test rows as another model is to see them."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.types import ColSpec, Schema
 from trainyard.contract import Split, Task, TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
-from trainyard.datasets.tables import raw
+from trainyard.datasets.tables import raw, room, streams
 from trainyard.datasets.tables.raw import KeptTable
 from trainyard.worker.champion import CannotScore
 from trainyard.worker.held_out_rows import HeldOutRows
@@ -131,3 +133,77 @@ def test_a_large_table_is_not_kept_and_what_was_kept_is_given_back(
     for rows in (once, large):
         with pytest.raises(CannotScore):
             rows.x(("number",))
+
+
+class Model:
+    """An MLflow model of one number a row: what the column `number` holds."""
+
+    class metadata:  # noqa: N801 - as MLflow calls it
+        flavors: ClassVar[dict[str, Any]] = {}
+
+        @staticmethod
+        def get_input_schema() -> Schema:
+            return Schema([ColSpec("double", "number")])
+
+        @staticmethod
+        def get_params_schema() -> None:
+            return None
+
+    @staticmethod
+    def predict(x: pd.DataFrame, params: Any = None) -> Any:
+        del params
+        return x["number"].to_numpy()
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> tuple[Path, TrainRequest, DataAccess]:
+    """A table that does not fit in the memory that there is."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"number": rng.normal(size=12_000), "other": 0.5, "more": 1.5, "w": 1.0})
+    table["y"] = table["number"] + rng.normal(size=12_000)
+    table.to_parquet(tmp_path / "large.parquet")
+    data = {"source": "file", "uri": "large.parquet", "target": "y"}
+    request = TrainRequest.model_validate({"model": "m", "data": data})
+    return tmp_path, request, DataAccess(roots=(tmp_path,), data_dir=tmp_path)
+
+
+def beyond(request: TrainRequest, access: DataAccess) -> tuple[HeldOutRows, Any]:
+    kept = KeptTable()
+    data = load(
+        request.data,
+        request.split,
+        task=Task.REGRESSION,
+        access=replace(access, memory_mb=1),
+        needs_whole=None,
+        keep=kept,
+    )
+    return HeldOutRows(request, data, access, kept), data
+
+
+def test_a_table_beyond_memory_is_read_again_some_rows_at_a_time(
+    large: tuple[Path, TrainRequest, DataAccess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, request, access = large
+    monkeypatch.setattr(room, "BYTES_A_ROW_DIVIDED", 0)
+    monkeypatch.setattr(streams, "ROWS_AT_ONCE", 1000)
+    rows, data = beyond(request, access)
+    assert data.beyond_memory
+    assert not (np.diff(rows._kept.rows) > 0).all(), "the rows of a run are in another order"
+    np.testing.assert_array_equal(rows.predicted_by(Model, None), data.test.x["number"])
+
+
+def test_a_table_beyond_memory_that_has_changed_or_was_divided_otherwise_is_not_compared(
+    large: tuple[Path, TrainRequest, DataAccess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, request, access = large
+    monkeypatch.setattr(room, "BYTES_A_ROW_DIVIDED", 0)
+    rows, _ = beyond(request, access)
+    table = pd.read_parquet(folder / "large.parquet")
+    table.sample(frac=1, random_state=0).to_parquet(folder / "large.parquet")
+    with pytest.raises(CannotScore, match="has changed"):
+        rows.predicted_by(Model, None)
+    weighed = request.data.model_copy(update={"weight": "number"})
+    table.assign(number=1.0).to_parquet(folder / "large.parquet")
+    rows, _ = beyond(request.model_copy(update={"data": weighed}), access)
+    with pytest.raises(CannotScore, match="'number', which is the weight of this run"):
+        rows.predicted_by(Model, None)

@@ -15,6 +15,7 @@ from trainyard.launcher.looking import write_all
 from trainyard.launcher.looks import Look
 from trainyard.launcher.messages import Judge, Judged, as_line
 from trainyard.registry.promotion import Judgement
+from trainyard.scarcity import lacks_memory
 from trainyard.trainer import Trainer
 from trainyard.worker.asked_judging import judged
 
@@ -45,11 +46,12 @@ def _found(order: Judge, trainer: Trainer | None) -> Judgement | None:
         return judged(order, trainer)
     except TrackingUnavailable:
         return None
-    except MemoryError:
-        why = f"judging it took more than {order.memory_mb} MB of memory"
     except Exception as error:  # noqa: BLE001 - readers of damaged files, and models, raise what they like
-        traceback.print_exc()
-        why = " ".join(f"judging it failed ({type(error).__name__}: {error})".split())
+        if lacks_memory(error):
+            why = f"judging it took more than {order.memory_mb} MB of memory"
+        else:
+            traceback.print_exc()
+            why = " ".join(f"judging it failed ({type(error).__name__}: {error})".split())
     return Judgement(order.case.holder, incomparable=why[:LONGEST_REASON])
 
 

@@ -14,6 +14,7 @@ from trainyard.launcher.limits import limit
 from trainyard.launcher.looking import write_all
 from trainyard.launcher.looks import Look
 from trainyard.launcher.messages import Predict, Predicted, as_line
+from trainyard.scarcity import lacks_memory
 from trainyard.worker.champion import CannotScore
 from trainyard.worker.peer_predictions import predict_here
 
@@ -39,7 +40,9 @@ def _predicted(order: Predict) -> Predicted:
         return Predicted(number=order.number, away=True)
     except CannotScore as error:
         return Predicted(number=order.number, refusal=str(error))
-    except MemoryError:
+    except (MemoryError, OSError) as error:
+        if not lacks_memory(error):
+            raise
         why = f"predicting took more than {order.memory_mb} MB of memory"
         return Predicted(number=order.number, refusal=why)
     return Predicted(number=order.number, rows=rows)

@@ -56,7 +56,7 @@ def _as_version(version: ModelVersion, aliases: list[str]) -> ModelVersionInfo:
         champion_version=note.get("champion_version"),
         champion_value=_number(note.get("champion_value")),
         decision=note.get("decision"),
-        decided_at=_moment(note.get("at")),
+        decided_at=_moment(note.get("at")) if note.get("decision") else None,
         rolled_back=_rolled_back(tags, aliases),
     )
 

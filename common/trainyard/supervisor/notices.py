@@ -85,7 +85,7 @@ class Notices:
 
     async def promoted(self, folder: RunFolder, run: Run) -> None:
         """The run's version has taken the alias because somebody asked for it."""
-        submission = await self._blocking.run(folder.submission)
+        submission = await self._blocking.once_it_can(folder.submission)
         if submission is None:
             log.warning("whom to tell of a promotion went with its run's folder", run_id=run.run_id)
             return

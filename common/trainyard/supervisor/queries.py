@@ -166,7 +166,7 @@ class Queries:
         MLflow's lacks what gave access to data at an address with a query or a password.
         """
         folder = RunFolder(self._runs_dir / run_id)
-        found = await self._blocking.run(folder.submission)
+        found = await self._blocking.once_it_can(folder.submission)
         if found is None:
             text = await self._blocking.mlflow(lambda: self._tracking.submission_json(run_id))
             try:

@@ -1,6 +1,6 @@
 """A run's test rows as another model is to see them: raw, and with the columns that it needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import pandas as pd
 from trainyard.contract import AnyTable, BuiltinData, ImageData, Split, TrainRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.datasets.scoring.tables import Wanted, rows_with_numbers
+from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables.as_trained import Trained, manner
-from trainyard.datasets.tables.raw import HeldOut, KeptTable, held_out
+from trainyard.datasets.tables.raw import HeldOut, KeptTable, held_out, targets_of
 from trainyard.errors import InvalidData
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, other_rows
 from trainyard.trainer import Data
@@ -76,18 +77,34 @@ class HeldOutRows:
         self, model: Any, classes: Sequence[Any] | None, wanted: Wanted
     ) -> Array:
         """As `predicted_by`, of a table that does not fit in memory: it is read again, some rows at a time."""
-        spec, task, rows = self._request.data, self._data.task, self._kept.rows
+        spec, rows = self._request.data, self._kept.rows
         if rows is None or isinstance(spec, BuiltinData | ImageData):
             raise TypeError("only a table in a file is beyond memory")
         try:
+            self._check_the_same(spec, rows, wanted.features)
             with rows_with_numbers(spec, rows, wanted, self._access) as found:
-                if found.total != self._kept.total:
-                    raise _changed()
-                parts = [predictions(model, each.x, task, classes) for each in found.slices()]
+                parts = (
+                    predictions(model, each.x, self._data.task, classes) for each in found.slices()
+                )
+                return _in_order(parts, np.argsort(rows, kind="stable"))
         except InvalidData as error:
             raise _lacking(error) from error
-        own_order = np.argsort(np.argsort(rows, kind="stable"), kind="stable")
-        return np.concatenate(parts)[own_order]
+
+    def _check_the_same(self, spec: AnyTable, rows: Rows, columns: Sequence[str]) -> None:
+        """Raise `CannotScore` where the rows have other targets by now, or the columns are no features of this run."""
+        apart = [name for name in columns if name in {spec.target, spec.weight}]
+        if apart:
+            what = "target" if apart[0] == spec.target else "weight"
+            raise CannotScore(f"it reads {apart[0]!r}, which is the {what} of this run")
+        y = targets_of(
+            spec,
+            self._request.split,
+            task=self._data.task,
+            access=self._access,
+            beside=columns[0],
+        )
+        if len(y) != self._kept.total or not np.array_equal(y[rows], self._data.test.y):
+            raise _changed()
 
     def seen_by(self, tags: Mapping[str, str], profile: Mapping[str, Any]) -> int | None:
         """How many of the rows the run with these tags and this data profile has trained on, or validated with.
@@ -128,6 +145,19 @@ class HeldOutRows:
             raise _changed()
         self.table, self._asked = read, asked
         return read
+
+
+def _in_order(parts: Iterable[Array], places: Rows) -> Array:
+    """The rows of all parts, each at its place, without a second copy of them."""
+    whole, start = None, 0
+    for part in parts:
+        if whole is None:
+            whole = np.empty((len(places), *part.shape[1:]), part.dtype)
+        whole[places[start : start + len(part)]] = part
+        start += len(part)
+    if whole is None or start != len(places):
+        raise _changed()
+    return whole
 
 
 def _lacking(error: InvalidData) -> CannotScore:

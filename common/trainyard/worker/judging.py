@@ -116,7 +116,11 @@ class Judging:
         To be called while no other thread of this process is in the middle of something (ADR 29).
         """
         self._apart = Apart(partial(self._found, fetch=fetch))
-        self._rows.forget()  # the other process has them
+        self.forget()  # the other process has it
+
+    def forget(self) -> None:
+        """Keep nothing of the table for the holder that is judged once the model is trained."""
+        self._rows.forget()
 
     def against(self, tested: Tested) -> "Judging":
         """Itself, which judges holders by what the run's own model has reached from now on."""

@@ -283,6 +283,7 @@ def _judging(
         if still:
             judging.begin(fetch=request.search is None)
     if not still:
+        judging.forget()
         log.say("MLflow is slow to answer: the champion is scored once the model is trained")
     return judging
 

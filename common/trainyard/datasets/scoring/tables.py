@@ -78,7 +78,7 @@ def rows_with_numbers(
 ) -> Iterator[RowsToScore]:
     """These rows of a table that need not fit in memory, in the table's own order. Raises `InvalidData`."""
     with ExitStack() as files:
-        stream = _opened(spec, wanted, [], access, files)
+        stream = _opened(spec, wanted, [], access, files, in_memory=False)
         yield RowsToScore(stream.rows, partial(_slices, stream, wanted, np.sort(rows)), None)
 
 
@@ -86,8 +86,14 @@ def _labels(spec: AnyTable) -> list[str]:
     return [name for name in (spec.target, spec.weight) if name is not None]
 
 
-def _opened(
-    spec: AnyTable, wanted: Wanted, whole: list[str], access: DataAccess, files: ExitStack
+def _opened(  # noqa: PLR0913 - a table, and how it is read
+    spec: AnyTable,
+    wanted: Wanted,
+    whole: list[str],
+    access: DataAccess,
+    files: ExitStack,
+    *,
+    in_memory: bool = True,
 ) -> Stream:
     """The table, and after it its separate test table."""
     asked = {*wanted.names, *whole}
@@ -95,7 +101,7 @@ def _opened(
         opened_table(spec, access, lambda names: [name for name in names if name in asked])
     )
     as_written = {*wanted.keep} - {*wanted.features, spec.target, spec.weight}
-    own = _stream(location, spec, wanted, whole, frozenset(), as_written)
+    own = _stream(location, spec, wanted, whole, frozenset(), as_written, in_memory=in_memory)
     if spec.test_uri is None:
         return own
     found = files.enter_context(opened(spec.test_uri, access, "/data/test_uri"))
@@ -111,6 +117,8 @@ def _stream(  # noqa: PLR0913, PLR0917 - a table, and how it is read
     whole: list[str],
     texts: frozenset[str],
     as_written: Collection[str] = (),
+    *,
+    in_memory: bool = True,
 ) -> Stream:
     return stream_of(
         location,
@@ -121,6 +129,7 @@ def _stream(  # noqa: PLR0913, PLR0917 - a table, and how it is read
         trained=wanted.as_trained(spec.target),
         texts=texts,
         as_written=as_written,
+        in_memory=in_memory,
     )
 
 

@@ -95,7 +95,7 @@ class KeptTable:
         there, texts = read.columns, [name for name, *_ in manner(trained)]
         if not there.keys() >= {*columns, *texts}:
             return None
-        if not all(is_text_there(there[name].type) for name in texts):
+        if spec.weight in columns or not all(is_text_there(there[name].type) for name in texts):
             return None
         left, y, rows = {**there}, read.y, read.rows
         x = pd.DataFrame({name: _picked(name, left, rows) for name in columns}, copy=False)
@@ -149,6 +149,16 @@ def held_out(  # noqa: PLR0913 - a table, and who is to see it
     }
     x = pd.DataFrame(found, copy=False)
     return HeldOut(x, y[rows], rows, y, classes, table.key, bool(table.origin.test_rows))
+
+
+def targets_of(
+    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, beside: str
+) -> npt.NDArray[Any]:
+    """The targets of all rows, as a run has them: (n,). Of the table the column `beside` is read too. Raises `InvalidData`."""
+    asked = spec.model_copy(
+        update={"features": [beside], "drop": [], "categorical": [], "columns": {}}
+    )
+    return _target_of(read(asked, split, task=task, access=access), spec.target, task)[0]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ BYTES_A_ROW_JUDGED = 100
 BYTES_JUDGED = 80 << 20
 """Of that process, however small the table."""
 BYTES_A_VALUE = 1
-"""In batches: the bin of a value. Each of several workers has those of its own rows."""
+"""In batches: the bin of a value. Each of several workers has those of its own rows that train, and all others."""
+FOR_ALL = 0.2
+"""Of all rows, about those that each worker has: they validate."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Size:
 
     def in_batches(self, access: DataAccess) -> float:
         """Bytes a row that a run holds which is trained in batches."""
-        bins = self.columns * BYTES_A_VALUE / access.workers
+        bins = self.columns * BYTES_A_VALUE * (FOR_ALL + (1 - FOR_ALL) / access.workers)
         judged = BYTES_A_ROW_JUDGED if access.judged else 0
         return max(BYTES_A_ROW + bins, BYTES_A_ROW_DIVIDED) + judged
 

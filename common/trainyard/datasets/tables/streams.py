@@ -43,18 +43,20 @@ def stream_of(  # noqa: PLR0913 - a table, and how it is read
     trained: Trained = (),
     texts: frozenset[str] = frozenset(),
     as_written: Collection[str] = frozenset(),
+    in_memory: bool = True,
 ) -> Stream:
     """The stream of a file or a folder, for a model that is `trained` on its columns; `texts` are text. Raises `InvalidData`.
 
     Of a CSV, the columns `as_written` are text where numbers would lose some of what is written.
 
-    Of the columns `whole` those are read that are there, and none where there are more than `most_whole` rows.
+    Of the columns `whole` those are read that are there, and none where there are more than `most_whole` rows. A CSV
+    whose types do not hold to the end is read as a whole, where it may be `in_memory`.
     """
     if format_of(location, spec) == "parquet":
         found = _parquet(location, names, whole, most_whole)
     else:
         start = start_of(location, spec, trained, texts, as_written=as_written)
-        found = _delimited(location, start, names, whole, most_whole)
+        found = _delimited(location, start, names, whole, most_whole, in_memory=in_memory)
     check_has_rows(found.rows, location, spec.filter)
     return found
 
@@ -119,16 +121,18 @@ def _parquet(location: Location, names: list[str], whole: list[str], most_whole:
     )
 
 
-def _delimited(
+def _delimited(  # noqa: PLR0913 - a table, and how it is read
     location: Location,
     start: delimited.Start,
     names: list[str],
     whole: list[str],
     most_whole: int,
+    *,
+    in_memory: bool,
 ) -> Stream:
     """A folder of CSV is read as a whole, for its columns are known when all files are."""
     if isinstance(start, csv.Start):
-        return _csv(location, start, names, whole, most_whole)
+        return _csv(location, start, names, whole, most_whole, in_memory=in_memory)
     known = start.rows.column_names
     _check_known(known, names, location.pointer)
     there = [name for name in whole if name in known]
@@ -138,12 +142,19 @@ def _delimited(
     return replace(found, decimal=start.layout.dialect.decimal)
 
 
-def _csv(
-    location: Location, start: csv.Start, names: list[str], whole: list[str], most_whole: int
+def _csv(  # noqa: PLR0913 - a table, and how it is read
+    location: Location,
+    start: csv.Start,
+    names: list[str],
+    whole: list[str],
+    most_whole: int,
+    *,
+    in_memory: bool,
 ) -> Stream:
     """A CSV is read once more beforehand: for its number of rows, and to see whether its types hold to the end.
 
-    Where they do not (1, 2, … and megabytes later 2.5) it is read as a whole, as for a training.
+    Where they do not (1, 2, … and megabytes later 2.5) it is read as a whole, as for a training, if it may be. Raises
+    `InvalidData` where it may not.
     """
     header, layout = start.rows.schema, start.layout
     _check_known(header.names, names, location.pointer)
@@ -152,6 +163,8 @@ def _csv(
     try:
         rows, kept, schema = _looked_through(location, layout, wanted, there, most_whole)
     except InvalidData:
+        if not in_memory:
+            raise
         table = delimited.every_row(location, layout, wanted)
         within = there if table.num_rows <= most_whole else []
         found = stream_in_memory(table, names=names, whole=within)
