@@ -88,26 +88,35 @@ def command(*words: str, **variables: str) -> str:
     return done.stdout
 
 
-# By the runs' folders, because whoever asks the service hears of a round when others are over.
+# By the runs' folders, because whoever asks the service hears of a round when others are over. Where the test is over
+# before, standard input ends: what was stopped goes on.
 HOLD = """
-import sys, time
+import os, sys, threading, time
 from pathlib import Path
 import psutil
 
 runs = Path("/var/lib/trainyard/runs")
-before, held, end = set(runs.glob("*")), set(), time.monotonic() + float(sys.argv[2])
+before, held, end = set(runs.glob("*")), {}, time.monotonic() + float(sys.argv[2])
+
+def let_go():
+    sys.stdin.read()
+    for process in list(held.values()):
+        process.resume()
+    os._exit(1)
+
+threading.Thread(target=let_go, daemon=True).start()
 print("watching", flush=True)
 while len(held) < int(sys.argv[1]):
     assert time.monotonic() < end, f"{len(held)} of {sys.argv[1]} runs came to their first round"
-    for run in set(runs.glob("*")) - before - held:
+    for run in set(runs.glob("*")) - before - held.keys():
         journal = run / "metrics.jsonl"
         if journal.exists() and journal.stat().st_size:
             _, pid, _ = (run / "process_id").read_text().split(":")
-            psutil.Process(int(pid)).suspend()
-            held.add(run)
+            held[run] = psutil.Process(int(pid))
+            held[run].suspend()
     time.sleep(0.02)
 """
-HOLD_SECONDS = 600
+HOLD_SECONDS = 300
 
 
 BESIDE = pytest.mark.xdist_group("beside")
@@ -144,23 +153,25 @@ def held_in_their_first_round(**runs: int) -> Iterator[None]:
         watching = [watches.enter_context(_watch(name, runs[name])) for name in runs]
         yield
         for each in watching:
-            _, said = each.communicate(timeout=HOLD_SECONDS)
-            assert each.returncode == 0, said
+            assert each.stderr is not None
+            assert each.wait(HOLD_SECONDS + 30) == 0, each.stderr.read()
 
 
 @contextmanager
 def _watch(service: str, runs: int) -> Iterator[subprocess.Popen[str]]:
-    words = ["docker", "exec", container(service), "python", "-c", HOLD, str(runs)]
+    words = ["docker", "exec", "--interactive", container(service), "python", "-c", HOLD]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [*words, str(HOLD_SECONDS)], stdout=pipe, stderr=pipe, text=True
+        [*words, str(runs), str(HOLD_SECONDS)], stdin=pipe, stdout=pipe, stderr=pipe, text=True
     ) as watch:
+        assert watch.stdin is not None
+        assert watch.stdout is not None
         try:
-            assert watch.stdout is not None
             assert watch.stdout.readline() == "watching\n"
             yield watch
         finally:
-            watch.kill()
+            watch.stdin.close()
+            watch.wait(30)
 
 
 def inspected(service: str) -> dict[str, Any]:

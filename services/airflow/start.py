@@ -5,10 +5,12 @@
 
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
 import time
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -57,6 +59,7 @@ def airflow(*arguments: str) -> None:
 
 def health(part: str) -> None:
     """Exit with 1, and say why, unless the part is well; one that is being started is waited for."""
+    signal.alarm(PATIENCE_SECONDS + PING_SECONDS)  # a broker that takes a question and says nothing
     end = time.monotonic() + PATIENCE_SECONDS
     while ailment := ailment_of(part, max(end - time.monotonic(), PAUSE_SECONDS)):
         if time.monotonic() > end - PAUSE_SECONDS:
@@ -71,8 +74,8 @@ def ailment_of(part: str, seconds: float) -> str:
             return "" if worker_answers(min(seconds, PING_SECONDS)) else "it does not answer"
         answer = answer_of(OWN_ADDRESS.get(part) or monitor(), seconds)
         found = {"status": "healthy"} if part in OWN_ADDRESS else json.loads(answer)[part]
-    except OSError as error:
-        return str(error)
+    except (OSError, HTTPException, ValueError, KeyError) as error:
+        return str(error) or repr(error)
     return "" if found["status"] == "healthy" else str(found)
 
 
@@ -92,12 +95,14 @@ def worker_answers(seconds: float) -> bool:
     """Whether this container's worker answers by the broker. One that does not listen yet never hears this question."""
     from celery import Celery
     from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
 
-    control = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"]).control
+    app = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"])
+    app.conf.broker_transport_options = {"max_retries": 0, "socket_timeout": seconds}
     name = f"celery@{socket.gethostname()}"
     try:
-        return bool(control.ping(destination=[name], timeout=seconds, limit=1))
-    except OperationalError as error:
+        return bool(app.control.ping(destination=[name], timeout=seconds, limit=1))
+    except (OperationalError, RedisError) as error:
         raise OSError(str(error)) from error
 
 

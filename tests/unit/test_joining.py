@@ -25,6 +25,8 @@ def test_a_host_offers_its_slots_under_the_services_name() -> None:
 def test_a_head_has_no_dashboard_starts_no_hosts_and_runs_nothing() -> None:
     wanted = {"--include-dashboard=false", "--no-monitor", "--num-cpus=0", "--disable-usage-stats"}
     assert wanted <= {*heading("10.0.0.1", 6379)}
+    asked = ["--autoscaling-config=a.yaml"]
+    assert {*heading("10.0.0.1", 6379, asked)} & {"--no-monitor", *asked} == {*asked}
 
 
 def test_a_hosts_address_is_where_its_way_to_the_head_begins_or_as_it_is_named() -> None:

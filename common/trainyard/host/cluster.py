@@ -61,8 +61,9 @@ def joining(head: str, address: str, resources: Mapping[str, int], cpus: int) ->
     ]
 
 
-def heading(address: str, port: int) -> list[str]:
-    """Ray's command that makes the head of a cluster, and stays with it."""
+def heading(address: str, port: int, extra: Sequence[str] = ()) -> list[str]:
+    """Ray's command that makes the head of a cluster, and stays with it. Its monitor is for who has Ray start hosts."""
+    scales = any(word.startswith("--autoscaling-config") for word in extra)
     return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--head"),
         f"--node-ip-address={address}",
@@ -70,9 +71,10 @@ def heading(address: str, port: int) -> list[str]:
         "--num-cpus=0",
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         "--include-dashboard=false",
-        "--no-monitor",
         "--include-log-monitor=false",
         "--disable-usage-stats",
+        *([] if scales else ["--no-monitor"]),
+        *extra,
     ]
 
 

@@ -274,7 +274,8 @@ class HostedRuns:
         run = self._runs.pop(process_id, None)
         if run:
             run.close()
-        await asyncio.to_thread(_removed, self._folders.of(process_id))
+        if run or process_id in self._never:  # else another try to open it may be making the folder
+            await asyncio.to_thread(_removed, self._folders.of(process_id))
 
 
 def as_on(

@@ -47,7 +47,7 @@ def anchored(settings: Settings) -> dict[str, str]:
 def lead(address: str, port: int, extra: Sequence[str]) -> None:
     """Be the cluster's head. Does not return. Raises `ServiceError` for what is missing."""
     _check_ray()
-    become([*heading(address, port), *extra])
+    become(heading(address, port, extra))
 
 
 def _check_ray() -> None:
