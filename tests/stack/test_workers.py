@@ -30,8 +30,8 @@ def test_two_hosts_train_one_run_together_and_another_is_moved_from_one_that_is_
     cluster.compose("--profile", "workers", *started, **variables)
     with TrainyardClient(f"http://127.0.0.1:{port}", token=token) as client:
         until(
-            lambda: _slots(client) == 4,
-            "two hosts to join",
+            lambda: _slots(client) == 4 and client.ready()["ready"],
+            "two hosts to join, and MLflow to answer",
             JOINING_SECONDS,
             explain=lambda: _logs(cluster, variables),
         )
