@@ -130,9 +130,7 @@ def held_out(  # noqa: PLR0913 - a table, and who is to see it
 
     They are for a model that is `trained` on them so; what tells which rows these are is read as it was in the run.
     """
-    asked = spec.model_copy(
-        update={"features": list(columns), "drop": [], "categorical": [], "columns": {}}
-    )
+    asked = _asking_for(spec, columns)
     apart = {spec.target, spec.weight, split.column}
     others = [each for each in trained if each["name"] not in apart]
     table = read(asked, split, task=task, access=access, trained=others)
@@ -155,10 +153,8 @@ def targets_of(
     spec: AnyTable, split: Split, *, task: Task, access: DataAccess, beside: str
 ) -> npt.NDArray[Any]:
     """The targets of all rows, as a run has them: (n,). Of the table the column `beside` is read too. Raises `InvalidData`."""
-    asked = spec.model_copy(
-        update={"features": [beside], "drop": [], "categorical": [], "columns": {}}
-    )
-    return _target_of(read(asked, split, task=task, access=access), spec.target, task)[0]
+    table = read(_asking_for(spec, [beside]), split, task=task, access=access)
+    return _target_of(table, spec.target, task)[0]
 
 
 @dataclass(frozen=True)
@@ -184,9 +180,7 @@ def rows_of_test(  # noqa: PLR0913 - a table, and who is to see it
 
     `trained` says how a model was given the target.
     """
-    asked = spec.model_copy(
-        update={"features": [beside], "drop": [], "categorical": [], "columns": {}}
-    )
+    asked = _asking_for(spec, [beside])
     table = read(asked, split, task=task, access=access, trained=trained)
     y, classes = _target_of(table, spec.target, task)
     rows = partition_of(y, classes, split, table.origin, table.key).parts["test"]
@@ -195,6 +189,12 @@ def rows_of_test(  # noqa: PLR0913 - a table, and who is to see it
         column = table.columns.pop(spec.weight)
         weight = check_weights(column, spec.weight, decimal=table.origin.decimal)
     return RowsOfTest(rows, y[rows], classes, None if weight is None else weight[rows])
+
+
+def _asking_for(spec: AnyTable, columns: Sequence[str]) -> AnyTable:
+    """The spec with these columns, typed as the table has them, whatever the run made of them."""
+    update = {"features": list(columns), "drop": [], "categorical": [], "columns": {}}
+    return spec.model_copy(update=update)
 
 
 def _target_of(
