@@ -116,9 +116,13 @@ def test_an_ended_run_keeps_its_request_and_its_log_and_nothing_else(shared_yard
         )
 
 
-@pytest.mark.parametrize("place", ["train", "predict", "log_model"])
-def test_a_run_is_cancelled_wherever_it_is(shared_yard: Yard, place: str) -> None:
-    run_id = shared_yard.submit(troubled(hold=place))["run_id"]
+@pytest.mark.parametrize(
+    ("place", "wraps"),
+    [("train", False), ("predict", False), ("predict", True), ("log_model", False)],
+)
+def test_a_run_is_cancelled_wherever_it_is(shared_yard: Yard, place: str, *, wraps: bool) -> None:
+    """Also in a library that makes each error, the one that asks it to stop too, one of its own."""
+    run_id = shared_yard.submit(troubled(hold=place, wraps=wraps))["run_id"]
     until(lambda: f"waits in {place}" in shared_yard.http.get(f"/train/{run_id}/logs").text, place)
     asked = shared_yard.http.delete(f"/train/{run_id}")
     assert asked.status_code == 202

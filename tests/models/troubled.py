@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import mlflow.sklearn
 import pandas as pd
-from pydantic import Field
+from pydantic import BaseModel, Field, field_serializer
 from sklearn.dummy import DummyClassifier
 from trainyard import errors
 from trainyard.contract import Task
@@ -31,6 +31,9 @@ class TroubledParams(Params):
     trouble: str | None = None
     at: Place = "train"
     hold: Place | None = None
+    wraps: bool = Field(
+        False, description="Wait in a serializer of pydantic's, which makes all errors its own"
+    )
     batch_size: int = Field(256, ge=1)
     killed_at: int = Field(
         0,
@@ -46,6 +49,16 @@ class TroubledParams(Params):
 class Unprintable(Exception):
     def __str__(self) -> str:
         raise ValueError("not even its text")
+
+
+class Wrapping(BaseModel):
+    """Waits where it is written."""
+
+    wait: Callable[[], None]
+
+    @field_serializer("wait")
+    def _waited(self, wait: Callable[[], None]) -> None:
+        wait()
 
 
 def segfault() -> None:
@@ -112,11 +125,17 @@ class Script:
     def reached(self, place: Place) -> None:
         if self.params.hold == place:
             print(f"waits in {place}", flush=True)  # noqa: T201 - to the run's log
-            tick = threading.Event()
-            while not (self.training.checkpoints / "go").exists():
-                tick.wait(0.02)
+            if self.params.wraps:
+                Wrapping(wait=self.wait).model_dump_json()
+            else:
+                self.wait()
         if self.params.at == place and self.params.trouble in TROUBLES:
             TROUBLES[self.params.trouble]()
+
+    def wait(self) -> None:
+        tick = threading.Event()
+        while not (self.training.checkpoints / "go").exists():
+            tick.wait(0.02)
 
 
 class FittedTroubled:

@@ -121,6 +121,48 @@ def test_a_trial_that_fails_in_any_way_is_a_failed_trial_and_no_failed_search(
     assert {"trials.csv", "best_params.json", "history.png"} <= drawn
 
 
+class LeveledParams(Params):
+    level: int = 1
+
+
+class Leveled(Moody):
+    """Is as good as its level, by a framework that makes whatever is raised in a callback an error of its own."""
+
+    name = "leveled"
+    params = LeveledParams
+
+    def prepare(self, params: Params, data: Data) -> None:  # type: ignore[override]  # noqa: ARG002
+        return None
+
+    def train(self, params: LeveledParams, data: Data, training: Training) -> Fitted:  # type: ignore[override]  # noqa: ARG002
+        for done in range(1, 5):
+            try:
+                training.report(
+                    done=done,
+                    total=4,
+                    unit="rounds",
+                    metrics={"validation_log_loss": params.level},
+                )
+            except BaseException as error:  # noqa: BLE001 - as such frameworks do
+                raise RuntimeError(f"in the callback: {error!r}") from None
+        return Fitted()
+
+
+def test_a_trial_that_is_pruned_inside_a_framework_which_makes_that_an_error_is_no_failed_one(
+    folder: RunFolder,
+) -> None:
+    levels = [*range(1, 13)]
+    body = {
+        "model": "leveled",
+        "data": {"source": "builtin", "name": "iris"},
+        "search": {"space": {"level": levels}, "sampler": "grid", "trials": 12, "parallel": 1},
+    }
+    found = searched(folder, body, Leveled(), MagicMock())
+    assert found.failed == 0
+    assert found.pruned > 0
+    assert found.pruned + found.completed == len(levels)
+
+
 class Importing(Moody):
     """Imports, as it trains, what MLflow's monitor imports as it starts."""
 

@@ -78,25 +78,26 @@ def _run(
         return
     run_id = job.submission.run_id
     progress = Progress(run_line, run_id, Journal(folder.metrics))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    run_line.open()
+    with progress.interruptions():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        run_line.open()
 
-    from trainyard.worker.scoring_run import score_and_log
-    from trainyard.worker.training_run import train_and_log
+        from trainyard.worker.scoring_run import score_and_log
+        from trainyard.worker.training_run import train_and_log
 
-    progress.enter(Phase.LOADING_DATA)
-    # Threads are started after its first word: on a busy machine each start waits for a turn.
-    run_line.watch()
-    keep_below(folder.log, job.log_limit_mb)
-    if job.workers > 1:
-        _hear_sigterm_elsewhere()
-    with pools.limit(limits=job.threads):
-        outcome = (
-            score_and_log(job, folder, progress)
-            if trainer is None
-            else train_and_log(job, folder, trainer, progress)
-        )
-        folder.write_outcome(outcome)
+        progress.enter(Phase.LOADING_DATA)
+        # Threads are started after its first word: on a busy machine each start waits for a turn.
+        run_line.watch()
+        keep_below(folder.log, job.log_limit_mb)
+        if job.workers > 1:
+            _hear_sigterm_elsewhere()
+        with pools.limit(limits=job.threads):
+            outcome = (
+                score_and_log(job, folder, progress)
+                if trainer is None
+                else train_and_log(job, folder, trainer, progress)
+            )
+            folder.write_outcome(outcome)
 
 
 def _hear_sigterm_elsewhere() -> None:

@@ -4,9 +4,10 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, SupportsFloat
+from typing import Any, NoReturn, SupportsFloat
 
 from trainyard.contract import Phase
 from trainyard.errors import Diverged
@@ -38,6 +39,7 @@ class Progress:
         self.phase = first
         self._curves: dict[str, Curve] = {}
         self.stopping = False
+        self._interrupted = False
         self._asks_when_to_save = False
         self._best: Mapping[str, float] = {}
         self._saved = time.monotonic()
@@ -57,7 +59,7 @@ class Progress:
         self.phase = phase
         self._line.send(PhaseEntered(sequence=self._next(), phase=phase))
         if self.stopping and phase is not Phase.REGISTERING:
-            raise Interrupted
+            self._interrupt()
 
     def report(
         self,
@@ -79,7 +81,7 @@ class Progress:
                 self._keep(each)
         self._tell(measured, int(total), str(unit))
         if self.stopping and (save or not self._asks_when_to_save):
-            raise Interrupted
+            self._interrupt()
 
     def searched(self, told: Progressed, at: int) -> None:
         """How far a search is, since `at` in milliseconds since 1970; its metrics are the best so far.
@@ -110,6 +112,16 @@ class Progress:
         elif self._notes == MOST_NOTES:
             last = f"{MOST_NOTES - 1} notes are enough; those that follow are in the log alone"
             self._line.send(Noted(sequence=self._next(), message=last))
+
+    @contextmanager
+    def interruptions(self) -> Iterator[None]:
+        """An interruption that was made another error on its way, as pydantic does with all that a serializer raises, is one."""
+        try:
+            yield
+        except Exception as error:
+            if self._interrupted:
+                raise Interrupted from error
+            raise
 
     def world(self, job: Job) -> World:
         """The ranks of the run, where there are several."""
@@ -182,7 +194,11 @@ class Progress:
     def _asked_to_stop(self, *_: object) -> None:
         self.stopping = True
         if self.phase not in {Phase.SEARCHING, Phase.TRAINING, Phase.REGISTERING}:
-            raise Interrupted
+            self._interrupt()
+
+    def _interrupt(self) -> NoReturn:
+        self._interrupted = True
+        raise Interrupted
 
 
 def training(job: Job, folder: RunFolder, seed: int, progress: Progress, world: World) -> Training:

@@ -112,15 +112,10 @@ class Trials:
             try:
                 mine = dataclasses.replace(self, threads=threads)
                 answers.tell(mine._trained(number, params, answers))  # noqa: SLF001 - one of its own kind
-            except Pruned:
-                pass
             except BaseException as error:  # noqa: BLE001 - whatever a trial raises is how it ended
-                failure = classified(error)
-                if failure.reason.retryable:
-                    traceback.print_exception(error)
-                answers.tell(
-                    {"failed": failure.reason.value, "why": readable(failure.detail)[:1000]}
-                )
+                # A framework may have made `Pruned` an error of its own.
+                if not answers.pruned:
+                    answers.tell_failure(error)
             sys.stdout.flush()
         finally:
             os._exit(0)
@@ -203,11 +198,19 @@ class _Answers:
         """The last round's metrics of each fold that is over."""
         self._rounds: list[tuple[int, int, dict[str, float]]] = []
         self._about: tuple[int, str] = (0, "rounds")
+        self.pruned = False
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Say something, whether or not somebody hears it."""
         with suppress(OSError):
             self._connection.sendall(to_json(message, inf_nan_mode="null") + b"\n")
+
+    def tell_failure(self, error: BaseException) -> None:
+        """Say why the trial failed; the log has where, unless that helps nobody."""
+        failure = classified(error)
+        if failure.reason.retryable:
+            traceback.print_exception(error)
+        self.tell({"failed": failure.reason.value, "why": readable(failure.detail)[:1000]})
 
     def report(
         self,
@@ -262,6 +265,7 @@ class _Answers:
         if not answer:
             os._exit(1)  # the search is gone
         if answer == PRUNE:
+            self.pruned = True
             raise Pruned
 
 
