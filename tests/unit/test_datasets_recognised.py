@@ -154,7 +154,7 @@ def test_thousands_of_a_target_and_a_weight_are_read_by_the_file_s_decimal_comma
     access = DataAccess((tmp_path,), tmp_path)
     fields = {"source": "file", "uri": "all.csv", "target": "y", "weight": "w"}
     spec = FileData.model_validate(fields)
-    again = held_out(spec, Split(), task=Task.REGRESSION, access=access, columns=["area"])
+    again, _ = held_out(spec, Split(), task=Task.REGRESSION, access=access, columns=["area"])
     assert np.array_equal(again.all_y, amounts)
     request = ScoreRequest.model_validate({"model_uri": "models:/m/1", "data": fields})
     for asked in (request, request.model_copy(update={"rows": "test", "split": Split()})):
@@ -169,7 +169,7 @@ def test_rows_of_a_separate_test_table_were_trained_on_by_nobody(tmp_path, frame
     fields = {"source": "file", "uri": "t.parquet", "target": "y"}
     for more, seen in (({}, True), ({"test_uri": "t.parquet"}, False)):
         spec = FileData.model_validate(fields | more)
-        rows = held_out(spec, Split(), task=Task.CLASSIFICATION, access=access, columns=[])
+        rows, _ = held_out(spec, Split(), task=Task.CLASSIFICATION, access=access, columns=[])
         assert bool(rows.trained_on(Split(seed=7))) is seen
 
 
@@ -205,8 +205,8 @@ def test_rows_that_a_champion_has_seen_are_counted_however_its_times_were_writte
     spec = FileData(source="file", uri="t.parquet", target="y", features=["a"])
     split = Split(by="time", column="when", test_size=0.2, validation_size=0)
     access = DataAccess((tmp_path,), tmp_path)
-    rows = held_out(spec, split, task=Task.CLASSIFICATION, access=access, columns=["a"])
-    assert len(rows.x) == 2
+    rows, x = held_out(spec, split, task=Task.CLASSIFICATION, access=access, columns=["a"])
+    assert len(x) == 2
     assert rows.not_after(last) == seen
 
 

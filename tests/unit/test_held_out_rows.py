@@ -13,6 +13,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.datasets.loading import load
 from trainyard.datasets.tables import raw, room, streams
 from trainyard.datasets.tables.raw import KeptTable
+from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG
 from trainyard.worker.champion import CannotScore
 from trainyard.worker.held_out_rows import HeldOutRows
 
@@ -160,6 +161,7 @@ def large(tmp_path: Path) -> tuple[Path, TrainRequest, DataAccess]:
     """A table that does not fit in the memory that there is."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"number": rng.normal(size=12_000), "other": 0.5, "more": 1.5, "w": 1.0})
+    table["when"] = np.arange(12_000)
     table["y"] = table["number"] + rng.normal(size=12_000)
     table.to_parquet(tmp_path / "large.parquet")
     data = {"source": "file", "uri": "large.parquet", "target": "y"}
@@ -190,6 +192,33 @@ def test_a_table_beyond_memory_is_read_again_some_rows_at_a_time(
     assert data.beyond_memory
     assert not (np.diff(rows._kept.rows) > 0).all(), "the rows of a run are in another order"
     np.testing.assert_array_equal(rows.predicted_by(Model, None), data.test.x["number"])
+
+
+@pytest.mark.parametrize("by", ["random", "time"])
+def test_what_a_champion_has_seen_of_a_table_beyond_memory_is_told_as_of_one_in_memory(
+    large: tuple[Path, TrainRequest, DataAccess], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    _, request, access = large
+    monkeypatch.setattr(room, "BYTES_A_ROW_DIVIDED", 0)
+    if by == "time":
+        split = Split(by="time", column="when")
+        request = request.model_copy(update={"split": split})
+    rows, data = beyond(request, access)
+    assert data.beyond_memory
+    kept = KeptTable()
+    whole = load(request.data, request.split, task=Task.REGRESSION, access=access, keep=kept)
+    in_memory = HeldOutRows(request, whole, access, kept)
+    tags = {DIGEST_TAG: data.digest, SPLIT_TAG: Split(seed=7).model_dump_json()}
+    profile = {}
+    if by == "time":
+        tags[DIGEST_TAG] = "of an earlier table"
+        profile = {"split": data.profile["split"] | {"validation_until": 10_999}}
+    found = []
+    for each in (rows, in_memory):
+        each.predicted_by(Model, None)
+        found.append(each.seen_by(tags, profile))
+    assert found[0] == found[1]
+    assert 0 < found[0] < len(data.test)
 
 
 def test_a_table_beyond_memory_that_has_changed_or_was_divided_otherwise_is_not_compared(

@@ -103,8 +103,12 @@ def _run(
 def _hear_sigterm_elsewhere() -> None:
     """Have the threads that there are take SIGTERM: LightGBM's collectives take a wait that a signal breaks off for a failure.
 
-    Python's handler runs in this thread all the same, between two of its steps.
+    Python's handler runs in this thread all the same, between two of its steps. Arrow would break off what it reads
+    by a signal, and then send that to this thread, which never hears it.
     """
+    import pyarrow as pa
+
+    pa.enable_signal_handlers(False)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 

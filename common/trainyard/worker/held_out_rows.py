@@ -12,7 +12,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.datasets.scoring.tables import Wanted, rows_with_numbers
 from trainyard.datasets.splitting import Rows
 from trainyard.datasets.tables.as_trained import Trained, manner
-from trainyard.datasets.tables.raw import HeldOut, KeptTable, held_out, targets_of
+from trainyard.datasets.tables.raw import HeldOut, KeptTable, held_out, held_out_rows
 from trainyard.errors import InvalidData
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, other_rows
 from trainyard.trainer import Data
@@ -40,8 +40,9 @@ class HeldOutRows:
         self._kept = kept
         self.table: HeldOut | None = None
         """The table's rows, once they were read; None for data that is no table in a file."""
+        self._x: pd.DataFrame | None = None
         self._asked: Any = None
-        """Which columns they have, and how they are read."""
+        """Which columns `_x` has, and how they are read."""
 
     def forget(self) -> None:
         """Give back what was kept of the table: it is read again where it is asked for."""
@@ -61,7 +62,7 @@ class HeldOutRows:
             return np.ascontiguousarray(self._data.test.x)
         data = self._request.data
         if not isinstance(data, BuiltinData | ImageData):
-            return self._read(data, columns, trained).x
+            return self._read(data, columns, trained)
         check_columns(columns, self._data.test.x.columns)
         return _plain(self._data.test.x[list(columns)])
 
@@ -81,7 +82,7 @@ class HeldOutRows:
         if rows is None or isinstance(spec, BuiltinData | ImageData):
             raise TypeError("only a table in a file is beyond memory")
         try:
-            self._check_the_same(spec, rows, wanted.features)
+            self.table = self._the_same(spec, rows, wanted.features)
             with rows_with_numbers(spec, rows, wanted, self._access) as found:
                 parts = (
                     predictions(model, each.x, self._data.task, classes) for each in found.slices()
@@ -90,21 +91,24 @@ class HeldOutRows:
         except InvalidData as error:
             raise _lacking(error) from error
 
-    def _check_the_same(self, spec: AnyTable, rows: Rows, columns: Sequence[str]) -> None:
-        """Raise `CannotScore` where the rows have other targets by now, or the columns are no features of this run."""
+    def _the_same(self, spec: AnyTable, rows: Rows, columns: Sequence[str]) -> HeldOut:
+        """What the table says of the rows. Raises `CannotScore` where they have other targets by now, or the columns are no features of this run."""
         apart = [name for name in columns if name in {spec.target, spec.weight}]
         if apart:
             what = "target" if apart[0] == spec.target else "weight"
             raise CannotScore(f"it reads {apart[0]!r}, which is the {what} of this run")
-        y = targets_of(
+        table = held_out_rows(
             spec,
             self._request.split,
+            rows,
             task=self._data.task,
             access=self._access,
             beside=columns[0],
         )
-        if len(y) != self._kept.total or not np.array_equal(y[rows], self._data.test.y):
+        are_all_there = len(table.all_y) == self._kept.total
+        if not are_all_there or not np.array_equal(table.y, self._data.test.y):
             raise _changed()
+        return table
 
     def seen_by(self, tags: Mapping[str, str], profile: Mapping[str, Any]) -> int | None:
         """How many of the rows the run with these tags and this data profile has trained on, or validated with.
@@ -126,12 +130,12 @@ class HeldOutRows:
             return None if last is None else self.table.not_after(last)
         return None
 
-    def _read(self, spec: AnyTable, columns: tuple[str, ...], trained: Trained) -> HeldOut:
+    def _read(self, spec: AnyTable, columns: tuple[str, ...], trained: Trained) -> pd.DataFrame:
         asked = columns, manner(trained)
-        if self.table is not None and self._asked == asked:
-            return self.table
+        if self._x is not None and self._asked == asked:
+            return self._x
         try:
-            read = self._kept.held_out(spec, columns, trained) or held_out(
+            table, x = self._kept.held_out(spec, columns, trained) or held_out(
                 spec,
                 self._request.split,
                 task=self._data.task,
@@ -141,10 +145,10 @@ class HeldOutRows:
             )
         except InvalidData as error:
             raise _lacking(error) from error
-        if not np.array_equal(read.y, self._data.test.y):
+        if not np.array_equal(table.y, self._data.test.y):
             raise _changed()
-        self.table, self._asked = read, asked
-        return read
+        self.table, self._x, self._asked = table, x, asked
+        return x
 
 
 def _in_order(parts: Iterable[Array], places: Rows) -> Array:

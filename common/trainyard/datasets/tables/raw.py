@@ -30,24 +30,28 @@ MOST_KEPT_BYTES = 64_000_000
 class HeldOut:
     """Rows that test, and what tells which of them another run of the same table has trained on."""
 
-    x: pd.DataFrame
-    """(n, columns): numbers in the table's own dtype, text as objects, missing values as they are."""
-    y: npt.NDArray[Any]
-    """Class indices or targets of (n,), by which a caller can tell whether these are the rows it means."""
     rows: Rows
     all_y: npt.NDArray[Any]
+    """Class indices or targets of all rows of the table."""
     classes: tuple[Any, ...] | None
     key: Key | None
     are_apart: bool = False
     """Whether they are a table of their own, which is for tests alone."""
 
+    @property
+    def y(self) -> npt.NDArray[Any]:
+        """Theirs, (n,), by which a caller can tell whether these are the rows it means."""
+        return self.all_y[self.rows]
+
     def trained_on(self, other: Split) -> int:
         """How many of them a run of this very table trains or validates on with another random split."""
         if self.are_apart:
             return 0
+        is_held_out = np.zeros(len(self.all_y), np.bool_)
+        is_held_out[self.rows] = True
         divided = partition(self.all_y, other, classes=self.classes)
-        used = [each for part, each in divided.parts.items() if part != "test"]
-        return int(np.isin(self.rows, np.concatenate(used)).sum())
+        used = (each for part, each in divided.parts.items() if part != "test")
+        return sum(int(is_held_out[each].sum()) for each in used)
 
     def not_after(self, last: str | float) -> int | None:
         """How many of them have a time, or number, of `split.column` that is not after `last`; None where these are not of one kind."""
@@ -83,7 +87,7 @@ class KeptTable:
 
     def held_out(
         self, spec: AnyTable, columns: Sequence[str], trained: Trained = ()
-    ) -> HeldOut | None:
+    ) -> tuple[HeldOut, pd.DataFrame] | None:
         """What `held_out` would answer, or None where it has to read the table for that.
 
         The spec of the run may type columns by itself, or leave out what the model needs; and a CSV is text where the
@@ -97,9 +101,9 @@ class KeptTable:
             return None
         if spec.weight in columns or not all(is_text_there(there[name].type) for name in texts):
             return None
-        left, y, rows = {**there}, read.y, read.rows
+        left, rows = {**there}, read.rows
         x = pd.DataFrame({name: _picked(name, left, rows) for name in columns}, copy=False)
-        return HeldOut(x, y[rows], rows, y, read.classes, read.key, read.are_apart)
+        return HeldOut(rows, read.y, read.classes, read.key, read.are_apart), x
 
 
 def _bytes(columns: Mapping[str, pa.ChunkedArray]) -> int:
@@ -125,10 +129,10 @@ def held_out(  # noqa: PLR0913 - a table, and who is to see it
     access: DataAccess,
     columns: Sequence[str],
     trained: Trained = (),
-) -> HeldOut:
+) -> tuple[HeldOut, pd.DataFrame]:
     """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`.
 
-    They are for a model that is `trained` on them so; what tells which rows these are is read as it was in the run.
+    The columns are numbers in the table's own dtype, text as objects, missing values as they are. They are for a model that is `trained` on them so; what tells which rows these are is read as it was in the run.
     """
     asked = _asking_for(spec, columns)
     apart = {spec.target, spec.weight, split.column}
@@ -146,15 +150,16 @@ def held_out(  # noqa: PLR0913 - a table, and who is to see it
         for name in columns
     }
     x = pd.DataFrame(found, copy=False)
-    return HeldOut(x, y[rows], rows, y, classes, table.key, bool(table.origin.test_rows))
+    return HeldOut(rows, y, classes, table.key, bool(table.origin.test_rows)), x
 
 
-def targets_of(
-    spec: AnyTable, split: Split, *, task: Task, access: DataAccess, beside: str
-) -> npt.NDArray[Any]:
-    """The targets of all rows, as a run has them: (n,). Of the table the column `beside` is read too. Raises `InvalidData`."""
+def held_out_rows(  # noqa: PLR0913 - a table, and who is to see it
+    spec: AnyTable, split: Split, rows: Rows, *, task: Task, access: DataAccess, beside: str
+) -> HeldOut:
+    """These rows, without their columns: of the table the labels are read, and the column `beside`. Raises `InvalidData`."""
     table = read(_asking_for(spec, [beside]), split, task=task, access=access)
-    return _target_of(table, spec.target, task)[0]
+    y, classes = _target_of(table, spec.target, task)
+    return HeldOut(rows, y, classes, table.key, bool(table.origin.test_rows))
 
 
 @dataclass(frozen=True)
