@@ -117,17 +117,39 @@ def test_an_ended_run_keeps_its_request_and_its_log_and_nothing_else(shared_yard
 
 
 @pytest.mark.parametrize(
-    ("place", "wraps"),
-    [("train", False), ("predict", False), ("predict", True), ("log_model", False)],
+    ("place", "within"),
+    [
+        ("train", None),
+        ("train", "another process"),
+        ("predict", None),
+        ("predict", "a serializer"),
+        ("log_model", None),
+        ("log_model", "a finalizer"),
+    ],
 )
-def test_a_run_is_cancelled_wherever_it_is(shared_yard: Yard, place: str, *, wraps: bool) -> None:
-    """Also in a library that makes each error, the one that asks it to stop too, one of its own."""
-    run_id = shared_yard.submit(troubled(hold=place, wraps=wraps))["run_id"]
+def test_a_run_is_cancelled_wherever_it_is(
+    shared_yard: Yard, place: str, within: str | None
+) -> None:
+    """Also where what asks it to stop is made another error, or is passed over."""
+    request = troubled(hold=place, within=within) | {"register": {"name": "cancelled"}}
+    run_id = shared_yard.submit(request)["run_id"]
     until(lambda: f"waits in {place}" in shared_yard.http.get(f"/train/{run_id}/logs").text, place)
     asked = shared_yard.http.delete(f"/train/{run_id}")
     assert asked.status_code == 202
     run = shared_yard.ended(run_id)
     assert (run["status"], run["reason"], run["retryable"]) == ("KILLED", "cancelled", False)
+    until(lambda: not half_logged(shared_yard, run), "a model that is half logged to go")
+
+
+def half_logged(yard: Yard, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Models of the run that MLflow still waits for."""
+    asked = {
+        "experiment_ids": [run["experiment_id"]],
+        "filter": f"source_run_id = '{run['run_id']}'",
+    }
+    url = f"{yard.mlflow.url}/api/2.0/mlflow/logged-models/search"
+    found = WEB.post(url, json=asked, timeout=30).raise_for_status().json().get("models", [])
+    return [each for each in found if each["info"]["status"] != "LOGGED_MODEL_READY"]
 
 
 def test_a_run_that_is_cancelled_with_attempts_left_is_not_started_again(shared_yard: Yard) -> None:

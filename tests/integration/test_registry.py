@@ -131,6 +131,19 @@ def test_a_run_may_be_a_version_of_two_registered_models(client, name):
         )
 
 
+def test_a_run_that_registers_again_does_not_take_its_alias_back(client, name, locks):
+    """As one that was killed before its end, and goes on after another run took the alias."""
+    runs, request = [trained(client, 0.9) for _ in range(2)], Register(name=name, alias="newest")
+    for run_id, model_uri in (*runs, runs[0]):
+        made = registry.register_run(
+            client, run_id=run_id, model_uri=model_uri, request=request, locks=locks, tags={}
+        )
+    assert (made.version, made.aliases) == ("1", [])
+    assert client.get_registered_model(name).aliases == {"newest": "2"}
+    registry.rollback(client, name=name, word=Rollback(alias="newest"), locks=locks)
+    assert client.get_registered_model(name).aliases == {"newest": "1"}
+
+
 def test_a_source_that_is_no_logged_model_is_registered_as_it_is(client, name):
     run_id, _ = trained(client, 0.9)
     source = client.get_run(run_id).info.artifact_uri + "/model"

@@ -31,8 +31,9 @@ class TroubledParams(Params):
     trouble: str | None = None
     at: Place = "train"
     hold: Place | None = None
-    wraps: bool = Field(
-        False, description="Wait in a serializer of pydantic's, which makes all errors its own"
+    within: Literal["a serializer", "a finalizer", "another process"] | None = Field(
+        None,
+        description="Where it waits: what pydantic makes an error of its own, what Python passes over, what SIGTERM ends",
     )
     batch_size: int = Field(256, ge=1)
     killed_at: int = Field(
@@ -51,7 +52,7 @@ class Unprintable(Exception):
         raise ValueError("not even its text")
 
 
-class Wrapping(BaseModel):
+class Written(BaseModel):
     """Waits where it is written."""
 
     wait: Callable[[], None]
@@ -59,6 +60,24 @@ class Wrapping(BaseModel):
     @field_serializer("wait")
     def _waited(self, wait: Callable[[], None]) -> None:
         wait()
+
+
+class Forgotten:
+    """Waits where it is forgotten."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self.wait = wait
+
+    def __del__(self) -> None:
+        self.wait()
+
+
+WAITS: Mapping[str | None, Callable[[Callable[[], None]], Any]] = {
+    None: lambda wait: wait(),
+    "a serializer": lambda wait: Written(wait=wait).model_dump_json(),
+    "a finalizer": lambda wait: Forgotten(wait) and None,
+    "another process": lambda _: subprocess.run(["sleep", "1000"], check=True),
+}
 
 
 def segfault() -> None:
@@ -125,10 +144,7 @@ class Script:
     def reached(self, place: Place) -> None:
         if self.params.hold == place:
             print(f"waits in {place}", flush=True)  # noqa: T201 - to the run's log
-            if self.params.wraps:
-                Wrapping(wait=self.wait).model_dump_json()
-            else:
-                self.wait()
+            WAITS[self.params.within](self.wait)
         if self.params.at == place and self.params.trouble in TROUBLES:
             TROUBLES[self.params.trouble]()
 
@@ -154,6 +170,8 @@ class FittedTroubled:
         return x.head(2)
 
     def log_model(self, **arguments: Any) -> None:
+        if self.script.params.hold == "log_model":
+            mlflow.initialize_logged_model("model")  # as MLflow does first
         self.script.reached("log_model")
         example = arguments["input_example"]
         mlflow.sklearn.log_model(

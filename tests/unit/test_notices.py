@@ -99,6 +99,23 @@ def test_each_end_is_told_to_who_asked_for_it_with_the_run_as_it_ended(
     assert len(receiver.messages) == 1
 
 
+def test_who_is_told_of_an_end_and_asks_at_once_sees_it(tmp_path: Path, receiver: Receiver):
+    """While MLflow is away the end is shown two seconds later than it is kept."""
+
+    async def story() -> RunStatus:
+        async with over_the_supervisor(tmp_path, **TOLD) as yard:
+            run_id = await submitted(yard, telling(receiver, "finished"))
+            process = await yard.process(run_id)
+            yard.mlflow.away = True
+            process.finish()
+            await came(receiver, 1)
+            found = (await yard.runs.get(run_id)).status
+            yard.mlflow.away = False
+            return found
+
+    assert asyncio.run(story()) is FINISHED
+
+
 def test_it_is_sent_until_it_is_taken_by_the_next_service_too_and_then_never_again(
     tmp_path: Path, receiver: Receiver
 ):

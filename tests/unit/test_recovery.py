@@ -12,6 +12,7 @@ from full_disk import Disk
 from lives import World
 from trainyard.contract import Caller, Phase, Reason, Role, Run, RunStatus
 from trainyard.errors import Unavailable
+from trainyard.launcher.messages import EXIT_INTERRUPTED
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import State
 from trainyard.supervisor.decision import ended_by
@@ -58,6 +59,53 @@ def test_a_run_that_mlflow_refuses_to_end_keeps_no_service_from_starting(world: 
     world.start()
     world.later(60)
     assert world.do(world.service.problems()) == {}
+
+
+# Runs that were under way
+
+
+@pytest.mark.parametrize("registers", [True, False])
+def test_a_run_that_registered_as_the_service_was_killed_registers_again_whatever_its_attempts(
+    world: World, registers: bool
+):
+    """Its version may have the alias by then: it is not called failed. Of an earlier attempt that says nothing."""
+    world.start()
+    run_id = world.submit()
+    if registers:
+        world.folder(run_id).registering.touch()
+    world.die()
+    world.start()
+    world.later(1)
+    if not registers:
+        assert world.run(run_id).reason is Reason.SERVICE_RESTARTED
+        return
+    assert (world.run(run_id).status, world.run(run_id).attempt) == (RUNNING, 1)
+    assert not world.folder(run_id).registering.exists()
+    world.die()
+    world.start()
+    world.later(1)
+    assert world.run(run_id).reason is Reason.SERVICE_RESTARTED
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_process_that_somebody_else_asks_to_stop_is_handed_back_where_the_service_stops_too(
+    world: World, stops: bool
+):
+    """As where a whole machine is shut down."""
+    world.start()
+    run_id = world.submit()
+    world.process(run_id).exit(EXIT_INTERRUPTED)
+    world.later(5)
+    assert world.run(run_id).status is RUNNING
+    if stops:
+        world.stop()
+        world.start()
+        assert (world.run(run_id).status, world.run(run_id).attempt) == (RUNNING, 1)
+        return
+    world.later(10)
+    ended = world.run(run_id)
+    assert (ended.status, ended.reason) == (FAILED, Reason.KILLED_BY_SIGNAL)
+    assert ended.message == "the run's process was sent SIGTERM, and not by its service"
 
 
 # Runs that had ended

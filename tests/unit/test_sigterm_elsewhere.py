@@ -6,10 +6,15 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
+import pyarrow as pa
 from pyarrow import csv
+from trainyard.rundir.metric_journal import Journal
 from trainyard.worker.child import _hear_sigterm_elsewhere
+from trainyard.worker.reporting import Progress
 
 BLOCKS = 40
 LINES = 256
@@ -49,6 +54,21 @@ def test_what_arrow_reads_is_not_broken_off_by_it() -> None:
         [sys.executable, __file__], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout == f"{BLOCKS * LINES} rows, heard: True", done.stderr
+
+
+def test_it_is_heard_here_again_once_the_ranks_meet_no_more(tmp_path: Path) -> None:
+    """So that it breaks off what this thread waits for, such as for MLflow."""
+    handler, mask = signal.getsignal(signal.SIGTERM), signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    try:
+        progress = Progress(MagicMock(), "", Journal(tmp_path / "metrics.jsonl"))
+        _hear_sigterm_elsewhere()
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        progress.trained()
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGTERM, handler)
+        pa.enable_signal_handlers(True)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ from trainyard.rundir.records import Submission
 
 EXIT_NO_SPACE = 74
 """What a run's process leaves with whose outcome has no space on the work volume: `EX_IOERR` of sysexits.h."""
+EXIT_INTERRUPTED = 75
+"""What it leaves with once it was asked to stop: `EX_TEMPFAIL`."""
 
 
 class Message(BaseModel):

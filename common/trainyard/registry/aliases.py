@@ -58,6 +58,13 @@ def move(client: MlflowClient, name: str, alias: str, version: str, *, holder: s
     client.set_registered_model_alias(name, alias, version)
 
 
+def held_before(
+    client: MlflowClient, name: str, alias: str, version: str, *, holder: str | None
+) -> bool:
+    """Whether the version had the alias before its `holder`."""
+    return holder != version and version in former_holders(_history(client, name, alias), holder)
+
+
 def former_holder(client: MlflowClient, name: str, alias: str, *, holder: str | None) -> str | None:
     """The latest other version that held the alias before its `holder`, and still exists; None where there is none."""
     former = former_holders(_history(client, name, alias), holder)

@@ -18,6 +18,7 @@ from trainyard.contract import Promote, Promotion, Register, Registered, Rollbac
 from trainyard.errors import CannotPromote, RegistryConflict
 from trainyard.registry.aliases import (
     former_holder,
+    held_before,
     held_by,
     held_in,
     holder_of,
@@ -131,10 +132,11 @@ def register(
 
 
 def set_alias(client: MlflowClient, *, name: str, alias: str, version: str, locks: Path) -> None:
-    """Give the alias to the version, and remember who held it."""
+    """Give the alias to the version, and remember who held it. One that had it, and lost it to another, does not get it back: it is told again."""
     with model_lock(name, locks), conflicts(f"giving {alias!r} of {name!r} to version {version}"):
         holder = held_by(client, name, alias)
-        move(client, name, alias, version, holder=holder)
+        if not held_before(client, name, alias, version, holder=holder):
+            move(client, name, alias, version, holder=holder)
 
 
 def promote(  # noqa: PLR0913 - what a promotion is made of, each by name

@@ -14,6 +14,7 @@
     ID-1/ ...       what ranks beside rank 0 have for themselves: temporary files, and an outcome where they failed
     process_id      by what id the newest process is known where it runs
     cancelled.json  that somebody cancelled it, and who
+    registering     its process registers the model, which is done once, however often it is done
     outcome.json    how the run ended
     notices/        whom to tell of it, and who was told
     closed          MLflow has the final status
@@ -80,6 +81,11 @@ class RunFolder:
     def end_of_search(self) -> Path:
         """There once the search is to end and its best to be trained, whatever trials are left."""
         return self.path / "end_of_search"
+
+    @property
+    def registering(self) -> Path:
+        """There once the run's process registers its model, and may promote it."""
+        return self.path / "registering"
 
     @property
     def slots(self) -> Path:
@@ -237,6 +243,7 @@ class RunFolder:
     def forget_outcome(self) -> None:
         """Make room for the next attempt's outcome."""
         (self.path / "outcome.json").unlink(missing_ok=True)
+        self.registering.unlink(missing_ok=True)
         self._remove_ranks()
 
     def keep_notice(self, notice: Notice) -> bool:
@@ -286,6 +293,7 @@ class RunFolder:
             self.metrics.unlink(missing_ok=True)
             self.end_of_search.unlink(missing_ok=True)
             self.slots.unlink(missing_ok=True)
+            self.registering.unlink(missing_ok=True)
             self._process.unlink(missing_ok=True)
             self._cancelled.unlink(missing_ok=True)
             dropped = (self.checkpoints, self.search, self.artifacts, self.judged, self.temporary)

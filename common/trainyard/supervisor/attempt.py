@@ -7,7 +7,7 @@ from contextlib import suppress
 from trainyard.contract import Reason
 from trainyard.control_groups import memory_files
 from trainyard.errors import LaunchRefused, TrainyardError
-from trainyard.launcher.messages import EXIT_NO_SPACE, Job
+from trainyard.launcher.messages import EXIT_INTERRUPTED, EXIT_NO_SPACE, Job
 from trainyard.launcher.protocol import Launcher, Process, RankEnd
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.records import Outcome, State
@@ -17,6 +17,9 @@ from trainyard.supervisor.decision import StopReason, ended_by
 from trainyard.supervisor.launching import launched
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.ranks import given_up_on, of_all_ranks, outcomes_of
+
+TOLD_TOO_SECONDS = 12.0
+"""Whoever stops a whole machine tells each process: the service, which answers its callers first, stops so much later."""
 
 
 class LeftAlone(TrainyardError):
@@ -111,6 +114,9 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
     live.process_used(process.used)
     process.release()
     outcome = await blocking.once_it_can(live.folder.outcome)
+    if outcome is None and code == EXIT_INTERRUPTED:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(live.stop_asked.wait(), TOLD_TOO_SECONDS)
     if live.stop_asked.is_set():
         return outcome
     killed = oom_kills() > kills
@@ -195,6 +201,10 @@ def _died(code: int | None, *, out_of_memory: bool) -> Outcome:
         return ended_by(
             Reason.DISK_FULL,
             "there is no space left on the work volume, not even for what the run says of its end",
+        )
+    if code == EXIT_INTERRUPTED:
+        return ended_by(
+            Reason.KILLED_BY_SIGNAL, "the run's process was sent SIGTERM, and not by its service"
         )
     said = "" if code is None else f", exit code {code}"
     return ended_by(Reason.CRASHED, f"the run's process ended without an outcome{said}")

@@ -179,7 +179,7 @@ class LiveRun:
         match decision:
             case HalveBatch():
                 self.state.halvings += 1
-                self.state.starts -= 1
+                self.state.starts = max(0, self.state.starts - 1)
             case HandBack():
                 self.state.starts = max(0, self.state.starts - 1)
         self._enter(RunStatus.SCHEDULED, message=decision.message)

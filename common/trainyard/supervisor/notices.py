@@ -81,7 +81,7 @@ class Notices:
         if run.registered and run.registered.promoted:
             events.append("promoted")
         for event in events:
-            await self.tell(live.submission.request, live.folder, event, run)
+            await self.tell(live.submission.request, live.folder, event, run, after=live)
 
     async def promoted(self, folder: RunFolder, run: Run) -> None:
         """The run's version has taken the alias because somebody asked for it."""
@@ -91,8 +91,18 @@ class Notices:
             return
         await self.tell(submission.request, folder, "promoted", run)
 
-    async def tell(self, request: RunRequest, folder: RunFolder, event: str, run: Run) -> None:
-        """Keep a notice for each address that wants to know, and send it, unless it was kept before."""
+    async def tell(
+        self,
+        request: RunRequest,
+        folder: RunFolder,
+        event: str,
+        run: Run,
+        after: LiveRun | None = None,
+    ) -> None:
+        """Keep a notice for each address that wants to know, and send it, unless it was kept before.
+
+        It is sent once `after` is shown as ended, where that is said: who is told may ask at once.
+        """
         for place, rule in enumerate(request.notify):
             if event in rule.on:
                 notice = _notice(run, event, place, rule.url)
@@ -102,7 +112,7 @@ class Notices:
                     log.exception("a notice cannot be kept", run_id=run.run_id, notice=notice.id)
                     new = True
                 if new:
-                    self._spawn(self._deliver(folder, notice))
+                    self._spawn(self._deliver(folder, notice, after))
 
     async def take_up(self, runs_dir: Path) -> None:
         """Send what an earlier service could not."""
@@ -124,8 +134,12 @@ class Notices:
                 return
             run = await live.wait(left, run.version)
 
-    async def _deliver(self, folder: RunFolder, notice: Notice) -> None:
+    async def _deliver(
+        self, folder: RunFolder, notice: Notice, after: LiveRun | None = None
+    ) -> None:
         """Send it until it is settled, and note that it is."""
+        while after is not None and not after.run.status.ended:
+            await after.wait(LONGEST_PAUSE_SECONDS, None)
         tries = AsyncRetrying(
             retry=retry_if_result(lambda settled: not settled),
             wait=wait_random_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),

@@ -149,7 +149,12 @@ class Recovery:
         if cancelled:
             return Found(folder, submission, state, _as_asked(cancelled, state, outcome))
         if outcome is None and state.starts:
-            outcome = _interrupted(submission)
+            if (
+                folder.registering.exists()
+            ):  # its version may have the alias: it is not to be called failed
+                state.starts -= 1
+            else:
+                outcome = _interrupted(submission)
         return Found(folder, submission, state, decide(submission.request, state, outcome, None))
 
     async def _close(self, folder: RunFolder) -> None:

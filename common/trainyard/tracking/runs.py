@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import httpx
 import structlog
-from mlflow.entities import Experiment, Metric, RunTag
+from mlflow.entities import Experiment, LoggedModelStatus, Metric, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus as MlflowStatus
 from mlflow.exceptions import MlflowException
@@ -163,6 +163,18 @@ class Tracking:
         self._client.set_terminated(run.run_id, str(run.status), ended)
         if any(step.phase is Phase.SEARCHING for step in run.transitions):
             self._end_trials(run)
+        if run.status is not RunStatus.FINISHED:
+            self._drop_unfinished_models(run)
+
+    def _drop_unfinished_models(self, run: Run) -> None:
+        """A model that was being logged when its process ended stays pending for ever in MLflow."""
+        if not any(step.phase is Phase.LOGGING_MODEL for step in run.transitions):
+            return
+        for each in self._client.search_logged_models(
+            [run.experiment_id], filter_string=f"source_run_id = '{run.run_id}'"
+        ):
+            if each.status != LoggedModelStatus.READY:
+                self._client.delete_logged_model(each.model_id)
 
     def _end_trials(self, run: Run) -> None:
         """A trial whose process was killed while MLflow was told of it."""

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from trainyard.contract import Phase, Reason
 from trainyard.disk_space import is_full
 from trainyard.field_errors import readable
-from trainyard.launcher.messages import EXIT_NO_SPACE, Job, Line
+from trainyard.launcher.messages import EXIT_INTERRUPTED, EXIT_NO_SPACE, Job, Line
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal
 from trainyard.rundir.records import Outcome
@@ -34,7 +34,6 @@ SECONDS_OF_A_TURN = 0.0005
 AUTOGROUP = Path("/proc/self/autogroup")
 EXIT_UNREACHABLE = 69
 EXIT_BROKEN = 70
-EXIT_INTERRUPTED = 75
 
 
 def main(job: Job, line: Line, trainer: Trainer | None, pools: ThreadpoolController) -> NoReturn:

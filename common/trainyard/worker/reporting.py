@@ -4,12 +4,13 @@ import math
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn, SupportsFloat
 
-from trainyard.contract import Phase
+from trainyard.contract import Phase, Reason
 from trainyard.errors import Diverged
 from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Warned
 from trainyard.rundir.folder import RunFolder
@@ -17,6 +18,7 @@ from trainyard.rundir.metric_journal import Journal, Measured
 from trainyard.trainer import Interrupted, Training
 from trainyard.worker.checkpoints import given, taken
 from trainyard.worker.curve import Curve
+from trainyard.worker.failures import classified
 from trainyard.worker.line import RunLine
 from trainyard.worker.meeting import world_of
 from trainyard.world import World
@@ -58,7 +60,7 @@ class Progress:
         """Begin a phase. Raises `Interrupted` when the run was asked to stop."""
         self.phase = phase
         self._line.send(PhaseEntered(sequence=self._next(), phase=phase))
-        if self.stopping and phase is not Phase.REGISTERING:
+        if self.stopping:
             self._interrupt()
 
     def report(
@@ -98,7 +100,11 @@ class Progress:
         self._line.send(told.model_copy(update={"sequence": self._next()}))
 
     def trained(self) -> None:
-        """The training is over. What earlier processes measured goes to MLflow even where this one had no round left to train."""
+        """The training is over. What earlier processes measured goes to MLflow even where this one had no round left to train.
+
+        Ranks meet no more: from here on a wait of this thread is broken off where the run is asked to stop.
+        """
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for each in self._journal.before(math.inf):
             self._keep(each)
 
@@ -115,11 +121,17 @@ class Progress:
 
     @contextmanager
     def interruptions(self) -> Iterator[None]:
-        """An interruption that was made another error on its way, as pydantic does with all that a serializer raises, is one."""
+        """An interruption that was made another error on its way, as pydantic does with all that a serializer raises, is one.
+
+        So is a crash after the run was asked to stop: of a training whose own processes have ended by the same signal.
+        """
         try:
             yield
         except Exception as error:
             if self._interrupted:
+                raise Interrupted from error
+            if self.stopping and classified(error).reason is Reason.CRASHED:
+                traceback.print_exception(error)
                 raise Interrupted from error
             raise
 

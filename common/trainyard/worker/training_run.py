@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -73,6 +74,8 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
         registered = None
         if request.register_:
             progress.enter(Phase.REGISTERING)
+            with suppress(OSError):  # a full disk may yet take the outcome
+                folder.registering.touch()
             registered = log.registered(request.register_, model_uri, judging, holder)
         log.flush()
     metrics = tested.metrics | (judging.metrics if judging else {})

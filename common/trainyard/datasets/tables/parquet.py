@@ -249,9 +249,12 @@ def _viewed_in(location: Location, paths: list[str], names: Iterable[str]) -> fr
     """Those of the columns that are views in one of these files."""
     from pyarrow.parquet import read_schema
 
-    with ThreadPoolExecutor(READ_AT_ONCE) as readers:
+    readers = ThreadPoolExecutor(READ_AT_ONCE)
+    try:
         look = partial(read_schema, filesystem=location.filesystem)
         return viewed(readers.map(look, paths), names)
+    finally:  # those that are not read yet are not waited for, where a run is asked to stop
+        readers.shutdown(wait=False, cancel_futures=True)
 
 
 def _whole(location: Location, files: list[str], known: pa.Schema | None = None) -> Any:
