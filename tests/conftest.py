@@ -1,6 +1,7 @@
 """Fixtures: one MLflow for all tests, a boosting service for each that asks for one."""
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from servers import PEOPLE, ROOT, SELDOM, Server, Yard, a_quick_disk, free_port,
 from trainyard.contract import Role
 from trainyard.people.tokens import Tokens, write_tokens
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # as images and `make serve` do
 properties.register()
 
 ONE_GROUP = {"dags", "console", "integration/hosts", "integration/launcher", "stack"}

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, NoReturn, SupportsFloat
 
 from trainyard.contract import Phase, Reason
@@ -16,6 +17,7 @@ from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Wa
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal, Measured
 from trainyard.trainer import Interrupted, Training
+from trainyard.worker.at_locks import hear_again, is_at_a_lock
 from trainyard.worker.checkpoints import given, taken
 from trainyard.worker.curve import Curve
 from trainyard.worker.failures import classified
@@ -203,9 +205,13 @@ class Progress:
             ],
         )
 
-    def _asked_to_stop(self, *_: object) -> None:
+    def _asked_to_stop(self, _: int, frame: FrameType | None) -> None:
         self.stopping = True
-        if self.phase not in {Phase.SEARCHING, Phase.TRAINING, Phase.REGISTERING}:
+        if self.phase in {Phase.SEARCHING, Phase.TRAINING, Phase.REGISTERING}:
+            return
+        if is_at_a_lock(frame):
+            hear_again(self._asked_to_stop)
+        else:
             self._interrupt()
 
     def _interrupt(self) -> NoReturn:
