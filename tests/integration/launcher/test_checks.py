@@ -56,9 +56,7 @@ def test_a_check_names_what_is_wrong_and_no_trouble_ends_the_fork_server(
 def test_requests_that_hang_do_not_keep_others_waiting_for_ever(in_lab: InLab) -> None:
     async def test(lab: Lab) -> None:
         hanging = lab.request("harsh", params={"trouble": "hang"})
-        stuck = [
-            asyncio.create_task(lab.launcher.check(hanging, lab.access)) for _ in range(6)
-        ]
+        stuck = [asyncio.create_task(lab.launcher.check(hanging, lab.access)) for _ in range(6)]
         await asyncio.sleep(0)  # each is asked for, with its second
         lab.launcher._check_seconds = 30.0
         assert (await lab.launcher.check(lab.request("harsh"), lab.access)).errors == ()
