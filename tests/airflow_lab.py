@@ -27,7 +27,7 @@ DEATH_IS_NOTICED_SOON = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "8",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
@@ -284,6 +284,6 @@ class Airflow:
     def _logged_in(self) -> AirflowApi | None:
         with contextlib.suppress(httpx.HTTPError):
             return AirflowApi(
-                logged_in(f"http://127.0.0.1:{self.port}", "admin"), patience_seconds=90
+                logged_in(f"http://127.0.0.1:{self.port}", "admin"), patience_seconds=240
             )
         return None

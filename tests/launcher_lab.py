@@ -106,7 +106,7 @@ class Harsh:
             if os.fork() == 0:
                 time.sleep(1000)
             while True:
-                held.append(np.ones(2 << 20))
+                held.append(np.ones(1 << 18))
                 time.sleep(0.005)
         if params.trouble == "notes":
             for number in range(500):

@@ -25,11 +25,14 @@ START_SECONDS = 240.0
 TRAINING_SECONDS = 400.0
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5
-WEB = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+WEB = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=60)
 """For single calls and for asking again and again, over a new connection each. `httpx.get` reads the machine's certificates each time, 40 ms of a processor."""
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 1 << 30
 """What has to be free in memory before databases are kept there."""
+PORT_SHARES = 8
+OWN_SHARE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_SHARES
+GIVEN_PORTS: set[int] = set()
 PEOPLE = {"rae": "read", "tom": "train", "pia": "promote", "ada": "admin"}
 """One of each role."""
 MODELS = '''
@@ -90,10 +93,19 @@ def a_quick_disk() -> Iterator[Path]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on.
+
+    It stays free for the seconds until its server takes it: each worker of pytest-xdist has a share of the ports, and
+    gives none twice.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        # The kernel gives ports of one parity.
+        if port // 2 % PORT_SHARES == OWN_SHARE and port not in GIVEN_PORTS:
+            GIVEN_PORTS.add(port)
+            return port
 
 
 def until(
@@ -264,7 +276,7 @@ def service_over(mlflow: Server, home: Path, service: str = "boosting", **variab
         "TRAINYARD_PORT": str(port),
         "TRAINYARD_WORK_DIR": str(home / "work"),
         "TRAINYARD_MODELS_PATH": str(home / "models"),
-        "TRAINYARD_GRACE_SECONDS": "3",
+        "TRAINYARD_GRACE_SECONDS": "8",  # a run that breaks off waits 5 s for a busy MLflow
         "TRAINYARD_QUEUE": "3",
         "TRAINYARD_THREADS": "1",
         "TRAINYARD_NICENESS": "0",  # a test waits for its run whatever else the machine does

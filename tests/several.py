@@ -30,9 +30,10 @@ def log_of(yard: Yard, run: dict[str, Any]) -> str:
 
 
 def pids(yard: Yard, run_id: str) -> list[int]:
-    """The processes of the run's ranks."""
-    state = json.loads((yard.folder(run_id) / "state.json").read_text())
-    return [int(each.split(":")[1]) for each in state["process_id"].split("+")]
+    """The processes of the run's ranks, once there are some."""
+    state = yard.folder(run_id) / "state.json"
+    process_id = until(lambda: json.loads(state.read_text())["process_id"], "its processes")
+    return [int(each.split(":")[1]) for each in process_id.split("+")]
 
 
 def trains(yard: Yard, run_id: str, *, attempt: int = 1) -> list[int]:

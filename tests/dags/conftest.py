@@ -20,7 +20,11 @@ def trainers(
     """A boosting service with a long queue, for all files; who kills it starts it again."""
     home = tmp_path_factory.mktemp("trainers")
     yield from open_yard(
-        mlflow_server, home, TRAINYARD_QUEUE="100", TRAINYARD_DATA_ROOTS=str(data_root)
+        mlflow_server,
+        home,
+        TRAINYARD_QUEUE="100",
+        TRAINYARD_DATA_ROOTS=str(data_root),
+        TRAINYARD_GRACE_SECONDS="3",  # most runs that are cancelled are held, and have to be killed
     )
 
 

@@ -3,10 +3,26 @@
 import json
 import socket
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
 from trainyard.airflow import TrainOperator
+
+
+class TimedBag(DagBag):  # type: ignore[misc]  # of another environment
+    """Notes how many seconds of the processor each file takes to be read."""
+
+    def __init__(self, folder: str) -> None:
+        self.seconds: dict[str, float] = {}
+        super().__init__(dag_folder=folder)
+
+    def process_file(self, filepath: str, *how: Any, **named: Any) -> Any:
+        began = time.process_time()
+        found = super().process_file(filepath, *how, **named)
+        self.seconds[Path(filepath).name] = time.process_time() - began
+        return found
 
 
 def refuse(*_: object) -> None:
@@ -47,13 +63,13 @@ def described(dag: Any) -> dict[str, Any]:
 
 
 socket.socket.connect = refuse  # type: ignore[assignment]
-bag = DagBag(dag_folder=sys.argv[1])
+bag = TimedBag(sys.argv[1])
 print(  # noqa: T201 - read by the test
     json.dumps(
         default=str,
         obj={
             "errors": bag.import_errors,
-            "seconds": {each.file: each.duration.total_seconds() for each in bag.dagbag_stats},
+            "seconds": bag.seconds,
             "dags": {dag_id: described(dag) for dag_id, dag in bag.dags.items()},
             "loaded": [
                 name

@@ -20,7 +20,7 @@ PIPELINES = {
 }
 
 
-def test_every_file_is_read_in_less_than_two_seconds_without_network(
+def test_every_file_is_read_in_less_than_two_seconds_of_the_processor_without_network(
     parsed: dict[str, Any],
 ) -> None:
     assert not parsed["errors"]

@@ -73,7 +73,7 @@ def test_a_broken_artifact_store_ends_the_run_soon_and_frees_its_slot(
     started = time.monotonic()
     let_go(impatient, run)
     ended = impatient.http.get(f"/train/{run['run_id']}", params={"wait": 60}).json()
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert (ended["status"], ended["reason"]) == ("FAILED", "tracking_unavailable")
     assert f"artifact store mlflow-artifacts:/{run['experiment_id']}/" in ended["message"]
     assert "/mlflow-artifacts/artifacts/" in ended["message"], (

@@ -17,7 +17,6 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.utils.rest_utils import MlflowHostCreds
 from trainyard.tracking.buffered_store import BufferedStore
 from trainyard.tracking.overflow_queue import OverflowQueue
-from trainyard.worker.mlflow_logging import STILL_SECONDS
 
 FLUSH_SECONDS = 60.0
 
@@ -132,7 +131,7 @@ def test_what_is_on_its_way_to_a_busy_mlflow_is_waited_for_before_a_fork(
         until(lambda: store._sending, "the metric to be on its way")
     finally:
         goes_on.start()
-    with store.still(STILL_SECONDS) as still:
+    with store.still(30) as still:
         assert still
     goes_on.join()
 

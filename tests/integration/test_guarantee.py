@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -56,7 +57,8 @@ def kill_what_it_started(yard: Yard) -> None:
     """The fork server and every run."""
     assert yard.service.process is not None
     for process in psutil.Process(yard.service.process.pid).children(recursive=True):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            process.kill()
 
 
 def kill_mlflow(yard: Yard) -> None:

@@ -141,7 +141,7 @@ def test_a_caller_that_hangs_up_loses_nothing_and_who_asks_again_joins_what_is_u
 ) -> None:
     run, touched, gate = waiting
     with pytest.raises(Exception, match="timed out"):
-        shared_yard.http.post(f"/train/{run['run_id']}/promotion", json={}, timeout=0.5)
+        shared_yard.http.post(f"/train/{run['run_id']}/promotion", json={}, timeout=3)
     until(touched.exists, "the holder to be asked")
     with ThreadPoolExecutor(2) as threads:
         again = [threads.submit(asked, shared_yard, run) for _ in range(2)]

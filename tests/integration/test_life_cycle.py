@@ -89,6 +89,7 @@ def test_a_run_goes_on_without_its_fork_server_and_the_next_gets_a_new_one(
     fork_server_of(shared_yard).kill()
     until(lambda: shared_yard.get(run_id)["version"] > before + 3, "the run to go on")
     assert shared_yard.cancel(run_id)["status"] == "KILLED"
+    until(lambda: shared_yard.http.get("/readyz").status_code == 200, "the next fork server")
     assert shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["status"] == "FINISHED"
 
 
@@ -142,6 +143,7 @@ def test_a_stopped_service_hands_its_run_to_the_next_and_the_start_does_not_coun
 def test_what_ended_without_the_service_knowing_is_closed_by_its_outcome(shared_yard: Yard) -> None:
     run_id = shared_yard.ended(shared_yard.submit(QUICK)["run_id"])["run_id"]
     folder = shared_yard.folder(run_id)
+    until((folder / "closed").exists, "the run to be closed")
     shared_yard.service.kill(signal.SIGTERM)
     (folder / "closed").unlink()
     shared_yard.service.start()

@@ -150,7 +150,7 @@ def test_a_submit_whose_answer_from_mlflow_is_lost_is_refused_and_leaves_no_run(
     running = held(by_wire, "train")
     wanted = {**troubled(), "on_existing": "attach"}
     keys = [{"Idempotency-Key": f"lost {number}"} for number in range(3)]
-    the_discarding_search = b"tags.`trainyard.submission`"
+    the_discarding_search = b"attributes.status = 'SCHEDULED'"
     wire.losing = (b"/runs/create", the_discarding_search)
     with ThreadPoolExecutor(3) as threads:
         submits = [

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -419,6 +418,7 @@ def yard(
         "TRAINYARD_PORT": str(port),
         "TRAINYARD_WORK_DIR": str(home / "work"),
         "TRAINYARD_GRACE_SECONDS": "10",
+        "TRAINYARD_NICENESS": "0",
         "TRAINYARD_DATA_ROOTS": str(home),
     }
     server = Server(
@@ -496,11 +496,11 @@ def test_a_cancel_does_not_wait_for_the_epoch_to_end(yard):
     )
     yard.in_phase(run["run_id"], "training")
     until(lambda: yard.get(run["run_id"])["progress"], "the first batches")
-    asked = time.monotonic()
     ended = yard.cancel(run["run_id"])
     assert (ended["status"], ended["reason"]) == ("KILLED", "cancelled")
     assert ended["progress"]["done"] < 2, ended["progress"]
-    assert time.monotonic() - asked < 5
+    said = yard.http.get(f"/train/{run['run_id']}/logs").text
+    assert "asked to stop" in said, "it was killed after the grace, before the epoch ended"
 
 
 def test_a_run_whose_process_is_killed_goes_on_from_its_last_epoch(yard):

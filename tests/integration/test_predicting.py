@@ -177,12 +177,15 @@ def _is_up(url: str) -> bool:
 def _ask(url: str, rows: pd.DataFrame) -> None:
     def csv(frame: pd.DataFrame) -> httpx.Response:
         return httpx.post(
-            url, content=frame.to_csv(index=False), headers={"content-type": "text/csv"}
+            url,
+            content=frame.to_csv(index=False),
+            headers={"content-type": "text/csv"},
+            timeout=60,
         )
 
     def records(frame: pd.DataFrame) -> httpx.Response:
         sent = json.loads(frame.to_json(orient="records", date_format="iso"))
-        return httpx.post(url, json={"dataframe_records": sent})
+        return httpx.post(url, json={"dataframe_records": sent}, timeout=60)
 
     usual = csv(rows).json()["predictions"]
     assert set(usual) == {"yes", "no"}

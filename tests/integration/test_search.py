@@ -176,9 +176,11 @@ def test_a_cancelled_search_ends_at_once_and_keeps_its_trials(shared_yard: Yard)
     after_trials(shared_yard, run_id, 2)
     run = shared_yard.cancel(run_id)
     assert (run["status"], run["reason"]) == ("KILLED", "cancelled")
-    trials = nested(shared_yard, run)
-    assert len(trials) >= 2
-    assert all(each["status"] != "RUNNING" for each in trials)
+    until(
+        lambda: all(each["status"] != "RUNNING" for each in nested(shared_yard, run)),
+        "its trials to be ended",
+    )
+    assert len(nested(shared_yard, run)) >= 2
 
     def found() -> bool:
         there = WEB.get(

@@ -101,7 +101,7 @@ def peers_of(pair: tuple[Yard, Yard], own: str) -> Peers:
     return Peers(own, urls, peer_secret(TOKEN))
 
 
-def turns(pair: tuple[Yard, Yard], own: str, patience_seconds: float = 60) -> TurnsAmongServices:
+def turns(pair: tuple[Yard, Yard], own: str, patience_seconds: float = 180) -> TurnsAmongServices:
     """As a run of the service `own` takes them, with a client of its own."""
     locks = pair[own == "pytorch"].work_dir / "locks"
     return TurnsAmongServices(
@@ -190,7 +190,7 @@ def test_a_decider_that_dies_while_it_decides_is_waited_for_and_the_decision_is_
     asking.start()
     decider.kill(signal.SIGKILL, group=True)
     decider.start()
-    asking.join(120)
+    asking.join(240)
     ready(pair[0])
     assert found[0].promoted is True
     model = client.get_registered_model(name)

@@ -62,10 +62,10 @@ def test_a_task_waits_on_while_its_trainer_is_rebuilt_and_the_others_keep_their_
 ) -> None:
     dag_id = "pytorch_mnist_mlp_pipeline"
     airflow = open_airflow()
+    before = containers()
     dag_run = airflow.trigger(dag_id, **{**PIPELINES[dag_id][1], "epochs": 200})
     airflow.in_state(dag_id, dag_run, "train", "deferred")
     until(lambda: training(trainers, airflow, dag_id, dag_run), "the run to train")
-    before = containers()
     rebuilt()
     after = containers()
     assert {name for name in before if before[name] != after[name]} == {"pytorch"}

@@ -131,8 +131,8 @@ def test_down_and_up_lose_nothing_and_up_again_changes_nothing(
         "pytorch", 5, experiment=experiment, register={"name": name, "alias": "champion"}
     )
     first = finished(trainers["pytorch"], trainers["pytorch"].submit(registered), mlflow)
-    under_way = started(trainers["boosting"], "boosting", experiment)
     dags = open_airflow().dag_ids()
+    under_way = started(trainers["boosting"], "boosting", experiment)
     command("make", "down")
     assert (
         docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project()}") == ""

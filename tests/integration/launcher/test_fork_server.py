@@ -48,6 +48,7 @@ def test_runs_go_on_without_their_fork_server_and_a_pending_order_is_unavailable
         assert await other.find("fork:1:1") is None
         assert await other.find("ray:1") is None
         await until(lambda: gone(looker), "the check to end although its fork server is gone")
+        lab.launcher._check_seconds = 30.0
         await until(lab.launcher.warm, "the next fork server", seconds=START_SECONDS)
         assert (await lab.launcher.check(lab.request(), lab.access)).errors == ()
 
@@ -66,6 +67,7 @@ def test_a_fork_server_that_hangs_is_replaced_and_its_runs_go_on(
         await until(lambda: not server.is_running(), "the end of the server that hangs")
         before = lab.rounds(job)
         await until(lambda: lab.rounds(job) > before + 5, "more rounds", job)
+        lab.launcher._check_seconds = 30.0
         await until(lab.launcher.warm, "the next fork server", seconds=START_SECONDS)
         assert (await lab.launcher.check(lab.request(), lab.access)).errors == ()
         process.kill()
@@ -85,6 +87,7 @@ def test_a_fork_server_that_answers_again_is_kept(in_lab: InLab) -> None:
         doubt = lab.launcher._server._doubt
         assert doubt is not None
         await doubt
+        lab.launcher._check_seconds = 30.0
         assert (await lab.launcher.check(lab.request("harsh"), lab.access)).errors == ()
         assert lab.fork_server().pid == server.pid
 
@@ -112,10 +115,11 @@ def test_a_service_that_may_open_no_file_loses_the_run_that_is_forked_and_no_oth
         job, process = await lab.trains()
         server, spare, refused = lab.fork_server(), await lab.spare(), lab.job()
         if late:
-            monkeypatch.setattr(fork_launcher, "FORK_SECONDS", 0.1)
             server.suspend()
-            with pytest.raises(Unavailable, match="did not answer"):
-                await lab.launch(refused)
+            with monkeypatch.context() as patch:
+                patch.setattr(fork_launcher, "FORK_SECONDS", 0.1)
+                with pytest.raises(Unavailable, match="did not answer"):
+                    await lab.launch(refused)
         with no_more_files():
             if late:
                 os.kill(server.pid, signal.SIGCONT)
