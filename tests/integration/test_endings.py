@@ -131,8 +131,7 @@ def test_a_run_is_cancelled_wherever_it_is(
     shared_yard: Yard, place: str, within: str | None
 ) -> None:
     """Also where what asks it to stop is made another error, or is passed over."""
-    request = troubled(hold=place, within=within) | {"register": {"name": "cancelled"}}
-    run_id = shared_yard.submit(request)["run_id"]
+    run_id = shared_yard.submit(troubled(hold=place, within=within))["run_id"]
     until(lambda: f"waits in {place}" in shared_yard.http.get(f"/train/{run_id}/logs").text, place)
     asked = shared_yard.http.delete(f"/train/{run_id}")
     assert asked.status_code == 202

@@ -41,8 +41,8 @@ def interrupt() -> None:
 
     threading.Thread(target=signal_and_look, daemon=True).start()
     for number in range(TIMES):
-        turn.put(number % 53)
         with suppress(Interrupted):
+            turn.put(number % 53)
             while True:
                 logging.getLogger("any")
                 with condition:

@@ -16,7 +16,7 @@ from trainyard.launcher.watching import Meter, Watch
 
 NO_PROCESS = frozenset({errno.ESRCH, errno.ENOENT, errno.EINVAL})
 """What `pidfd_open(2)` says where nothing has the number, or a thread of another process: ENOENT, and EINVAL before Linux 6.15."""
-EXIT_TOLD_SECONDS = 10.0
+EXIT_TOLD_SECONDS = 5.0
 """A fork server that is alive says it at once, unless the machine stands still."""
 LAST_EVENTS_SECONDS = 1.0
 

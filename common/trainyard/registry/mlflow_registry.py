@@ -203,8 +203,10 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
     with model_lock(name, locks), conflicts(f"promoting version {version} of {name!r}"):
         model = client.get_registered_model(name)
         now, own = held_in(model, rule.alias), version_in(client, model, version)
-        if now == version and (before := noted(own, rule)):
-            return before
+        if before := noted(own, rule):
+            lost = turn.word is None and held_before(client, name, rule.alias, version, holder=now)
+            if now == version or lost:
+                return before
         if now != turn.holder:
             raise AnotherHolder
         candidate = noted_candidate(own, rule.metric) or candidate_of(client, own, rule.metric)

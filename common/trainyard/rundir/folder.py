@@ -84,7 +84,7 @@ class RunFolder:
 
     @property
     def registering(self) -> Path:
-        """There once the run's process registers its model, and may promote it."""
+        """There once a process of the run registers its model, and may promote it; until the run is closed."""
         return self.path / "registering"
 
     @property
@@ -243,7 +243,6 @@ class RunFolder:
     def forget_outcome(self) -> None:
         """Make room for the next attempt's outcome."""
         (self.path / "outcome.json").unlink(missing_ok=True)
-        self.registering.unlink(missing_ok=True)
         self._remove_ranks()
 
     def keep_notice(self, notice: Notice) -> bool:

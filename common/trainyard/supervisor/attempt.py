@@ -114,7 +114,8 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
     live.process_used(process.used)
     process.release()
     outcome = await blocking.once_it_can(live.folder.outcome)
-    if outcome is None and code == EXIT_INTERRUPTED:
+    codes = {code, *(end.code for end in process.ranks)}
+    if outcome is None and codes & {EXIT_INTERRUPTED, -signal.SIGTERM}:
         with suppress(TimeoutError):
             await asyncio.wait_for(live.stop_asked.wait(), TOLD_TOO_SECONDS)
     if live.stop_asked.is_set():

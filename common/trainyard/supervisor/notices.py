@@ -4,6 +4,7 @@ A message is one of Standard Webhooks 1.0 (standardwebhooks.com): JSON with `typ
 that stays the same however often it is sent, with an HMAC-SHA256 of id, time and body.
 """
 
+import asyncio
 import base64
 import hmac
 import json
@@ -28,6 +29,7 @@ from trainyard.supervisor.blocking import Blocking
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.mlflow_status import Spawn
 
+LAST_WORDS_SECONDS = 2.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 3600.0
 PATIENCE = timedelta(days=3)
 ANSWER_SECONDS = 10.0
@@ -67,6 +69,7 @@ class Notices:
         self._blocking = blocking
         self._spawn = spawn
         self._http = _http() if key else None
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def watch(self, live: LiveRun) -> None:
         """See how long the run waits, where somebody wants to know."""
@@ -112,12 +115,19 @@ class Notices:
                     log.exception("a notice cannot be kept", run_id=run.run_id, notice=notice.id)
                     new = True
                 if new:
-                    self._spawn(self._deliver(folder, notice, after))
+                    task = self._spawn(self._deliver(folder, notice, after))
+                    self._under_way.add(task)
+                    task.add_done_callback(self._under_way.discard)
 
     async def take_up(self, runs_dir: Path) -> None:
         """Send what an earlier service could not."""
         for folder, notice in await self._blocking.run(lambda: list(_unsettled(runs_dir))):
             self._spawn(self._deliver(folder, notice))
+
+    async def last_words(self) -> None:
+        """Give what is under way a moment: a service that trains one run alone has no next one, which would send it."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=LAST_WORDS_SECONDS)
 
     async def close(self) -> None:
         """Send no more."""
@@ -140,6 +150,7 @@ class Notices:
         """Send it until it is settled, and note that it is."""
         while after is not None and not after.run.status.ended:
             await after.wait(LONGEST_PAUSE_SECONDS, None)
+        after = None  # it need not be held for as long as nobody answers
         tries = AsyncRetrying(
             retry=retry_if_result(lambda settled: not settled),
             wait=wait_random_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),

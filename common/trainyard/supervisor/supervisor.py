@@ -226,6 +226,7 @@ class Supervisor:
         """Interrupt what trains and leave it to be taken up again."""
         self._stopping = True
         await self._slots.stop()
+        await self._notices.last_words()
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -455,8 +456,8 @@ class Supervisor:
         if not isinstance(decision, HandBack):
             live.again(decision)
         try:
-            await self._blocking.run(found.folder.forget_outcome)
             await save(live, self._blocking)
+            await self._blocking.run(found.folder.forget_outcome)
         except Exception:
             log.exception("a run's state cannot be written", run_id=live.run_id)
         return live

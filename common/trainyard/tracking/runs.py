@@ -164,7 +164,16 @@ class Tracking:
         if any(step.phase is Phase.SEARCHING for step in run.transitions):
             self._end_trials(run)
         if run.status is not RunStatus.FINISHED:
-            self._drop_unfinished_models(run)
+            try:
+                self._drop_unfinished_models(run)
+            except MlflowException as error:
+                if is_away(error):
+                    raise
+                log.warning(
+                    "a model that was half logged stays in MLflow",
+                    run_id=run.run_id,
+                    exc_info=error,
+                )
 
     def _drop_unfinished_models(self, run: Run) -> None:
         """A model that was being logged when its process ended stays pending for ever in MLflow."""

@@ -6,7 +6,7 @@
 
 import signal
 from collections.abc import Callable
-from types import FrameType
+from types import CodeType, FrameType
 
 AGAIN_SECONDS = 0.001
 IN_THREADING = frozenset({"__enter__", "__exit__", "acquire", "release"})
@@ -18,6 +18,16 @@ def is_at_a_lock(frame: FrameType | None) -> bool:
         return False
     module, name = frame.f_globals.get("__name__"), frame.f_code.co_name
     return module == "logging" or (module == "threading" and name in IN_THREADING)
+
+
+def interrupted_by(handler: CodeType, frame: FrameType | None) -> FrameType | None:
+    """What was about to run as the first of the handler's calls came that are under way: another may come before one has returned."""
+    place = frame
+    while frame is not None:
+        if frame.f_code is handler:
+            place = frame.f_back
+        frame = frame.f_back
+    return place
 
 
 def hear_again(handler: Callable[[int, FrameType | None], None]) -> None:

@@ -17,7 +17,7 @@ from trainyard.launcher.messages import Job, Noted, PhaseEntered, Progressed, Wa
 from trainyard.rundir.folder import RunFolder
 from trainyard.rundir.metric_journal import Journal, Measured
 from trainyard.trainer import Interrupted, Training
-from trainyard.worker.at_locks import hear_again, is_at_a_lock
+from trainyard.worker.at_locks import hear_again, interrupted_by, is_at_a_lock
 from trainyard.worker.checkpoints import given, taken
 from trainyard.worker.curve import Curve
 from trainyard.worker.failures import classified
@@ -62,6 +62,10 @@ class Progress:
         """Begin a phase. Raises `Interrupted` when the run was asked to stop."""
         self.phase = phase
         self._line.send(PhaseEntered(sequence=self._next(), phase=phase))
+        self.heed()
+
+    def heed(self) -> None:
+        """Raises `Interrupted` when the run was asked to stop, also where a library passed over that."""
         if self.stopping:
             self._interrupt()
 
@@ -209,7 +213,7 @@ class Progress:
         self.stopping = True
         if self.phase in {Phase.SEARCHING, Phase.TRAINING, Phase.REGISTERING}:
             return
-        if is_at_a_lock(frame):
+        if is_at_a_lock(interrupted_by(Progress._asked_to_stop.__code__, frame)):
             hear_again(self._asked_to_stop)
         else:
             self._interrupt()

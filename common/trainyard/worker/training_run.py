@@ -67,6 +67,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
             chosen.search.finish(job.patience_seconds)
         log.files(folder.artifacts)
         model_uri = log.model(fitted, data)
+        progress.heed()
         holder = _settled(judging, folder, log)
         system_metrics.finish()
         log.files(folder.log)
