@@ -18,6 +18,7 @@ from trainyard.supervisor.launching import launched
 from trainyard.supervisor.live_run import LiveRun
 from trainyard.supervisor.ranks import given_up_on, of_all_ranks, outcomes_of
 
+SENT_SIGTERM = {EXIT_INTERRUPTED, -signal.SIGTERM}
 TOLD_TOO_SECONDS = 12.0
 """Whoever stops a whole machine tells each process: the service, which answers its callers first, stops so much later."""
 
@@ -114,10 +115,8 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
     live.process_used(process.used)
     process.release()
     outcome = await blocking.once_it_can(live.folder.outcome)
-    codes = {code, *(end.code for end in process.ranks)}
-    if outcome is None and codes & {EXIT_INTERRUPTED, -signal.SIGTERM}:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(live.stop_asked.wait(), TOLD_TOO_SECONDS)
+    if outcome is None and {code, *(end.code for end in process.ranks)} & SENT_SIGTERM:
+        await _told_too(live)
     if live.stop_asked.is_set():
         return outcome
     killed = oom_kills() > kills
@@ -130,6 +129,12 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
             process.ranks, left, lambda end: _ended(end, job, killed=killed), job.placement
         )
     return outcome or _ended(one, job, killed=killed)
+
+
+async def _told_too(live: LiveRun) -> None:
+    """Wait a while for the service to stop, as its run's process was asked to by somebody else."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(live.stop_asked.wait(), TOLD_TOO_SECONDS)
 
 
 def _ended(end: RankEnd, job: Job, *, killed: bool) -> Outcome:

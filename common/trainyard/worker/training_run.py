@@ -43,7 +43,6 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
     submission, request = job.submission, asked(job)
     with run_log(submission, server_of(job), say=progress.note, overflow=folder.path) as log:
         system_metrics = SystemMetrics(submission.run_id, at_once=not _forks(request))
-        seed_global_generators(request.seed)
         data, judging, world = _begun(job, folder, trainer, progress, log)
         warnings = _said_of(data, trainer, progress)
         chosen = _chosen(job, folder, trainer, data, progress, log, world, system_metrics)
@@ -74,9 +73,7 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
 
         registered = None
         if request.register_:
-            progress.enter(Phase.REGISTERING)
-            with suppress(OSError):  # a full disk may yet take the outcome
-                folder.registering.touch()
+            _enter_registering(folder, progress)
             registered = log.registered(request.register_, model_uri, judging, holder)
         log.flush()
     metrics = tested.metrics | (judging.metrics if judging else {})
@@ -84,10 +81,18 @@ def train_and_log(job: Job, folder: RunFolder, trainer: Trainer, progress: Progr
     return outcome.model_copy(update={"searched": chosen.search and chosen.search.found})
 
 
+def _enter_registering(folder: RunFolder, progress: Progress) -> None:
+    """The run's last phase, and a note of it for a service that starts: the version may have its alias from here on."""
+    progress.enter(Phase.REGISTERING)
+    with suppress(OSError):  # a full disk may yet take the outcome
+        folder.registering.touch()
+
+
 def _begun(
     job: Job, folder: RunFolder, trainer: Trainer, progress: Progress, log: RunLog
 ) -> tuple[Data, Judging | None, World]:
     """The data, what judges by it, and the other processes that train on it, which are there and have the same."""
+    seed_global_generators(asked(job).seed)
     kept = KeptTable()
     data = load_for(job, asked(job), trainer, keep=kept if asked(job).judged else None)
     judging = _judging(job, folder, data, kept, log)  # before there are connections to other ranks
