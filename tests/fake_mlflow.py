@@ -250,6 +250,9 @@ class FakeMlflow:
 
         return self._answer("search_runs", work)
 
+    def search_logged_models(self, experiment_ids: list[str], filter_string: str) -> list[Any]:  # noqa: ARG002 - no run of these tests logs a model
+        return self._answer("search_logged_models", list)
+
 
 class FakeTracking(Tracking):
     """The real `Tracking` of one service instance, over a server in memory."""

@@ -262,6 +262,17 @@ def test_promoting_the_champion_again_changes_nothing(client, name, locks):
     assert champion(client, name) == version
 
 
+def test_a_champion_that_another_has_replaced_is_told_again_what_was_decided(client, name, locks):
+    """As its run is that goes on after its service was killed: it does not compete with who came after it."""
+    first = promoted(client, name, 0.7, locks)
+    before = noted(client, name, first)
+    second = promoted(client, name, 0.8, locks)
+    decision = registry.promote(client, name=name, version=first, rule=RULE, locks=locks)
+    assert (decision.promoted, decision.text) == (True, before["decision"])
+    assert noted(client, name, first) == before
+    assert champion(client, name) == second
+
+
 def test_a_champion_by_hand_stays_champion_when_it_is_promoted(client, name, locks):
     version = registered(client, name)
     client.set_registered_model_alias(name, "champion", version)

@@ -116,6 +116,19 @@ def test_who_is_told_of_an_end_and_asks_at_once_sees_it(tmp_path: Path, receiver
     assert asyncio.run(story()) is FINISHED
 
 
+def test_a_service_that_stops_at_once_has_sent_it(tmp_path: Path, receiver: Receiver):
+    """As `trainyard run` does, which no other service follows."""
+
+    async def story() -> None:
+        async with over_the_supervisor(tmp_path, **TOLD) as yard:
+            run_id = await submitted(yard, telling(receiver, "finished"))
+            (await yard.process(run_id)).finish()
+            await yard.runs.wait(run_id, 60.0, None)
+
+    asyncio.run(story())
+    assert len(receiver.taken) == 1
+
+
 def test_it_is_sent_until_it_is_taken_by_the_next_service_too_and_then_never_again(
     tmp_path: Path, receiver: Receiver
 ):

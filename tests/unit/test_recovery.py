@@ -107,6 +107,20 @@ def test_a_process_that_somebody_else_asks_to_stop_is_handed_back_where_the_serv
     assert ended.message == "the run's process was sent SIGTERM, and not by its service"
 
 
+def test_an_mlflow_that_refuses_to_drop_a_half_logged_model_has_the_log_all_the_same(world: World):
+    """As where a service may edit there, and delete nothing."""
+    world.start()
+    run_id = world.submit()
+    world.folder(run_id).log.write_text("as far as it came")
+    world.process(run_id).enter(Phase.LOGGING_MODEL)
+    world.mlflow.refuses["search_logged_models"] = refusal()
+    world.process(run_id).fail(Reason.CRASHED)
+    world.later(10)
+    assert world.in_mlflow(run_id) is FAILED
+    assert world.mlflow.calls["search_logged_models"] == 1
+    assert world.mlflow.runs[run_id].artifacts["training.log"] == b"as far as it came"
+
+
 # Runs that had ended
 
 
