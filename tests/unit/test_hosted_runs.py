@@ -550,6 +550,18 @@ def test_what_another_actor_has_is_left_alone(tmp_path: Path) -> None:
     asyncio.run(both())
 
 
+def test_hosts_that_share_a_volume_and_start_at_once_have_a_folder_each(tmp_path: Path) -> None:
+    """One removed that of the other, which had made it and not taken it yet, and was given no runs for ever."""
+
+    async def find(_: str) -> Process | None:
+        return None
+
+    slow = HostFolders(tmp_path / "hosted", "n0")
+    asyncio.run(HostFolders(tmp_path / "hosted", "n1").take(find))
+    asyncio.run(slow.take(find))
+    assert slow.own.is_dir()
+
+
 # What breaks on the host
 
 
