@@ -144,6 +144,27 @@ async def test_a_third_try_finds_the_run_of_the_second_which_sent_another_reques
     assert await task.status(second) is RunStatus.KILLED
 
 
+async def test_a_task_that_is_cleared_after_it_succeeded_trains_again_and_each_of_its_tries_once(
+    task: Task,
+) -> None:
+    first = (await task())["run_id"]
+    ended = await task.runs.change(first, status=RunStatus.FINISHED)
+    found = await task()
+    assert found["given"]["run_id"] == first, "a retry that was killed before it gave the run on"
+    second = (await task())["run_id"]
+    assert second != first
+    assert (await task())["run_id"] == second
+    event = ended.model_copy(update={"run_id": second}).model_dump(mode="json")
+    assert (await task("ended", {"run": event}))["given"]["run_id"] == second
+    task.request = OTHER
+    third = (await task())["run_id"]
+    assert third not in {first, second}
+    task.request = ONE
+    fourth = (await task())["run_id"]
+    assert fourth not in {first, second, third}
+    assert (await task())["run_id"] == fourth
+
+
 async def test_another_request_waits_for_room_in_the_queue_as_the_first_one_does(
     task: Task,
 ) -> None:
