@@ -144,6 +144,19 @@ async def test_a_third_try_finds_the_run_of_the_second_which_sent_another_reques
     assert await task.status(second) is RunStatus.KILLED
 
 
+async def test_a_request_that_is_changed_and_changed_back_leaves_no_run_to_go_on(
+    task: Task,
+) -> None:
+    first = (await task())["run_id"]
+    task.request = OTHER
+    second = (await task())["run_id"]
+    task.request = ONE
+    third = (await task())["run_id"]
+    assert third not in {first, second}
+    assert await task.status(second) is RunStatus.KILLED
+    assert await task.status(third) is RunStatus.SCHEDULED
+
+
 async def test_a_task_that_is_cleared_after_it_succeeded_trains_again_and_each_of_its_tries_once(
     task: Task,
 ) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from trainyard.airflow import waiting
 from trainyard.airflow.connection import find
 from trainyard.airflow.links import MlflowRunLink, RegisteredModelLink
-from trainyard.airflow.task_instance import give_on, next_key, state_store
+from trainyard.airflow.task_instance import GIVEN, give_on, next_key, state_store
 from trainyard.airflow.trigger import SubmitTrigger, TrainTrigger, run_of
 from trainyard.client import AsyncTrainyardClient, TrainyardClient, may_pass
 from trainyard.client.calls import retry_after_seconds
@@ -174,9 +174,15 @@ class RunOperator(BaseOperator):
         self.log.info(
             "This task instance has sent another request before; the new one is sent instead"
         )
+        self._cancel_earlier(context, key)
+
+    def _cancel_earlier(self, context: Any, key: str) -> None:
+        """Cancel the run that this task instance waited for under another key, unless that was given on."""
         kept = state_store(context)
         earlier = kept.get(RUN_ID)
-        if earlier and self.cancel_on_kill and kept.get(RUN_KEY) != key:
+        if not earlier or earlier == kept.get(GIVEN) or kept.get(RUN_KEY) == key:
+            return
+        if self.cancel_on_kill:
             self._cancel(str(earlier))
 
     def _defer_submit(
@@ -209,6 +215,8 @@ class RunOperator(BaseOperator):
         """Keep the run's id where a retry, the user and other tasks find it, then wait."""
         store = state_store(context)
         found_at = time.time() if store.get(RUN_ID) == run.run_id else None
+        if found_at is None:
+            self._cancel_earlier(context, key)
         self.trained = run
         store.set(RUN_ID, run.run_id)
         store.set(RUN_KEY, key)
