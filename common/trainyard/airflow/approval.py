@@ -25,7 +25,7 @@ Version {{ run['registered']['version'] }} of **{{ run['registered']['name'] }}*
 """
 
 
-class ApprovalOperator(HITLOperator):  # type: ignore[misc]  # of another environment
+class ApprovalOperator(HITLOperator):
     """Asks a person, unless the run's `decision` is that the rule would not promote its version in any case."""
 
     template_fields: Sequence[str] = (*HITLOperator.template_fields, "decision")
