@@ -53,6 +53,19 @@ async def _submitted(arguments, killed):
 def submitted(arguments, killed):
     return asyncio.run(_submitted(arguments, killed))
 
+async def _killed_once_asked(arguments, asked):
+    trigger = SubmitTrigger(**arguments)
+    running = asyncio.ensure_future(anext(trigger.run()))
+    async with asyncio.timeout(60):
+        while not os.path.exists(asked):
+            await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.wait([running])
+    await trigger.on_kill()
+
+def killed_once_asked(arguments, asked):
+    return asyncio.run(_killed_once_asked(arguments, asked))
+
 def answer(variables, what, *given):
     os.environ.update(variables)
     return globals()[what](*given)
@@ -67,9 +80,15 @@ def anyio_backend() -> str:
 
 
 class Runs(InMemoryRuns):
-    """A service whose queue is full while the test says so."""
+    """A service whose queue is full while the test says so, or whose first answer to a submit does not arrive."""
 
     full = False
+    asked: Path | None = None
+    """Written once it has accepted a run and keeps silent."""
+
+    def __init__(self, logs: Path) -> None:
+        super().__init__(logs)
+        self.answer = asyncio.Event()
 
     async def submit(
         self, request: RunRequest, key: str | None, by: Caller | None = None
@@ -77,7 +96,11 @@ class Runs(InMemoryRuns):
         self._with_key(request, key)
         if self.full:
             raise QueueFull
-        return await super().submit(request, key, by)
+        accepted = await super().submit(request, key, by)
+        if self.asked is not None and not self.asked.exists():
+            self.asked.touch()
+            await self.answer.wait()
+        return accepted
 
 
 @dataclass
@@ -100,9 +123,15 @@ class Task:
 
     async def triggered(self, deferred: dict[str, Any], *, killed: bool = False) -> dict[str, Any]:
         """The event of the trigger that was deferred to; `killed` for a task that was marked before it was told."""
+        return dict(await self._ask("submitted", self._given(deferred), killed))
+
+    async def killed_once_asked(self, deferred: dict[str, Any], asked: Path) -> None:
+        """What the trigger does for a task that is marked once the service was asked."""
+        await self._ask("killed_once_asked", self._given(deferred), str(asked))
+
+    def _given(self, deferred: dict[str, Any]) -> dict[str, Any]:
         arguments = {name: value for name, value in deferred.items() if name != "deferred"}
-        arguments["not_before"] = 0.0  # `test_retry_after` has that
-        return dict(await self._ask("submitted", arguments, killed))
+        return arguments | {"not_before": 0.0}  # `test_retry_after` has that
 
     async def _ask(self, *given: Any) -> Any:
         return await asyncio.to_thread(
@@ -142,6 +171,40 @@ async def test_a_third_try_finds_the_run_of_the_second_which_sent_another_reques
     task.request = {**ONE, "params": {"n_estimators": 4}}
     assert (await task())["run_id"] not in {first, second}
     assert await task.status(second) is RunStatus.KILLED
+
+
+async def test_a_request_that_is_changed_and_changed_back_leaves_no_run_to_go_on(
+    task: Task,
+) -> None:
+    first = (await task())["run_id"]
+    task.request = OTHER
+    second = (await task())["run_id"]
+    task.request = ONE
+    third = (await task())["run_id"]
+    assert third not in {first, second}
+    assert await task.status(second) is RunStatus.KILLED
+    assert await task.status(third) is RunStatus.SCHEDULED
+
+
+async def test_a_task_that_is_cleared_after_it_succeeded_trains_again_and_each_of_its_tries_once(
+    task: Task,
+) -> None:
+    first = (await task())["run_id"]
+    ended = await task.runs.change(first, status=RunStatus.FINISHED)
+    found = await task()
+    assert found["given"]["run_id"] == first, "a retry that was killed before it gave the run on"
+    second = (await task())["run_id"]
+    assert second != first
+    assert (await task())["run_id"] == second
+    event = ended.model_copy(update={"run_id": second}).model_dump(mode="json")
+    assert (await task("ended", {"run": event}))["given"]["run_id"] == second
+    task.request = OTHER
+    third = (await task())["run_id"]
+    assert third not in {first, second}
+    task.request = ONE
+    fourth = (await task())["run_id"]
+    assert fourth not in {first, second, third}
+    assert (await task())["run_id"] == fourth
 
 
 async def test_another_request_waits_for_room_in_the_queue_as_the_first_one_does(
@@ -221,3 +284,16 @@ async def test_a_run_that_the_triggerer_submitted_is_cancelled_when_its_task_is_
     task.runs.full = False
     event = await task.triggered(deferred, killed=True)
     assert await task.status(event["run"]["run_id"]) is RunStatus.KILLED
+
+
+async def test_a_run_whose_submit_was_not_answered_yet_is_cancelled_when_its_task_is_marked(
+    task: Task, tmp_path: Path
+) -> None:
+    task.runs.full = True
+    deferred = await task()
+    task.runs.full, task.runs.asked = False, tmp_path / "asked"
+    await task.killed_once_asked(deferred, task.runs.asked)
+    task.runs.answer.set()
+    run_id = await task.runs.next_submitted()
+    assert len(task.runs.submitted) == 1
+    assert await task.status(run_id) is RunStatus.KILLED

@@ -414,6 +414,30 @@ async def test_an_interrupt_leaves_the_run_to_go_on_and_says_how_to_cancel_it(
     assert (await yard.runs.get(run.run_id)).status == RunStatus.SCHEDULED
 
 
+class SlowToEnd(InMemoryRuns):
+    """A run that is cancelled goes on for a while."""
+
+    async def cancel(self, run_id, _by=None):
+        return await self.get(run_id), True
+
+
+async def test_a_cancel_says_that_it_waits_for_the_service_and_an_interrupt_what_becomes_of_the_run(
+    tmp_path,
+):
+    runs = SlowToEnd(tmp_path)
+    run, _ = await runs.submit(REQUEST, None)
+    async with serving(runs) as url:
+        process = await Yard(runs, url).start("cancel", run.run_id)
+        await runs.waiting.wait()
+    async with asyncio.timeout(60):
+        while b"asking again" not in await process.stderr.readline():
+            assert process.returncode is None
+    process.send_signal(signal.SIGINT)
+    done = await ended(process)
+    assert (done.code, done.out) == (Exit.INTERRUPTED, "")
+    assert "The run is cancelled all the same." in done.err
+
+
 class Busy(InMemoryRuns):
     """Refuses with `Retry-After`: each submit, and the first question that it should hold."""
 

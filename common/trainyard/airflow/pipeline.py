@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from trainyard.airflow.operator import TrainOperator
 from trainyard.airflow.promotion import PromoteOperator
 from trainyard.airflow.ready import ServiceReadySensor
+from trainyard.contract.directions import more_is_better
 
 START = datetime(2025, 12, 27, tzinfo=UTC)
 DEFAULT_ARGS: Mapping[str, Any] = {
@@ -67,14 +68,17 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
     :param data: The default of the form's `data`.
     :param params: Each is a field of the Trigger form and a hyperparameter of the model.
     :param registered: The registered model. A new version is `challenger`, and `champion` if it is promoted.
-    :param metric: Of the test rows; greater is better.
+    :param metric: Of the test rows; greater is better, as the gate lets through what reaches `minimum`. Raises
+        `ValueError` otherwise. A loss to promote by is named in `rule`.
     :param minimum: The least of it that passes the gate; a field of the form.
     :param split: The request's `split`, such as `{"by": "time", "column": "signed_up_on"}`.
-    :param rule: More of the request's `register.promote` than the metric, such as `{"confidence": 0.95}`.
+    :param rule: More of the request's `register.promote` than the metric, such as `{"confidence": 0.95}`, or another
+        metric.
     :param approval: Have a person approve or reject between gate and promotion, in Airflow's own page for that.
         While one is asked the DAG run waits, and with `max_active_runs=1` so do those after it.
     :param changes: Arguments of the DAG, such as another `schedule`.
     """
+    _check_direction(metric, minimum, rule or {})
     asset = champion_asset(registered)
     conn_id = f"trainyard_{service}"
     declared = {
@@ -94,6 +98,17 @@ def training_pipeline(  # noqa: PLR0913 - a declaration
         promote = _promote(train, conn_id, asset, *approve)
         chain(ready, train, passed, *approve, promote)
     return dag
+
+
+def _check_direction(metric: str, minimum: float, rule: Mapping[str, Any]) -> None:
+    """Raise where the gate would let through what is bad, and hold what is good."""
+    said = rule.get("greater_is_better") if rule.get("metric", metric) == metric else None
+    if more_is_better(metric) if said is None else said:
+        return
+    raise ValueError(
+        f"metric is {metric!r}, of which less is better, and the gate asks for {minimum} at least; take one of which "
+        f"more is better, such as 'test_r2' or 'test_accuracy', and name {metric!r} in rule={{'metric': …}}"
+    )
 
 
 def _promote(train: TrainOperator, conn_id: str, asset: Asset, *approve: Any) -> PromoteOperator:

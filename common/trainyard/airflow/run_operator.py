@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from trainyard.airflow import waiting
 from trainyard.airflow.connection import find
 from trainyard.airflow.links import MlflowRunLink, RegisteredModelLink
-from trainyard.airflow.task_instance import idempotency_key, key_of_another, state_store
+from trainyard.airflow.task_instance import GIVEN, give_on, next_key, state_store
 from trainyard.airflow.trigger import SubmitTrigger, TrainTrigger, run_of
 from trainyard.client import AsyncTrainyardClient, TrainyardClient, may_pass
 from trainyard.client.calls import retry_after_seconds
@@ -37,7 +37,8 @@ class RunOperator(BaseOperator):
 
     One task instance is one run: the Idempotency-Key is made of dag, run, task and map index, so that a
     worker that dies, a retry or a restarted scheduler finds the run that is under way. A retry after a failed
-    run is the next attempt. A service that is away, restarting or full is waited for.
+    run is the next attempt, and a clear after success another run. A service that is away, restarting or full
+    is waited for.
 
     The result is a small dictionary, each part of which is an XCom of its own too; `run_id` is there before the
     wait begins.
@@ -90,7 +91,7 @@ class RunOperator(BaseOperator):
         if self.execution_timeout is not None:
             # Airflow does not see to it while a task is deferred.
             self._deadline = time.time() + self.execution_timeout.total_seconds()
-        return self._submit(context, idempotency_key(context["ti"]))
+        return self._submit(context, next_key(context))
 
     def submitted(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Go on with the run that the triggerer submitted.
@@ -99,7 +100,7 @@ class RunOperator(BaseOperator):
         again is raised by this task.
         """
         self._deadline = event.get("deadline")
-        key = event.get("key") or idempotency_key(context["ti"])
+        key = event.get("key") or next_key(context)
         if "run" in event:
             return self._accepted(context, run_of(event), key)
         self.log.warning("%s", event["error"])
@@ -156,7 +157,7 @@ class RunOperator(BaseOperator):
         try:
             run = asyncio.run(self._submit_with(self._sent(context), key, until))
         except KeyReused as error:
-            other = key_of_another(idempotency_key(context["ti"]), self._body())
+            other = next_key(context, self._body())
             if key == other:
                 self._refuse(error)
             self._leave_earlier(context, other)
@@ -173,9 +174,15 @@ class RunOperator(BaseOperator):
         self.log.info(
             "This task instance has sent another request before; the new one is sent instead"
         )
+        self._cancel_earlier(context, key)
+
+    def _cancel_earlier(self, context: Any, key: str) -> None:
+        """Cancel the run that this task instance waited for under another key, unless that was given on."""
         kept = state_store(context)
         earlier = kept.get(RUN_ID)
-        if earlier and self.cancel_on_kill and kept.get(RUN_KEY) != key:
+        if not earlier or earlier == kept.get(GIVEN) or kept.get(RUN_KEY) == key:
+            return
+        if self.cancel_on_kill:
             self._cancel(str(earlier))
 
     def _defer_submit(
@@ -208,6 +215,8 @@ class RunOperator(BaseOperator):
         """Keep the run's id where a retry, the user and other tasks find it, then wait."""
         store = state_store(context)
         found_at = time.time() if store.get(RUN_ID) == run.run_id else None
+        if found_at is None:
+            self._cancel_earlier(context, key)
         self.trained = run
         store.set(RUN_ID, run.run_id)
         store.set(RUN_KEY, key)
@@ -269,10 +278,11 @@ class RunOperator(BaseOperator):
                 run.run_id,
                 {name: round(value, 5) for name, value in run.metrics.items()},
             )
+            give_on(context, run.run_id)
             return self.result(run)
         if found_at and _was_being_cancelled(run, found_at) and not self._killed:
             self.log.info("Run %s was cancelled with an earlier try; submitting again", run.run_id)
-            return self._submit(context, idempotency_key(context["ti"]))
+            return self._submit(context, next_key(context))
         return self._fail(run)
 
     def _fail(self, run: Run) -> NoReturn:

@@ -7,6 +7,9 @@ from typing import Any
 
 from trainyard.client.calls import KEY
 
+GIVEN = "given"
+"""In the task's state: the run whose result was given on."""
+
 
 def idempotency_key(ti: Any) -> str:
     """One key a task instance, the same in every try."""
@@ -19,6 +22,23 @@ def key_of_another(key: str, request: Mapping[str, Any]) -> str:
     """The key of the same task instance with a request other than the one that it sent before."""
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
     return f"{key[:200]}/{digest}"
+
+
+def next_key(context: Any, request: Mapping[str, Any] | None = None) -> str:
+    """The key of the run that this task instance wants: one until its result was given on, then that of the next.
+
+    With `request` that of another request than the one which the key was used for.
+    """
+    own = idempotency_key(context["ti"])
+    given = state_store(context).get(GIVEN)
+    if given is None:
+        return own if request is None else key_of_another(own, request)
+    return key_of_another(own, {"after": given} | ({} if request is None else {"request": request}))
+
+
+def give_on(context: Any, run_id: str) -> None:
+    """Note that the task succeeds with this run: who clears it from now on wants another one."""
+    state_store(context).set(GIVEN, run_id)
 
 
 def state_store(context: Any) -> Any:

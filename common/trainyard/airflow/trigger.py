@@ -24,6 +24,8 @@ from trainyard.errors import TrainyardError
 
 CANCEL_SECONDS = 25.0
 """Airflow gives a trigger half a minute to stop."""
+FIND_SECONDS = 10.0
+"""Of it, to find a run whose submit was not answered."""
 
 
 class ServiceTrigger(BaseTrigger):
@@ -159,6 +161,16 @@ class SubmitTrigger(ServiceTrigger):
         self.not_before = not_before
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self._asking = False
+
+    async def on_kill(self) -> None:
+        """Cancel the run, also one that the service has accepted while its answer was still on the way."""
+        if self._asking and self.cancel_on_kill:
+            try:
+                self.run_id = (await self._submit_until(time.time() + FIND_SECONDS)).run_id
+            except TrainyardError as error:
+                self._say(f"No run to cancel was found: {error}")
+        await super().on_kill()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How another triggerer makes the same one."""
@@ -179,20 +191,27 @@ class SubmitTrigger(ServiceTrigger):
 
     async def _submitted(self) -> dict[str, Any]:
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        self._asking = True
         try:
-            async with await self._client() as client:
-                run = await waiting.submit(
-                    client,
-                    self.request,
-                    kind=self.kind,
-                    key=self.key,
-                    deadline=self.give_up_at,
-                    say=self._say,
-                )
+            run = await self._submit_until(self.give_up_at)
         except TrainyardError as error:
+            self._asking = False
             return {"error": f"the run was not accepted: {error}"}
+        self._asking = False
         self.run_id = run.run_id
         return ended_event(run)
+
+    async def _submit_until(self, deadline: float) -> Run:
+        """The run of the key, old or new."""
+        async with await self._client() as client:
+            return await waiting.submit(
+                client,
+                self.request,
+                kind=self.kind,
+                key=self.key,
+                deadline=deadline,
+                say=self._say,
+            )
 
 
 def settling_seconds() -> float:

@@ -26,7 +26,7 @@ class Exit(IntEnum):
 EXIT_CODES = (
     "Exit codes: 0 done, or the run finished; 1 the run failed or was killed, or the alias stays where it is; "
     "2 a bad request, setting or usage; 3 the service or MLflow is unreachable or cannot serve now; "
-    "124 still under way when --timeout passed; 130 interrupted, and the run goes on."
+    "124 still under way when --timeout passed; 130 interrupted, and the run goes on, or is cancelled all the same."
 )
 
 

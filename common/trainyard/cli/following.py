@@ -43,22 +43,28 @@ def see_through(  # noqa: PLR0913 - what both commands that submit were given
 
 
 def follow_to_end(
-    client: TrainyardClient, run_id: str, timeout_seconds: float | None = None
+    client: TrainyardClient,
+    run_id: str,
+    timeout_seconds: float | None = None,
+    *,
+    cancelled: bool = False,
 ) -> Run:
     """Show a bar until the run ends, or until the time is over; the run as it then stands."""
-    with interruptible(run_id), LiveRunView(console_on(stderr=True)) as view:
+    with interruptible(run_id, cancelled=cancelled), LiveRunView(console_on(stderr=True)) as view:
         return client.wait(
             run_id, timeout_seconds=timeout_seconds, on_change=view.show, on_away=view.away
         )
 
 
 @contextmanager
-def interruptible(run_id: str) -> Iterator[None]:
-    """An interrupt ends the command and not the run, and says so."""
+def interruptible(run_id: str, *, cancelled: bool = False) -> Iterator[None]:
+    """An interrupt ends the command and changes nothing for the run, and says so."""
+    goes_on = f"The run goes on. To cancel it: trainyard cancel {run_id}"
     try:
         yield
     except KeyboardInterrupt:
-        console_on(stderr=True).print(f"The run goes on. To cancel it: trainyard cancel {run_id}")
+        said = "The run is cancelled all the same." if cancelled else goes_on
+        console_on(stderr=True).print(said)
         raise typer.Exit(Exit.INTERRUPTED) from None
 
 

@@ -173,7 +173,7 @@ def cancel(run_id: RunId, *, as_json: AsJson = False, url: Url = None, token: To
     with TrainyardClient(url, token=token) as client:
         run = client.cancel(run_id)
         if not run.status.ended:
-            run = client.wait(run_id)
+            run = follow_to_end(client, run_id, cancelled=True)
     typer.echo(run.model_dump_json() if as_json else f"{run.run_id} {run.status}")
 
 

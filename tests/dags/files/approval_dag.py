@@ -11,10 +11,10 @@ dag = training_pipeline(
     data={"source": "builtin", "name": "breast_cancer"},
     params={"n_estimators": Param(2, type="integer", minimum=1, description="Boosting rounds")},
     registered="approved-by-a-person",
-    metric="test_log_loss",
+    metric="test_roc_auc",
     minimum=0.0,
     tags=["test"],
     approval=True,
-    rule={"confidence": 0.6},
+    rule={"metric": "test_log_loss", "confidence": 0.6},
     schedule=None,
 )
