@@ -226,6 +226,19 @@ def test_clearing_a_task_cancels_its_run_and_trains_the_next_attempt(
     assert statuses(trainers, experiment) == ["FINISHED", "KILLED"]
 
 
+def test_clearing_a_task_that_succeeded_trains_another_run(
+    airflow: Airflow, trainers: Yard, experiment: str
+) -> None:
+    request = {"model": "troubled", "data": IRIS, "experiment": experiment}
+    dag_run = airflow.api.trigger("deferred", request=request)
+    assert airflow.api.ended("deferred", dag_run) == "success"
+    first = airflow.api.xcom("deferred", dag_run, "train")["run_id"]
+    airflow.api.clear("deferred", dag_run, "train")
+    assert airflow.api.ended("deferred", dag_run) == "success"
+    assert airflow.api.xcom("deferred", dag_run, "train")["run_id"] != first
+    assert statuses(trainers, experiment) == ["FINISHED", "FINISHED"]
+
+
 def test_a_failed_run_fails_the_try_and_the_retry_trains_the_next_attempt(
     airflow: Airflow, trainers: Yard, experiment: str
 ) -> None:
