@@ -6,6 +6,7 @@ process's files are never behind what `ended` has said.
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -38,6 +39,8 @@ from trainyard.launcher.process_id import node_of
 from trainyard.launcher.protocol import Listener, Meeting, RankEnd, Used
 
 ANSWER_SECONDS = 10.0
+BEGIN_SECONDS = 60.0
+"""What a host may take to make the folder of a run, with what an earlier process wrote: its disk may answer nothing."""
 START_SECONDS = 30.0
 """What a host may take to fork, with what waits there before it."""
 FOLLOW_SECONDS = 2.0
@@ -83,7 +86,8 @@ class RemoteProcess:
         self._code: int | None = None
         self._lost = False
         self._cut_from: str | None = None
-        self._answered_at = time.monotonic()
+        self._for_memory = False
+        self._asked_at = math.inf  # nothing is asked of its host that it has not answered
         self._gone = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
 
@@ -113,9 +117,14 @@ class RemoteProcess:
         return self._cut_from
 
     @property
+    def for_memory(self) -> bool:
+        """As its host said when it had ended."""
+        return self._for_memory
+
+    @property
     def missed(self) -> str | None:
         """Its host, where that has not answered for long; it is given nothing else then."""
-        silent = self._hosts.silent_seconds(self._answered_at) > MISSED_SECONDS
+        silent = self._hosts.silent_seconds(self._asked_at) > MISSED_SECONDS
         if self._following is None or self._gone.is_set() or not silent:
             return self.lost_with
         self._hosts.miss(self.node)
@@ -123,14 +132,25 @@ class RemoteProcess:
 
     async def begin(self, job: Job) -> None:
         """Have its host start it. Raises `HostLost`, `LaunchRefused` and `Unavailable`; nothing is left of it then."""
-        opened = Open(process_id=self._id, submission=job.submission)
-        await self._prepared(opened, ANSWER_SECONDS)
-        for name in self._files.brought if self._files else ():
-            await self._bring(name)
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                await self._brought(job)
+        except TimeoutError as error:
+            host = self._hosts.name(self.node)
+            raise HostLost(
+                f"the host {host} made no folder for the run within {BEGIN_SECONDS:g} s"
+            ) from error
         answer = await self._prepared(Start(process_id=self._id, job=job), START_SECONDS)
         if isinstance(answer, Unknown):
             raise HostLost(f"the host {self._hosts.name(self.node)} started again")
         self.follow()
+
+    async def _brought(self, job: Job) -> None:
+        """Have its host make what the process needs. Where it answers none of that for long there is no process for certain."""
+        opened = Open(process_id=self._id, submission=job.submission)
+        await self._prepared(opened, ANSWER_SECONDS)
+        for name in self._files.brought if self._files else ():
+            await self._bring(name)
 
     async def is_there(self) -> bool:
         """Whether its host has it; once it has not, it never will. A host that is lost has nothing."""
@@ -143,7 +163,6 @@ class RemoteProcess:
     def follow(self, *, anew: bool = False) -> None:
         """Hear of it from now on; `anew` is for one that an earlier service has started."""
         self._heard = NO_EVENT if anew else self._heard
-        self._answered_at = time.monotonic()
         self._following = asyncio.create_task(self._follow())
 
     async def ended(self) -> int | None:
@@ -218,15 +237,14 @@ class RemoteProcess:
         try:
             while not self._gone.is_set():
                 order = await asyncio.to_thread(self._wanted)
+                self._asked_at = time.monotonic()
                 answer = await self._carried_out(order, FOLLOW_SECONDS + ANSWER_SECONDS)
                 if not isinstance(answer, News):
-                    self._over(None)
+                    self._lose("its host has nothing of it any more")
                 elif await self._taken(answer) and answer.ended:
                     self._over(answer.ended)
         except HostLost as error:
-            log.warning("a run was lost with its host", process_id=self._id, why=str(error))
-            self._lost = True
-            self._gone.set()
+            self._lose(str(error))
         except Exception:
             log.exception("a run on another host cannot be followed", process_id=self._id)
             self.kill()
@@ -245,7 +263,7 @@ class RemoteProcess:
 
     async def _taken(self, news: News) -> bool:
         """Whether all of it is here now; a full disk may have room later."""
-        self._answered_at = time.monotonic()
+        self._asked_at = math.inf  # it is asked nothing until this is done, however long that takes
         for given in news.given:
             if self._meeting:
                 self._meeting.take(self._rank, given)
@@ -272,7 +290,13 @@ class RemoteProcess:
         if news.ended and news.ended.outcome:
             self._files.end(news.ended.outcome)
 
+    def _lose(self, why: str) -> None:
+        log.warning("a run was lost with its host", process_id=self._id, why=why)
+        self._lost = True
+        self._gone.set()
+
     def _over(self, ended: Ended | None) -> None:
         if ended:
             self._code, self._cut_from = ended.code, ended.cut_from
+            self._for_memory = ended.for_memory
         self._gone.set()
