@@ -111,14 +111,7 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
     if live.stop_asked.is_set():
         return outcome
     killed = not job.placement and oom_kills() > kills
-    used = process.used
-    one = RankEnd(
-        0,
-        code,
-        over_limit_mb=used.over_limit_mb,
-        for_memory=process.for_memory,
-        lost_with=process.lost_with,
-    )
+    one = _end_of(process, code)
     live.state.avoids = given_up_on(process.ranks or (one,), job.placement)
     if process.ranks:
         left = await blocking.once_it_can(lambda: outcomes_of(live.folder))
@@ -126,6 +119,17 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
             process.ranks, left, lambda end: _ended(end, job, killed=killed), job.placement
         )
     return outcome or _ended(one, job, killed=killed)
+
+
+def _end_of(process: Process, code: int | None) -> RankEnd:
+    """How a process that trained alone ended, told as of one rank."""
+    return RankEnd(
+        0,
+        code,
+        over_limit_mb=process.used.over_limit_mb,
+        for_memory=process.for_memory,
+        lost_with=process.lost_with,
+    )
 
 
 def _ended(end: RankEnd, job: Job, *, killed: bool) -> Outcome:
