@@ -17,7 +17,7 @@ from trainyard.launcher.kept_files import KeptFiles
 from trainyard.launcher.protocol import Used
 from trainyard.launcher.remote_gang import begin_all
 from trainyard.launcher.remote_launcher import STRAYS_SECONDS, RemoteLauncher
-from trainyard.launcher.remote_process import BEGIN_SECONDS, MISSED_SECONDS, RemoteProcess
+from trainyard.launcher.remote_process import MISSED_SECONDS, PUT_SECONDS, RemoteProcess
 from trainyard.rundir.folder import RunFolder
 from virtual_time import VirtualLoop
 
@@ -122,11 +122,11 @@ def test_a_host_that_answers_and_makes_no_folder_holds_no_run_for_ever(
         members = [process_over(service, each) for each in ids]
         jobs = [job_of(each, hangs.place) for each in ids]
         began = asyncio.get_running_loop().time()
-        with pytest.raises(HostLost, match="made no folder") as caught:
-            async with asyncio.timeout(BEGIN_SECONDS * 3):
+        with pytest.raises(HostLost, match="has not written") as caught:
+            async with asyncio.timeout(PUT_SECONDS * 3):
                 await (begin_all(members, jobs) if others else members[0].begin(jobs[0]))
         assert caught.value.ranks == (0,)
-        assert asyncio.get_running_loop().time() < began + BEGIN_SECONDS + 5
+        assert asyncio.get_running_loop().time() < began + PUT_SECONDS + 5
         assert lab.offers.keys() == {*"ab"[:workers]}, "it answers all the while"
         assert not hangs.launcher.machine.processes
 

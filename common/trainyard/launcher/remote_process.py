@@ -39,8 +39,8 @@ from trainyard.launcher.process_id import node_of
 from trainyard.launcher.protocol import Listener, Meeting, RankEnd, Used
 
 ANSWER_SECONDS = 10.0
-BEGIN_SECONDS = 60.0
-"""What a host may take to make the folder of a run, with what an earlier process wrote: its disk may answer nothing."""
+PUT_SECONDS = 60.0
+"""What a host may take to make the folder of a run, or to write a piece there: its disk may answer nothing."""
 START_SECONDS = 30.0
 """What a host may take to fork, with what waits there before it."""
 FOLLOW_SECONDS = 2.0
@@ -132,25 +132,13 @@ class RemoteProcess:
 
     async def begin(self, job: Job) -> None:
         """Have its host start it. Raises `HostLost`, `LaunchRefused` and `Unavailable`; nothing is left of it then."""
-        try:
-            async with asyncio.timeout(BEGIN_SECONDS):
-                await self._brought(job)
-        except TimeoutError as error:
-            host = self._hosts.name(self.node)
-            raise HostLost(
-                f"the host {host} made no folder for the run within {BEGIN_SECONDS:g} s"
-            ) from error
+        await self._put_there(Open(process_id=self._id, submission=job.submission))
+        for name in self._files.brought if self._files else ():
+            await self._bring(name)
         answer = await self._prepared(Start(process_id=self._id, job=job), START_SECONDS)
         if isinstance(answer, Unknown):
             raise HostLost(f"the host {self._hosts.name(self.node)} started again")
         self.follow()
-
-    async def _brought(self, job: Job) -> None:
-        """Have its host make what the process needs. Where it answers none of that for long there is no process for certain."""
-        opened = Open(process_id=self._id, submission=job.submission)
-        await self._prepared(opened, ANSWER_SECONDS)
-        for name in self._files.brought if self._files else ():
-            await self._bring(name)
 
     async def is_there(self) -> bool:
         """Whether its host has it; once it has not, it never will. A host that is lost has nothing."""
@@ -224,13 +212,24 @@ class RemoteProcess:
             f"the host {self._hosts.name(self.node)} cannot start it now: {answer.detail}"
         )
 
+    async def _put_there(self, order: Open | Put) -> None:
+        """As `_prepared`. Where the host does not answer this for long there is no process for certain, and it is `HostLost`."""
+        try:
+            async with asyncio.timeout(PUT_SECONDS):
+                await self._prepared(order, ANSWER_SECONDS)
+        except TimeoutError as error:
+            host = self._hosts.name(self.node)
+            raise HostLost(
+                f"the host {host} has not written what the run needs within {PUT_SECONDS:g} s"
+            ) from error
+
     async def _bring(self, name: str) -> None:
         """Give the host what an earlier process of the run wrote, so that its file goes on where this one ends."""
         assert self._files is not None
         offset = 0
         while data := await asyncio.to_thread(self._files.read, name, offset):
             piece = Put(process_id=self._id, name=name, offset=offset, data=data)
-            await self._prepared(piece, ANSWER_SECONDS)
+            await self._put_there(piece)
             offset += len(data)
 
     async def _follow(self) -> None:
