@@ -43,6 +43,7 @@ class FakeRun:
     """What stands for a run's process; see `launcher.protocol.Process`."""
 
     used, lost_with, missed, cut_from = Used(cpu_seconds=0.0, peak_memory_mb=1), None, None, None
+    for_memory = False
     ranks: Sequence[RankEnd] = ()
 
     def __init__(self, job: Job, listener: Listener) -> None:

@@ -54,6 +54,8 @@ class FakeProcess:
     handles: list["FakeHandle"] = field(default_factory=list)
     lost_with: str | None = None
     """The host that was lost."""
+    for_memory: bool = False
+    """Whether its host says that the kernel has ended it for memory."""
     _sequence: int = 0
 
     @property
@@ -150,6 +152,10 @@ class FakeHandle:
     @property
     def cut_from(self) -> None:
         return
+
+    @property
+    def for_memory(self) -> bool:
+        return self._process.for_memory
 
     async def ended(self) -> int | None:
         await self.gone.wait()

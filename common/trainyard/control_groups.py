@@ -23,6 +23,15 @@ def memory_files(version_2: str, version_1: str) -> list[Path]:
     return found
 
 
+def oom_kills() -> int:
+    """Processes of this container or control group that the kernel killed for memory so far; 0 where it does not say."""
+    for events in memory_files("memory.events", "memory.oom_control"):
+        with suppress(OSError, KeyError, ValueError):
+            counts = dict(line.split() for line in events.read_text().splitlines())
+            return int(counts["oom_kill"])
+    return 0
+
+
 def _group(kind: str) -> str:
     """The path of this process's group below the first; empty where it is not said."""
     with suppress(OSError):

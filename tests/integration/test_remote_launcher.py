@@ -48,7 +48,7 @@ class Lab:
             on_offers=self._offered,
         )
 
-    def _offered(self, offers: Any) -> None:
+    def _offered(self, offers: Any, _: Any) -> None:
         self.offers = dict(offers)
 
     def job(self, model: str = "ticking", *, workers: int = 1, **params: Any) -> Job:
@@ -401,6 +401,7 @@ def test_a_bridge_that_dies_is_started_again_and_what_its_host_no_longer_has_is_
         assert bridge is not None
         bridge.kill()
         assert await process.ended() is None
+        assert process.lost_with == "loopback (127.0.0.1)"
         process.release()
         await until(lambda: lab.offers, "another bridge")
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from trainyard import control_groups
-from trainyard.supervisor import attempt as attempts
 
 VERSION_2 = "low 0\nhigh 0\nmax 812\noom 4\noom_kill 3\noom_group_kill 0\n"
 VERSION_1 = "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"
@@ -36,4 +35,4 @@ def test_kills_for_memory_are_counted_by_either_version_of_control_groups(
         {"events": own / "memory.events", "control": memory / "memory.oom_control"}[
             name
         ].write_text(text)
-    assert attempts.oom_kills() == count
+    assert control_groups.oom_kills() == count

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 from fakes import FakeLauncher, FakeProcess, asked_for, submission_of
+from hosts_in_memory import job_of
 from trainyard.contract import Phase, Placement, Reason, RunStatus
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import LaunchRefused, Unavailable
-from trainyard.host import neighbours
+from trainyard.host import hosted_run, neighbours
 from trainyard.host.folders import HostFolders
 from trainyard.host.hosted_run import UNREAD_SECONDS, HostedRun
-from trainyard.host.hosted_runs import HostedRuns, as_on
+from trainyard.host.hosted_runs import NEVER_SECONDS, HostedRuns, as_on
 from trainyard.launcher.host_messages import (
     NO_EVENT,
     Beat,
@@ -96,19 +98,7 @@ SUBMISSION = submission_of(asked_for())
 
 
 def job() -> Job:
-    return Job(
-        submission=SUBMISSION,
-        folder=Path("/of/the/service"),
-        service="svc",
-        tracking_uri="http://service",
-        threads=1,
-        access=DataAccess((), Path("/of/the/service")),
-        locks=Path("/of/the/service"),
-        patience_seconds=1.0,
-        git_commit="",
-        process_id=ID,
-        placement=(PLACE,),
-    )
+    return job_of(ID, PLACE)
 
 
 def orders_of_a_start() -> dict[str, Open | Put | Start]:
@@ -404,7 +394,12 @@ def test_the_outcome_of_a_rank_is_its_own(on_host) -> None:
 def test_a_rank_is_ended_whose_host_does_not_reach_that_of_another_while_it_needs_it(
     on_host, search: dict[str, Any] | None, phase: Phase, needs_it: bool, monkeypatch
 ) -> None:
-    for name in ("LOOK", "CONNECT", "CUT"):
+    async def reaches(_: str) -> bool:
+        await asyncio.sleep(0)
+        return False
+
+    monkeypatch.setattr(neighbours, "_reaches", reaches)
+    for name in ("LOOK", "CUT"):
         monkeypatch.setattr(neighbours, f"{name}_SECONDS", 0.05)
 
     async def test(host: Host) -> None:
@@ -563,6 +558,45 @@ def test_hosts_that_share_a_volume_and_start_at_once_have_a_folder_each(tmp_path
 
 
 # What breaks on the host
+
+
+@pytest.mark.parametrize(
+    ("kills", "number", "for_memory"),
+    [(1, signal.SIGKILL, True), (0, signal.SIGKILL, False), (1, signal.SIGSEGV, False)],
+)
+def test_a_kill_for_memory_is_counted_where_the_process_runs(
+    on_host, kills: int, number: signal.Signals, for_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = [7, 7 + kills]
+    monkeypatch.setattr(hosted_run, "oom_kills", lambda: counted.pop(0))
+
+    async def test(host: Host) -> None:
+        await host.begin()
+        await asyncio.sleep(0)
+        host.process.die(number)
+        await asyncio.sleep(0)
+        had = (host.process.job.folder / "training.log").stat().st_size
+        ended = (await host.follow(training_log=had)).ended
+        assert ended is not None
+        assert (ended.code, ended.for_memory) == (-number, for_memory)
+
+    on_host(test)
+
+
+def test_what_is_never_to_be_started_is_known_for_as_long_as_an_order_may_take(
+    tmp_path: Path,
+) -> None:
+    """An id a run for ever was a little more memory with each."""
+
+    async def test(host: Host) -> None:
+        for number in range(3):
+            await host.runs.carry_out(Release(process_id=f"node:n1:{number}"))
+            await asyncio.sleep(NEVER_SECONDS * 0.6)
+        opened = Open(process_id="node:n1:1", submission=SUBMISSION)
+        assert await host.runs.carry_out(opened) == Unknown()
+        assert host.runs._never.keys() == {"node:n1:1", "node:n1:2"}
+
+    in_no_time(tmp_path, test)
 
 
 @pytest.mark.parametrize("order", ["open", "put", "start"])

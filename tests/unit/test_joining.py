@@ -64,4 +64,4 @@ def test_an_engine_without_the_address_of_its_cluster_is_refused() -> None:
 def test_an_engine_whose_services_do_not_know_each_other_is_refused(tmp_path: Path) -> None:
     settings = Settings(engine=Engine.RAY, ray_address="head:6379", work_dir=tmp_path)
     with pytest.raises(ServiceError, match="TRAINYARD_SERVICES"):
-        launcher_of(Service("svc", "pkg", 1), settings, on_offers=lambda _: None)
+        launcher_of(Service("svc", "pkg", 1), settings, on_offers=lambda *_: None)

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 from trainyard.host import neighbours
-from trainyard.host.neighbours import first_cut_off
+from trainyard.host.neighbours import CUT_SECONDS, first_cut_off
+from virtual_time import VirtualLoop
 
 FILLS_A_BACKLOG = 4
 
@@ -41,3 +42,30 @@ def test_a_host_that_answers_or_refuses_is_reached_and_one_that_does_neither_is_
         server.close()
 
     asyncio.run(asyncio.wait_for(test(), 30))
+
+
+@pytest.mark.parametrize("stands_still_at", [1.0, 3.0])
+def test_a_host_is_not_cut_off_by_that_nobody_looked_for_long(
+    stands_still_at: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The actor stood still, between two looks or within one that therefore failed, and then reaches it as before."""
+    looked_at: list[float] = []
+
+    async def reaches(_: str) -> bool:
+        began = loop.time()
+        looked_at.append(began)
+        await asyncio.sleep(1.5)
+        return loop.time() < began + neighbours.CONNECT_SECONDS
+
+    async def test() -> None:
+        waits = asyncio.create_task(first_cut_off(["10.0.0.1:9"]))
+        await asyncio.sleep(stands_still_at)
+        loop.now += CUT_SECONDS * 2
+        await asyncio.sleep(CUT_SECONDS * 2)
+        assert not waits.done()
+        assert looked_at[-1] > CUT_SECONDS * 3
+
+    monkeypatch.setattr(neighbours, "_reaches", reaches)
+    loop = VirtualLoop()
+    loop.do(test())
+    loop.bury()

@@ -134,6 +134,7 @@ class Member:
         self.missed: str | None = None
         self.lost_with: str | None = None
         self.cut_from: str | None = None
+        self.for_memory = False
         self.stops = self.kills = self.releases = self.leaves = 0
 
     async def ended(self) -> int | None:
@@ -170,9 +171,10 @@ def trained(gang: Gang, rank: int) -> None:
 
 async def test_a_rank_that_fails_ends_the_others_once_they_had_their_time() -> None:
     gang, members = gang_of(3)
+    members[2].for_memory = True
     members[2].end(-11)
     assert await asyncio.wait_for(gang.ended(), 10) == -9
-    assert gang.ranks[0] == RankEnd(2, -11)
+    assert gang.ranks[0] == RankEnd(2, -11, for_memory=True)
     assert {end.rank for end in gang.ranks if end.was_ended} == {0, 1}
     assert gang.used == Used(cpu_seconds=3.0, peak_memory_mb=30)
     assert gang.id == "fork:0:1+fork:1:1+fork:2:1"

@@ -141,6 +141,24 @@ def test_what_fits_with_a_host_that_has_left_waits_for_it_and_is_refused_once_it
     assert both.never_fits(Resources(cpus=5))
 
 
+def test_what_fits_on_a_host_that_is_there_and_is_given_no_runs_waits_for_it_however_long() -> None:
+    """Its disk is full, since the service began or since later."""
+    seconds = 0.0
+    both = Rooms(now=lambda: seconds)
+    small = {"small": (place("small"), SMALL)}
+    both.offered(small, {"large": LARGE})
+    for seconds in (BACK_SECONDS * 2, BACK_SECONDS * 4):  # noqa: B007 - the clock
+        assert not both.never_fits(Resources(workers=4))
+        assert not both.never_fits(Resources(cpus=5))
+        assert both.never_fits(Resources(workers=5))
+        assert both.lacks(both.need(Resources(cpus=5))) == ["5 CPUs (2 free)"]
+        both.offered(small | {"large": (place("large"), LARGE)})
+        both.offered(small, {"large": LARGE})
+    both.offered(small)
+    seconds += BACK_SECONDS + 1
+    assert both.never_fits(Resources(cpus=5))
+
+
 @pytest.mark.parametrize("asked", [Resources(workers=4), Resources(cpus=5), Resources(gpus=1)])
 def test_a_service_that_knew_of_no_host_refuses_nothing_until_those_had_time_to_join_that_follow_the_first(
     asked: Resources,

@@ -1,13 +1,16 @@
 """The life of a run on another host: it goes on while its service is away, and moves when its host is lost."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 
 import pytest
+from fakes import FakeLauncher
 from lives import World
 from trainyard.contract import Phase, Placement, Reason, RunStatus
 from trainyard.errors import HostLost, Unavailable
 from trainyard.launcher.host_messages import Offer
+from trainyard.supervisor import attempt as attempts
 
 RUNNING, FINISHED, FAILED = RunStatus.RUNNING, RunStatus.FINISHED, RunStatus.FAILED
 
@@ -34,7 +37,7 @@ def offer(world: World, *nodes: str) -> None:
     }
 
     async def told() -> None:
-        world.service._offered(there)
+        world.service._offered(there, {})
         await asyncio.sleep(0.1)
 
     world.do(told())
@@ -157,6 +160,53 @@ def test_a_run_that_went_on_is_timed_out_by_all_that_it_ran(elsewhere: World) ->
     assert elsewhere.run(run_id).status is RUNNING
     elsewhere.later(30.0)
     assert elsewhere.run(run_id).reason is Reason.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (None, (FINISHED, None)),
+        (Reason.OUT_OF_MEMORY, (FAILED, Reason.OUT_OF_MEMORY)),
+        (Reason.CRASHED, (FAILED, Reason.CRASHED)),
+    ],
+)
+def test_what_rank_0_left_counts_where_the_host_of_another_left_while_the_service_was_away(
+    elsewhere: World,
+    reason: Reason | None,
+    expected: tuple[RunStatus, Reason | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever takes all ranks up sees each that is there to its end, which brings what it left."""
+    run_id = elsewhere.submit(resources={"workers": 2})
+    process = elsewhere.process(run_id)
+    elsewhere.die()
+
+    async def take_up(*_: object) -> None:
+        await asyncio.sleep(1.0)
+        process.finish() if reason is None else process.fail(reason, "connection reset")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeLauncher, "take_up", take_up)
+        again(elsewhere)
+        elsewhere.later(10.0)
+    run = elsewhere.run(run_id)
+    assert (run.status, run.reason) == expected
+    if reason is Reason.CRASHED:
+        assert "gone with its host" in (run.message or "")
+
+
+@pytest.mark.parametrize("on_its_host", [True, False])
+def test_a_kill_for_memory_counts_on_the_host_of_the_run_and_not_on_that_of_its_service(
+    elsewhere: World, on_its_host: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "oom_kills", itertools.count().__next__)
+    run_id = elsewhere.submit()
+    process = elsewhere.process(run_id)
+    process.for_memory = on_its_host
+    process.die()
+    elsewhere.later(1.0)
+    reason = Reason.OUT_OF_MEMORY if on_its_host else Reason.KILLED_BY_SIGNAL
+    assert elsewhere.run(run_id).reason is reason
 
 
 def test_a_run_whose_host_is_lost_moves_to_another(elsewhere: World) -> None:

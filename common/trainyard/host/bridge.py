@@ -41,7 +41,7 @@ class Bridge:
         self._instance = instance
         self._writer = writer
         self._actor = ray.remote(HostActor)
-        self._nodes: dict[str, Node] = {}
+        self._nodes: dict[str, Node] | None = None
         self._handles: dict[str, Any] = {}
         self._work: set[asyncio.Task[None]] = set()
 
@@ -64,7 +64,7 @@ class Bridge:
                 task.add_done_callback(self._work.discard)
 
     async def _watch(self) -> None:
-        """Tell which nodes there are, whenever that changes. Raises where the cluster is gone."""
+        """Tell which nodes there are, also that there is none, and whenever that changes. Raises where the cluster is gone."""
         wanted = resource_of(self._instance)
         while True:
             listed = await asyncio.to_thread(ray.nodes)
@@ -102,7 +102,7 @@ class Bridge:
     async def _handle(self, node: str) -> Any:
         """The actor on the node, which is made where there is none. Raises KeyError for a node that is not there."""
         if node not in self._handles:
-            there = self._nodes[node]
+            there = (self._nodes or {})[node]
             self._handles[node] = self._actor.options(
                 name=f"{self._instance}:{node}",
                 namespace=NAMESPACE,

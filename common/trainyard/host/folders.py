@@ -2,13 +2,13 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trainyard.host.lease_guard import PROCESS
+from trainyard.host.lease_guard import PROCESS, noted
 from trainyard.launcher.protocol import Process
 from trainyard.rundir.folder import RunFolder
 
@@ -55,8 +55,8 @@ class HostFolders:
             (self.of(process_id).path / PROCESS).write_text(forked)
 
     async def _clear(self, folder: Path, find: Callable[[str], Awaitable[Process | None]]) -> None:
-        for noted in _noted(folder):
-            process = await find(noted)
+        for process_id in noted(folder):
+            process = await find(process_id)
             if process:
                 process.kill()
                 await process.ended()
@@ -71,9 +71,3 @@ def _lock(folder: Path) -> FileLock:
 def _empty(folder: Path) -> None:
     for run in folder.glob("*/"):
         shutil.rmtree(run, ignore_errors=True)
-
-
-def _noted(folder: Path) -> Iterator[str]:
-    for file in folder.glob(f"*/{PROCESS}"):
-        with suppress(OSError):
-            yield file.read_text()

@@ -1,6 +1,7 @@
 """One run's process on this host: what it told, what it wrote, and how it ended, until the service has all of it."""
 
 import asyncio
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -8,6 +9,7 @@ from contextlib import suppress
 import structlog
 
 from trainyard.contract import Phase
+from trainyard.control_groups import oom_kills
 from trainyard.host.neighbours import first_cut_off
 from trainyard.host.relay import Relay
 from trainyard.launcher.host_messages import KEPT_FILES, NO_EVENT, Ended, Follow, News, Piece
@@ -46,6 +48,7 @@ class HostedRun:
         self._watching: asyncio.Task[None] | None = None
         self._reaching: asyncio.Task[None] | None = None
         self._cut_from: str | None = None
+        self._for_memory = False
         self._unread_since: float | None = None
         self._alone = AFTER_TRAINING
 
@@ -102,7 +105,9 @@ class HostedRun:
             self.process.release()
 
     async def _wait(self, process: Process) -> None:
+        kills = oom_kills()
         self._code = await process.ended()
+        self._for_memory = self._code in {None, -signal.SIGKILL} and oom_kills() > kills
         self._over = True
         self._news.set()
 
@@ -153,7 +158,9 @@ class HostedRun:
         return self._ended(outcome)
 
     def _ended(self, outcome: Outcome | None) -> Ended:
-        return Ended(code=self._code, outcome=outcome, cut_from=self._cut_from)
+        return Ended(
+            code=self._code, outcome=outcome, cut_from=self._cut_from, for_memory=self._for_memory
+        )
 
     def _events(self, heard: int) -> tuple[Step | Progressed, ...]:
         """Those after `heard`, in order; for one that took the run up, those that say how it stands."""

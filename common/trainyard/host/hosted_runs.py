@@ -48,6 +48,8 @@ from trainyard.rundir.folder import RunFolder
 LOOK_AT_LEASE_SECONDS = 0.5
 FULL_SECONDS = 30.0
 """How long a host takes no run whose disk was full as one was to begin; a quota shows in no other way."""
+NEVER_SECONDS = 3600.0
+"""How long it is known that a process is not to be started any more: an order that is later than that reaches nobody."""
 KEPT_NUMBERS = 1024
 """A service says the newest number that it has; one older than this was under way for longer than any lease."""
 log = structlog.get_logger()
@@ -78,7 +80,8 @@ class HostedRuns:
         self._as_here = as_here
         self._runs: dict[str, HostedRun] = {}
         self._opening = asyncio.Lock()
-        self._never: set[str] = set()
+        self._never: dict[str, float] = {}
+        """What is not to be started any more, and when that was said last."""
         self._owner: str | None = None
         self._given: dict[int, float] = {}
         self._number = self._newest_heard = 0
@@ -262,11 +265,17 @@ class HostedRuns:
         run = self._runs.get(order.process_id)
         if run is not None and run.process is not None:
             return Done()
-        self._never.add(order.process_id)
+        self._note_never(order.process_id)
         return Unknown()
 
+    def _note_never(self, process_id: str) -> None:
+        now = self._clock()
+        self._never = {each: at for each, at in self._never.items() if at > now - NEVER_SECONDS} | {
+            process_id: now
+        }
+
     async def _release(self, process_id: str) -> Done:
-        self._never.add(process_id)
+        self._note_never(process_id)
         await self._forget(process_id)
         return Done()
 

@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,34 +40,45 @@ class LeaseGuard:
             self._process.stdin.flush()
 
 
-def end_all(folder: Path) -> None:
-    """Kill each process that is noted in the folder, with its group."""
+def noted(folder: Path) -> list[str]:
+    """The ids of the processes that are noted in the folder."""
+    found = []
     for file in folder.glob(f"*/{PROCESS}"):
         with suppress(OSError):
-            named = parsed(file.read_text())
-            if named and started_ticks(named[0]) == named[1]:
+            found.append(file.read_text())
+    return found
+
+
+def end_all(process_ids: Iterable[str]) -> None:
+    """Kill each of these processes, with its group."""
+    for named in map(parsed, process_ids):
+        if named and started_ticks(named[0]) == named[1]:
+            with suppress(OSError):
                 kill(named[0])
 
 
-def main(folder: str) -> None:
-    """Until the actor is gone and its lease is over."""
+def main(folder: str, line: int = 0) -> None:
+    """Until the actor, at the other end of the line, is gone and its lease is over."""
     ends_at, told = None, b""
     while True:
         left = None if ends_at is None else max(0.0, ends_at + SPARE_SECONDS - time.monotonic())
-        if not select.select([0], [], [], left)[0]:
-            end_all(Path(folder))
+        if not select.select([line], [], [], left)[0]:
+            end_all(noted(Path(folder)))
             ends_at = None
             continue
-        read = os.read(0, 4096)
+        read = os.read(line, 4096)
         if not read:
             break
         *lines, told = (told + read).split(b"\n")
         if lines:
             ends_at = float(lines[-1])
+    its = noted(
+        Path(folder)
+    )  # now: what another actor notes there while this waits has a lease of its own
     if ends_at is not None:
         time.sleep(max(0.0, ends_at + SPARE_SECONDS - time.monotonic()))
-    end_all(Path(folder))
+    end_all(its)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

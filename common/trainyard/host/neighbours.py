@@ -11,7 +11,9 @@ from contextlib import suppress
 LOOK_SECONDS = 2.0
 CONNECT_SECONDS = 4.0
 CUT_SECONDS = 10.0
-"""After so long without a connection a host is cut off from here."""
+"""After so long without a connection a host is cut off from here,"""
+CUT_LOOKS = 2
+"""and so many looks: where this process stood still for that long, nobody has looked."""
 
 
 async def first_cut_off(addresses: Sequence[str]) -> str:
@@ -27,10 +29,12 @@ async def first_cut_off(addresses: Sequence[str]) -> str:
 
 async def _until_cut_off(address: str) -> str:
     clock = asyncio.get_running_loop().time
-    reached = clock()
-    while clock() < reached + CUT_SECONDS:
+    reached, failed = clock(), 0
+    while failed < CUT_LOOKS or clock() < reached + CUT_SECONDS:
         if await _reaches(address):
-            reached = clock()
+            reached, failed = clock(), 0
+        else:
+            failed += 1
         await asyncio.sleep(LOOK_SECONDS)
     return address
 

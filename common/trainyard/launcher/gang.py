@@ -169,6 +169,7 @@ class Gang(AlwaysHeard):
             trained=rank in self._trained,
             was_ended=self._ended_all and not (lost_with or cut_from),
             over_limit_mb=member.used.over_limit_mb,
+            for_memory=member.for_memory,
             lost_with=lost_with,
             cut_from=cut_from,
         )

@@ -9,6 +9,7 @@ An order to a host may arrive twice, late, or never be answered: each names the 
 the service chose, and carrying it out twice is as carrying it out once.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -63,6 +64,10 @@ class Offer(Crossing):
     own_cores: bool = False
     usual_gpus: int | None = None
     usual_memory_mb: int | None = None
+
+
+OnOffers = Callable[[Mapping[str, Offer], Mapping[str, Offer]], None]
+"""Hears what hosts offer, by their nodes, and what those have that are there and are given no runs for now."""
 
 
 # Service to host
@@ -204,6 +209,8 @@ class Ended(Crossing):
     outcome: Outcome | None
     cut_from: str | None = None
     """The address of another rank's host, where this host ended the process because it could not reach that."""
+    for_memory: bool = False
+    """Whether the kernel killed a process of this host for memory while it ran, and it was killed."""
 
 
 class News(Crossing):

@@ -9,7 +9,7 @@ number arrived.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -28,6 +28,7 @@ from trainyard.launcher.host_messages import (
     Node,
     Nodes,
     Offer,
+    OnOffers,
     Owned,
     Unanswered,
     bridge_reports,
@@ -56,7 +57,12 @@ class Host:
 
     node: Node
     heard_at: float
+    there: bool = True
+    """Whether its node is part of the cluster; a node that has left is never back."""
     offer: Offer | None = None
+    """Of one that is given runs."""
+    has: Offer | None = None
+    """What it offered last, also where it is given none for now."""
     name: str = ""
     number: int = 0
     lease_seconds: float = 0.0
@@ -69,7 +75,8 @@ class Host:
 class Hosts:
     """Asks hosts through the bridge, and knows which are there. Used on the event loop alone.
 
-    `on_offers` is called with what each host offers, by its node, whenever that changed.
+    `on_offers` is called with what each host offers, by its node, and with what those have that are there and are given no
+    runs for now, whenever that changed.
     """
 
     def __init__(
@@ -78,7 +85,7 @@ class Hosts:
         environment: Mapping[str, str],
         *,
         lease_seconds: float,
-        on_offers: Callable[[Mapping[str, Offer]], None],
+        on_offers: OnOffers,
     ) -> None:
         self._owner = ""
         self._earlier_lease_seconds = 0.0
@@ -90,7 +97,7 @@ class Hosts:
         )
         self._hosts: dict[str, Host] = {}
         self._began = self._connected_at = self._said_at = time.monotonic()
-        self._shown: dict[str, Offer] = {}
+        self._shown: tuple[dict[str, Offer], dict[str, Offer]] = {}, {}
         self._beats: dict[str, asyncio.Task[None]] = {}
 
     def _lost_after_seconds(self, host: Host | None) -> float:
@@ -126,7 +133,7 @@ class Hosts:
         return {
             self.name(node): host.complaint
             for node, host in self._hosts.items()
-            if host.complaint and host.offer is None
+            if host.there and host.complaint and host.offer is None
         }
 
     def holds(self) -> dict[str, frozenset[str]]:
@@ -185,19 +192,33 @@ class Hosts:
                     node, time.monotonic(), lease_seconds=self._earlier_lease_seconds
                 )
         for host in self._hosts.values():
-            if host.node.id not in there:
-                host.offer = None
+            host.there = host.node.id in there
+            if not host.there:
+                host.offer, host.has, host.complaint = None, None, ""
         self._beat_all()
         self._show()
 
     def _beat_all(self) -> None:
+        """Ask those that are there, as long as it may take, and forget those that have left for long."""
         for node, host in list(self._hosts.items()):
-            if time.monotonic() > host.heard_at + FORGET_SECONDS + self._lost_after_seconds(host):
-                del self._hosts[node]
-            elif node not in self._beats or self._beats[node].done():
+            asked = node in self._beats and not self._beats[node].done()
+            if host.there and not asked:
                 self._beats[node] = asyncio.create_task(self._beat(host))
+            elif not host.there and self._is_old(host):
+                del self._hosts[node]
+
+    def _is_old(self, host: Host) -> bool:
+        forgotten_after = FORGET_SECONDS + self._lost_after_seconds(host)
+        return time.monotonic() > host.heard_at + forgotten_after
 
     async def _beat(self, host: Host) -> None:
+        """One that is new is asked again at once: its lease, which an earlier service may have given, goes on with that."""
+        is_new = host.number == 0
+        await self._ask_how_it_is(host)
+        if is_new and host.number:
+            await self._ask_how_it_is(host)
+
+    async def _ask_how_it_is(self, host: Host) -> None:
         order = Beat(owner=self._owner, heard=host.number, lease_seconds=self._lease_seconds)
         seconds = max(LEAST_ANSWER_SECONDS, self._beat_seconds)
         try:
@@ -210,12 +231,14 @@ class Hosts:
 
     def _heard(self, host: Host, answer: HostAnswer) -> None:
         if isinstance(answer, Owned):
+            host.has = None
             self._complain(host, f"it serves another service of this name, {answer.owner}")
         elif isinstance(answer, Beaten):
             host.heard_at, host.number = time.monotonic(), answer.number
             host.lease_seconds = answer.lease_left_seconds
             host.name, host.holds = answer.offer.placement.host, frozenset(answer.holds)
             ours = version("trainyard")
+            host.has = answer.offer if answer.version == ours else None
             if answer.version != ours:
                 self._complain(host, f"it has Trainyard {answer.version}, and the service {ours}")
             elif answer.complaint:
@@ -231,7 +254,9 @@ class Hosts:
         host.offer, host.complaint = None, why
 
     def _show(self) -> None:
-        offers = {node: host.offer for node, host in self._hosts.items() if host.offer}
-        if offers != self._shown:
-            self._shown = offers
-            self._on_offers(offers)
+        there = {node: host for node, host in self._hosts.items() if host.there}
+        offers = {node: host.offer for node, host in there.items() if host.offer}
+        others = {node: host.has for node, host in there.items() if host.has and not host.offer}
+        if (offers, others) != self._shown:
+            self._shown = offers, others
+            self._on_offers(offers, others)

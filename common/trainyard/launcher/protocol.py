@@ -31,6 +31,7 @@ and a later service goes on with it by `take_up`.
 Hosts. A process on another host has a folder of its own there. What it writes to its log and its metrics, and its
 outcome, are in the run's folder on the service's host when `ended` returns. A host that was not heard of for so long that
 its processes have ended for certain is lost, and its processes with it: `ended` returns, and `lost_with` names the host.
+So it is where the host is there and has nothing of the process any more.
 
 Ids. `Process.id` is a string that may be stored. `find` answers for it, in this process or in a later one: a handle
 of the process while it runs, None once it is gone. Ids are never used again for another process.
@@ -95,6 +96,8 @@ class RankEnd:
     """Whether it was ended because another had."""
     over_limit_mb: int | None = None
     """As `Used.over_limit_mb`."""
+    for_memory: bool = False
+    """As `Process.for_memory`."""
     lost_with: str | None = None
     """The host, where it is gone, or not heard of any more, because that is."""
     cut_from: str | None = None
@@ -124,6 +127,7 @@ class AlwaysHeard:
     lost_with: str | None = None
     missed: str | None = None
     cut_from: str | None = None
+    for_memory: bool = False
 
 
 class Process(Protocol):
@@ -151,6 +155,11 @@ class Process(Protocol):
     @property
     def cut_from(self) -> str | None:
         """As `RankEnd.cut_from`."""
+        ...
+
+    @property
+    def for_memory(self) -> bool:
+        """Whether its host says that the kernel has ended it for memory; whoever starts processes itself sees that itself."""
         ...
 
     @property

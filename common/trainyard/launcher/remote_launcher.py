@@ -16,7 +16,7 @@ from trainyard.datasets.access import DataAccess
 from trainyard.errors import HostLost, LaunchRefused, Unavailable
 from trainyard.launcher.fork_launcher import NOT_FOR_RUNS
 from trainyard.launcher.gang import Board, Gang
-from trainyard.launcher.host_messages import Offer, Release
+from trainyard.launcher.host_messages import OnOffers, Release
 from trainyard.launcher.hosts import Hosts
 from trainyard.launcher.kept_files import KeptFiles, RankFiles
 from trainyard.launcher.messages import Case, Job
@@ -30,7 +30,8 @@ from trainyard.registry.promotion import Judgement
 from trainyard.rundir.folder import RunFolder
 
 BRIDGE_NEEDS = frozenset({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"})
-STRAYS_SECONDS = 5.0
+STRAYS_SECONDS = 2.5
+"""Between two looks for them."""
 
 
 class RemoteLauncher:
@@ -48,7 +49,7 @@ class RemoteLauncher:
         owner: Callable[[], str],
         lease_file: Path,
         lease_seconds: float,
-        on_offers: Callable[[Mapping[str, Offer]], None],
+        on_offers: OnOffers,
         log_limit_mb: int = 100,
     ) -> None:
         self._local = local
@@ -265,14 +266,23 @@ class RemoteLauncher:
         task.add_done_callback(self._sending.discard)
 
     async def _keep_tidy(self) -> None:
-        """End what hosts hold and nobody here knows: what it was told was lost on the way."""
+        """End what hosts hold and nobody here knows, twice in a row: what it was told was lost on the way.
+
+        Once it may be a run that is just being taken up.
+        """
+        before = set[tuple[str, str]]()
         while True:
             await asyncio.sleep(STRAYS_SECONDS)
             if not self._ends_strays or self._sending:
                 continue
-            for node, held in self._hosts.holds().items():
-                for process_id in held - self._processes.keys():
-                    self._spawn(self._end(node, process_id))
+            strays = {
+                (node, process_id)
+                for node, held in self._hosts.holds().items()
+                for process_id in held - self._processes.keys()
+            }
+            for node, process_id in strays & before:
+                self._spawn(self._end(node, process_id))
+            before = strays
 
     async def _end(self, node: str, process_id: str) -> None:
         try:

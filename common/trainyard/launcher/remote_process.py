@@ -6,6 +6,7 @@ process's files are never behind what `ended` has said.
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -38,6 +39,8 @@ from trainyard.launcher.process_id import node_of
 from trainyard.launcher.protocol import Listener, Meeting, RankEnd, Used
 
 ANSWER_SECONDS = 10.0
+PUT_SECONDS = 60.0
+"""What a host may take to make the folder of a run, or to write a piece there: its disk may answer nothing."""
 START_SECONDS = 30.0
 """What a host may take to fork, with what waits there before it."""
 FOLLOW_SECONDS = 2.0
@@ -83,7 +86,8 @@ class RemoteProcess:
         self._code: int | None = None
         self._lost = False
         self._cut_from: str | None = None
-        self._answered_at = time.monotonic()
+        self._for_memory = False
+        self._asked_at = math.inf  # nothing is asked of its host that it has not answered
         self._gone = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
 
@@ -113,9 +117,14 @@ class RemoteProcess:
         return self._cut_from
 
     @property
+    def for_memory(self) -> bool:
+        """As its host said when it had ended."""
+        return self._for_memory
+
+    @property
     def missed(self) -> str | None:
         """Its host, where that has not answered for long; it is given nothing else then."""
-        silent = self._hosts.silent_seconds(self._answered_at) > MISSED_SECONDS
+        silent = self._hosts.silent_seconds(self._asked_at) > MISSED_SECONDS
         if self._following is None or self._gone.is_set() or not silent:
             return self.lost_with
         self._hosts.miss(self.node)
@@ -123,8 +132,7 @@ class RemoteProcess:
 
     async def begin(self, job: Job) -> None:
         """Have its host start it. Raises `HostLost`, `LaunchRefused` and `Unavailable`; nothing is left of it then."""
-        opened = Open(process_id=self._id, submission=job.submission)
-        await self._prepared(opened, ANSWER_SECONDS)
+        await self._put_there(Open(process_id=self._id, submission=job.submission))
         for name in self._files.brought if self._files else ():
             await self._bring(name)
         answer = await self._prepared(Start(process_id=self._id, job=job), START_SECONDS)
@@ -143,7 +151,6 @@ class RemoteProcess:
     def follow(self, *, anew: bool = False) -> None:
         """Hear of it from now on; `anew` is for one that an earlier service has started."""
         self._heard = NO_EVENT if anew else self._heard
-        self._answered_at = time.monotonic()
         self._following = asyncio.create_task(self._follow())
 
     async def ended(self) -> int | None:
@@ -205,28 +212,38 @@ class RemoteProcess:
             f"the host {self._hosts.name(self.node)} cannot start it now: {answer.detail}"
         )
 
+    async def _put_there(self, order: Open | Put) -> None:
+        """As `_prepared`. Where the host does not answer this for long there is no process for certain, and it is `HostLost`."""
+        try:
+            async with asyncio.timeout(PUT_SECONDS):
+                await self._prepared(order, ANSWER_SECONDS)
+        except TimeoutError as error:
+            host = self._hosts.name(self.node)
+            raise HostLost(
+                f"the host {host} has not written what the run needs within {PUT_SECONDS:g} s"
+            ) from error
+
     async def _bring(self, name: str) -> None:
         """Give the host what an earlier process of the run wrote, so that its file goes on where this one ends."""
         assert self._files is not None
         offset = 0
         while data := await asyncio.to_thread(self._files.read, name, offset):
             piece = Put(process_id=self._id, name=name, offset=offset, data=data)
-            await self._prepared(piece, ANSWER_SECONDS)
+            await self._put_there(piece)
             offset += len(data)
 
     async def _follow(self) -> None:
         try:
             while not self._gone.is_set():
                 order = await asyncio.to_thread(self._wanted)
+                self._asked_at = time.monotonic()
                 answer = await self._carried_out(order, FOLLOW_SECONDS + ANSWER_SECONDS)
                 if not isinstance(answer, News):
-                    self._over(None)
+                    self._lose("its host has nothing of it any more")
                 elif await self._taken(answer) and answer.ended:
                     self._over(answer.ended)
         except HostLost as error:
-            log.warning("a run was lost with its host", process_id=self._id, why=str(error))
-            self._lost = True
-            self._gone.set()
+            self._lose(str(error))
         except Exception:
             log.exception("a run on another host cannot be followed", process_id=self._id)
             self.kill()
@@ -245,7 +262,7 @@ class RemoteProcess:
 
     async def _taken(self, news: News) -> bool:
         """Whether all of it is here now; a full disk may have room later."""
-        self._answered_at = time.monotonic()
+        self._asked_at = math.inf  # it is asked nothing until this is done, however long that takes
         for given in news.given:
             if self._meeting:
                 self._meeting.take(self._rank, given)
@@ -272,7 +289,13 @@ class RemoteProcess:
         if news.ended and news.ended.outcome:
             self._files.end(news.ended.outcome)
 
+    def _lose(self, why: str) -> None:
+        log.warning("a run was lost with its host", process_id=self._id, why=why)
+        self._lost = True
+        self._gone.set()
+
     def _over(self, ended: Ended | None) -> None:
         if ended:
             self._code, self._cut_from = ended.code, ended.cut_from
+            self._for_memory = ended.for_memory
         self._gone.set()

@@ -5,7 +5,7 @@ import signal
 from contextlib import suppress
 
 from trainyard.contract import Reason
-from trainyard.control_groups import memory_files
+from trainyard.control_groups import oom_kills
 from trainyard.errors import LaunchRefused, TrainyardError
 from trainyard.launcher.messages import EXIT_INTERRUPTED, EXIT_NO_SPACE, Job
 from trainyard.launcher.protocol import Launcher, Process, RankEnd
@@ -69,7 +69,7 @@ async def rest_of_attempt(
     try:
         process = await launcher.take_up(process_id, live.folder.path, live.listener())
         if process is None:
-            return ended_by(Reason.CRASHED, "the run's process, and its host, are gone")
+            return _of_what_is_left(await blocking.once_it_can(live.folder.outcome))
         return await _seen_to_its_end(live, job, process, launcher, blocking, grace_seconds)
     finally:
         live.process_is_over(_now() - began)
@@ -79,15 +79,6 @@ async def save(live: LiveRun, blocking: Blocking) -> None:
     """Write what a later service must know of the run. Raises OSError."""
     state = live.for_disk()
     await blocking.run(lambda: live.folder.write_state(state))
-
-
-def oom_kills() -> int:
-    """Processes of this container or control group that the kernel killed for memory so far; 0 where it does not say."""
-    for events in memory_files("memory.events", "memory.oom_control"):
-        with suppress(OSError, KeyError, ValueError):
-            counts = dict(line.split() for line in events.read_text().splitlines())
-            return int(counts["oom_kill"])
-    return 0
 
 
 async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made of
@@ -119,9 +110,8 @@ async def _seen_to_its_end(  # noqa: PLR0913, PLR0917 - what an attempt is made 
         await _told_too(live)
     if live.stop_asked.is_set():
         return outcome
-    killed = oom_kills() > kills
-    used = process.used
-    one = RankEnd(0, code, over_limit_mb=used.over_limit_mb, lost_with=process.lost_with)
+    killed = not job.placement and oom_kills() > kills
+    one = _end_of(process, code)
     live.state.avoids = given_up_on(process.ranks or (one,), job.placement)
     if process.ranks:
         left = await blocking.once_it_can(lambda: outcomes_of(live.folder))
@@ -137,8 +127,19 @@ async def _told_too(live: LiveRun) -> None:
         await asyncio.wait_for(live.stop_asked.wait(), TOLD_TOO_SECONDS)
 
 
+def _end_of(process: Process, code: int | None) -> RankEnd:
+    """How a process that trained alone ended, told as of one rank."""
+    return RankEnd(
+        0,
+        code,
+        over_limit_mb=process.used.over_limit_mb,
+        for_memory=process.for_memory,
+        lost_with=process.lost_with,
+    )
+
+
 def _ended(end: RankEnd, job: Job, *, killed: bool) -> Outcome:
-    """The outcome of a process that left none; `killed`: whether the kernel killed one for memory meanwhile."""
+    """The outcome of a process that left none; `killed`: whether the kernel killed one for memory here meanwhile."""
     if end.lost_with is not None:
         return _lost(end.lost_with, kept=bool(job.checkpoints))
     if end.cut_from is not None:
@@ -147,7 +148,16 @@ def _ended(end: RankEnd, job: Job, *, killed: bool) -> Outcome:
         )
     if end.over_limit_mb is not None:
         return _over_its_limit(end.over_limit_mb, job)
-    return _died(end.code, out_of_memory=killed)
+    return _died(end.code, out_of_memory=killed or end.for_memory)
+
+
+def _of_what_is_left(outcome: Outcome | None) -> Outcome:
+    """The outcome of an attempt of which a process is gone with its host: what rank 0 left, unless it came of that."""
+    if outcome and outcome.reason is not Reason.CRASHED:
+        return outcome
+    return ended_by(
+        Reason.CRASHED, "the run's process, or that of one of its ranks, is gone with its host"
+    )
 
 
 async def _over(

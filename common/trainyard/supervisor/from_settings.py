@@ -1,12 +1,11 @@
 """What the service's settings say to the parts below the supervisor: launcher, tracking, and each run's job."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from trainyard.contract import Placement, RunRequest
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import ServiceError
-from trainyard.launcher.host_messages import Offer
+from trainyard.launcher.host_messages import Offer, OnOffers
 from trainyard.launcher.messages import Job, Share
 from trainyard.launcher.process_id import id_of_all, new_id_on
 from trainyard.launcher.protocol import Launcher
@@ -23,9 +22,7 @@ NO_DEVICE = "-1"
 """As CUDA reads it: an empty list would do too, but TensorFlow warns of one."""
 
 
-def launcher_of(
-    service: Service, settings: Settings, *, on_offers: Callable[[Mapping[str, Offer]], None]
-) -> Launcher:
+def launcher_of(service: Service, settings: Settings, *, on_offers: OnOffers) -> Launcher:
     """The engine that the settings name. Raises `ServiceError` where it lacks a setting."""
     local = fork_launcher(service, settings)
     if settings.engine is Engine.LOCAL:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from trainyard.contract import Amount, FieldError, Placement, Resources
 from trainyard.supervisor.room import Allotment, Need, Room, There
@@ -36,12 +37,21 @@ class Rooms:
         self._first_at = now()
         self._left: dict[str, tuple[There, float]] = {}
         """What hosts had that are not there any more, and when they left."""
+        self._others: dict[str, There] = {}
         self._rooms: dict[str, Room] = {}
         self._places: dict[str, Placement] = {}
         self._given: dict[str, Allotment] = {}
 
-    def offered(self, offers: Mapping[str, tuple[Placement, There]]) -> None:
-        """These hosts are there now, and no others. What runs have on one that is not there they keep."""
+    def offered(
+        self,
+        offers: Mapping[str, tuple[Placement, There]],
+        others: Mapping[str, There] = MappingProxyType({}),
+    ) -> None:
+        """These hosts are there now, and no others. What runs have on one that is not there they keep.
+
+        To `others` nothing goes for now, as where a disk is full: what fits there waits for them, however long that takes.
+        """
+        self._others = dict(others)
         if offers and not self._there:
             self._first_at = self._now()
         for node, (place, there) in offers.items():
@@ -186,13 +196,13 @@ class Rooms:
 
     @property
     def _lately(self) -> list[There]:
-        """What each host has, and had that may be back."""
+        """What each host has, and had that may be back, or to which something may go again."""
         long_ago = self._now() - self._back_seconds
         self._left = {
             node: (there, at) for node, (there, at) in self._left.items() if at > long_ago
         }
-        left = [there for there, _ in self._left.values()]
-        return [*(room.there for room in self._there), *left]
+        left = {node: there for node, (there, _) in self._left.items()} | self._others
+        return [*(room.there for room in self._there), *left.values()]
 
     @property
     def _there(self) -> list[Room]:

@@ -431,10 +431,13 @@ class Supervisor:
                 to_queue.append(live)
         await recovery.give_up_the_homeless(uids)
 
-    def _offered(self, offers: Mapping[str, Offer]) -> None:
-        """What hosts have that joined the service."""
+    def _offered(self, offers: Mapping[str, Offer], others: Mapping[str, Offer]) -> None:
+        """What hosts have that joined the service, and what those have that are given no runs for now."""
         if isinstance(self._room, Rooms):
-            self._room.offered({node: offered(offer) for node, offer in offers.items()})
+            self._room.offered(
+                {node: offered(offer) for node, offer in offers.items()},
+                {node: offered(offer)[1] for node, offer in others.items()},
+            )
             self._slots.room_changed()
             self._yard.touch()
 

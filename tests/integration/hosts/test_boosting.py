@@ -15,6 +15,8 @@ from servers import until
 from several import ALIKE, alike, asked, log_of, none_is_left
 
 ENDLESS = {"n_estimators": 100_000}
+OF_RUNS = 500
+"""What their processes say of themselves in `oom_score_adj`."""
 
 pytestmark = pytest.mark.skipif(
     not program_of("boosting").exists(), reason="no Ray: make .venvs/boosting-ray/.ready"
@@ -74,6 +76,9 @@ def test_beside_its_fork_server_a_host_has_an_actor_without_data_frames_and_no_i
     for host in lab.hosts.values():
         (actor,) = called_so(host, "ray::HostActor")
         assert "/pandas/" not in Path(f"/proc/{actor}/maps").read_text()
+        its_own = [actor, *(each.pid for each in psutil.Process(actor).children())]
+        scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in its_own]
+        assert max(scores) < OF_RUNS, "where memory runs out the kernel ends a run before these"
         assert not called_so(host, "ray::IDLE")
     assert not lab.in_front("_private/monitor.py"), "nobody starts hosts"
 
@@ -242,12 +247,13 @@ def test_a_host_whose_node_is_killed_loses_its_runs_and_a_search_goes_on_elsewhe
     until(lambda: lab.kept(f"{moves}/search"), "its study to be kept", explain=lab.said)
     name, _ = lab.hosts_of(moves)
     ends = on.pop(name)
-    pids = [*lab.pids_of(moves), *lab.pids_of(ends)]
+    pids = {each: lab.pids_of(each) for each in (moves, ends)}
     lab.kill_ray(name)
     run = lab.yard.ended(ends)
     assert (run["status"], run["reason"]) == ("FAILED", "crashed")
     assert "was lost" in run["message"]
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert none_is_left(pids[ends])
+    until(lambda: none_is_left(pids[moves]), "the search's processes to be gone")
     run = lab.yard.ended(moves)
     assert (run["status"], run["attempt"]) == ("FINISHED", 2), (run, lab.said())
     said = [step["message"] for step in run["transitions"] if step["message"]]
