@@ -642,6 +642,23 @@ def test_a_holder_that_came_later_and_cannot_be_compared_moves_nothing(
     assert (champion(client, name), noted(client, name, version)) == (holder, before)
 
 
+def test_a_holder_that_the_run_could_not_compare_is_compared_when_it_is_asked(client, name, locks):
+    """By what both runs have recorded, where it does: a peer was away, say, and may be there now."""
+    away = Judgement("1", incomparable="the service pytorch does not answer")
+    promoted(client, name, 0.5, locks)
+    for marks in ({}, ELSEWHERE):
+        version = registered(client, name, 0.9, **marks)
+        registry.promote(
+            client, name=name, version=version, rule=ASKED, locks=locks, judge=lambda _: away
+        )
+    with pytest.raises(ChampionChanged, match="the service pytorch does not answer") as raised:
+        ask(client, name, "3", locks)
+    assert (raised.value.holder, raised.value.known) == ("1", away)
+    answer = ask(client, name, "2", locks)
+    assert (answer.promoted, champion(client, name)) == (True, "2")
+    assert "version 1 has 0.5 on the same rows" in answer.decision
+
+
 def test_what_is_rejected_says_so_and_can_be_approved_after_all(client, name, locks):
     first = promoted(client, name, 0.5, locks)
     version = waiting(client, name, 0.9, locks, found=0.5)
