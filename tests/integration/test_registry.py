@@ -17,6 +17,7 @@ pytest.importorskip("mlflow")
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from servers import free_port, until
 from trainyard.contract import OnIncomparable, Promote, Promotion, Register, Rollback, When
 from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict
@@ -376,6 +377,16 @@ def test_a_version_that_has_its_alias_again_does_not_say_that_it_was_rolled_back
     assert {each.rolled_back for each in versions_of(client, name)} == {None}
 
 
+def test_a_version_that_won_its_alias_again_and_lost_it_to_a_better_one_was_not_rolled_back(
+    client, name, locks
+):
+    _, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
+    registry.rollback(client, name=name, word=Rollback(), locks=locks)
+    assert ask(client, name, two, locks).promoted is True
+    promoted(client, name, 0.9, locks)
+    assert {each.rolled_back for each in versions_of(client, name)} == {None}
+
+
 @pytest.mark.parametrize("text", ["2", "version 1", '{"1": 2}'])
 def test_a_history_that_somebody_wrote_otherwise_is_begun_anew(client, name, locks, text):
     promoted(client, name, 0.9, locks)
@@ -657,6 +668,23 @@ def test_a_holder_that_the_run_could_not_compare_is_compared_when_it_is_asked(cl
     answer = ask(client, name, "2", locks)
     assert (answer.promoted, champion(client, name)) == (True, "2")
     assert "version 1 has 0.5 on the same rows" in answer.decision
+
+
+def test_a_run_that_mlflow_does_not_show_is_a_conflict_and_no_fault_of_the_service(
+    client, name, locks, monkeypatch
+):
+    promoted(client, name, 0.5, locks)
+    version = waiting(client, name, 0.9, locks, found=0.5)
+
+    def hidden(*_):
+        raise MlflowException("Permission denied", error_code=PERMISSION_DENIED)
+
+    with pytest.raises(RegistryConflict, match=r"promoting version 2.*denied"):
+        registry.promote(client, name=name, version=version, rule=RULE, locks=locks, judge=hidden)
+    monkeypatch.setattr(client, "get_run", hidden)
+    with pytest.raises(RegistryConflict, match=r"reading the run of version 2.*denied"):
+        ask(client, name, version, locks)
+    assert champion(client, name) == "1"
 
 
 def test_what_is_rejected_says_so_and_can_be_approved_after_all(client, name, locks):

@@ -78,7 +78,8 @@ def _remembering(
 
     One that could not be compared may be now: a peer was away, an artifact store refused, or time was up.
     """
-    by_records = recorded(client, own, case.rule.metric)
+    with conflicts(f"reading the run of version {own.version} of {own.name!r}"):
+        by_records = recorded(client, own, case.rule.metric)
 
     def judge(holder: ModelVersion) -> Judgement:
         number = str(holder.version)

@@ -42,6 +42,7 @@ from trainyard.registry.promotion import (
 from trainyard.registry.recorded import candidate_of, recorded
 from trainyard.registry.rejection import noted_rejection, turned_down
 from trainyard.registry.turn import AnotherHolder, Turn, Turns
+from trainyard.registry.version_tags import write_tags
 from trainyard.tracking.availability import is_away
 
 ROLLBACK_TAG = "trainyard.rollback."
@@ -168,7 +169,8 @@ def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
             with conflicts(doing):
                 holder = holder_of(client, name, rule.alias)
         known = None if holder is None else str(holder.version)
-        judgement = judge(holder) if holder is not None and known != version else None
+        with conflicts(doing):
+            judgement = judge(holder) if holder is not None and known != version else None
         try:
             return (turns or partial(taken, client, locks=locks))(
                 Turn(
@@ -212,6 +214,7 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
         candidate = noted_candidate(own, rule.metric) or candidate_of(client, own, rule.metric)
         if turn.holder == version and (moved := _moved(own, rule, candidate)):
             decision = approved(moved[1], turn.word)
+            write_tags(client, own, {ROLLBACK_TAG + rule.alias: ""})
             write_note(client, own, candidate.rows, moved[0], decision)
             return decision
         return _settled(client, own, candidate, turn, Judged(rule, turn.judgement))
@@ -246,6 +249,7 @@ def _settled(
         decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, turn.word)
     if decision.promoted:
         move(client, name, rule.alias, candidate.version, holder=holder)
+        write_tags(client, own, {ROLLBACK_TAG + rule.alias: ""})
     write_note(client, own, candidate.rows, case, decision)
     return decision
 
