@@ -365,6 +365,17 @@ def test_a_rollback_goes_to_another_version_than_the_one_that_holds_the_alias(cl
         registry.rollback(client, name=name, word=Rollback(), locks=locks)
 
 
+def test_a_rollback_that_names_who_is_to_lose_the_alias_goes_back_once(client, name, locks):
+    one, two, three = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
+    word = Rollback(holder=three)
+    assert registry.rollback(client, name=name, word=word, locks=locks).version == two
+    with pytest.raises(RegistryConflict, match=r"held by version 2, and version 3 was to lose it"):
+        registry.rollback(client, name=name, word=word, locks=locks)
+    assert champion(client, name) == two
+    word = Rollback(holder=two)
+    assert registry.rollback(client, name=name, word=word, locks=locks).version == one
+
+
 def test_a_version_that_has_its_alias_again_does_not_say_that_it_was_rolled_back(
     client, name, locks
 ):

@@ -259,12 +259,13 @@ def rollback(
 ) -> Registered:
     """Give the alias that `word` names back to the version that held it before.
 
-    Each call goes one holder further back. Versions that were deleted since are passed over. `turns` is as in `promote`.
+    Each call goes one holder further back; one that names the version that is to lose the alias, only from there. Versions that were deleted since are passed over. `turns` is as in `promote`.
     Raises `RegistryConflict` where there is no earlier holder, and where the alias moved meanwhile.
     """
     alias = word.alias
     with conflicts(f"rolling {alias!r} of {name!r} back"):
         holder = held_by(client, name, alias)
+        _check_holder(name, word, holder)
         version = former_holder(client, name, alias, holder=holder)
     if version is None:
         held = f"version {holder} holds it" if holder else "nobody holds it"
@@ -280,6 +281,16 @@ def rollback(
         )
         raise RegistryConflict(message) from error
     return registered(client, name=name, version=version, decision=decision)
+
+
+def _check_holder(name: str, word: Rollback, holder: str | None) -> None:
+    """Raise `RegistryConflict` where another version holds the alias than was to lose it."""
+    if word.holder in {None, holder}:
+        return
+    held = f"is held by version {holder}" if holder else "is held by nobody"
+    raise RegistryConflict(
+        f"{word.alias!r} of {name!r} {held}, and version {word.holder} was to lose it; it moved already, and nothing moved now"
+    )
 
 
 def _given_back(client: MlflowClient, turn: Turn, back: Rollback, locks: Path) -> Decision:
