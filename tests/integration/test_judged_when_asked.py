@@ -155,10 +155,10 @@ def test_a_caller_that_hangs_up_loses_nothing_and_who_asks_again_joins_what_is_u
     until(lambda: not judgings(shared_yard), "the process to be gone")
 
 
-def test_a_holder_whose_code_kills_its_process_is_incomparable_and_the_service_goes_on(
+def test_a_holder_whose_process_is_killed_is_incomparable_until_somebody_asks_again(
     shared_yard: Yard, waiting: tuple[dict[str, Any], Path, Path]
 ) -> None:
-    run, touched, _ = waiting
+    run, touched, gate = waiting
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(asked, shared_yard, run)
         until(touched.exists, "the holder to be asked")
@@ -167,3 +167,5 @@ def test_a_holder_whose_code_kills_its_process_is_incomparable_and_the_service_g
     assert found["promoted"] is False
     assert "was ended by SIGKILL" in found["decision"]
     assert shared_yard.http.get("/readyz").status_code == 200
+    gate.touch()
+    assert asked(shared_yard, run).json()["promoted"] is True

@@ -17,6 +17,7 @@ pytest.importorskip("mlflow")
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from servers import free_port, until
 from trainyard.contract import OnIncomparable, Promote, Promotion, Register, Rollback, When
 from trainyard.errors import CannotPromote, ChampionChanged, RegistryConflict
@@ -375,6 +376,17 @@ def test_a_rollback_goes_to_another_version_than_the_one_that_holds_the_alias(cl
         registry.rollback(client, name=name, word=Rollback(), locks=locks)
 
 
+def test_a_rollback_that_names_who_is_to_lose_the_alias_goes_back_once(client, name, locks):
+    one, two, three = (promoted(client, name, auc, locks) for auc in (0.7, 0.8, 0.9))
+    word = Rollback(holder=three)
+    assert registry.rollback(client, name=name, word=word, locks=locks).version == two
+    with pytest.raises(RegistryConflict, match=r"held by version 2, and version 3 was to lose it"):
+        registry.rollback(client, name=name, word=word, locks=locks)
+    assert champion(client, name) == two
+    word = Rollback(holder=two)
+    assert registry.rollback(client, name=name, word=word, locks=locks).version == one
+
+
 def test_a_version_that_has_its_alias_again_does_not_say_that_it_was_rolled_back(
     client, name, locks
 ):
@@ -384,6 +396,16 @@ def test_a_version_that_has_its_alias_again_does_not_say_that_it_was_rolled_back
     assert said[one] is None
     assert said[two].startswith(f"rolled back: version {one} holds 'champion' again")
     client.set_registered_model_alias(name, "champion", two)
+    assert {each.rolled_back for each in versions_of(client, name)} == {None}
+
+
+def test_a_version_that_won_its_alias_again_and_lost_it_to_a_better_one_was_not_rolled_back(
+    client, name, locks
+):
+    _, two = (promoted(client, name, auc, locks) for auc in (0.7, 0.8))
+    registry.rollback(client, name=name, word=Rollback(), locks=locks)
+    assert ask(client, name, two, locks).promoted is True
+    promoted(client, name, 0.9, locks)
     assert {each.rolled_back for each in versions_of(client, name)} == {None}
 
 
@@ -651,6 +673,40 @@ def test_a_holder_that_came_later_and_cannot_be_compared_moves_nothing(
     with pytest.raises(ChampionChanged, match=f"version {holder} holds 'champion'"):
         ask(client, name, version, locks)
     assert (champion(client, name), noted(client, name, version)) == (holder, before)
+
+
+def test_a_holder_that_the_run_could_not_compare_is_compared_when_it_is_asked(client, name, locks):
+    """By what both runs have recorded, where it does: a peer was away, say, and may be there now."""
+    away = Judgement("1", incomparable="the service pytorch does not answer")
+    promoted(client, name, 0.5, locks)
+    for marks in ({}, ELSEWHERE):
+        version = registered(client, name, 0.9, **marks)
+        registry.promote(
+            client, name=name, version=version, rule=ASKED, locks=locks, judge=lambda _: away
+        )
+    with pytest.raises(ChampionChanged, match="the service pytorch does not answer") as raised:
+        ask(client, name, "3", locks)
+    assert (raised.value.holder, raised.value.known) == ("1", away)
+    answer = ask(client, name, "2", locks)
+    assert (answer.promoted, champion(client, name)) == (True, "2")
+    assert "version 1 has 0.5 on the same rows" in answer.decision
+
+
+def test_a_run_that_mlflow_does_not_show_is_a_conflict_and_no_fault_of_the_service(
+    client, name, locks, monkeypatch
+):
+    promoted(client, name, 0.5, locks)
+    version = waiting(client, name, 0.9, locks, found=0.5)
+
+    def hidden(*_):
+        raise MlflowException("Permission denied", error_code=PERMISSION_DENIED)
+
+    with pytest.raises(RegistryConflict, match=r"promoting version 2.*denied"):
+        registry.promote(client, name=name, version=version, rule=RULE, locks=locks, judge=hidden)
+    monkeypatch.setattr(client, "get_run", hidden)
+    with pytest.raises(RegistryConflict, match=r"reading the run of version 2.*denied"):
+        ask(client, name, version, locks)
+    assert champion(client, name) == "1"
 
 
 def test_what_is_rejected_says_so_and_can_be_approved_after_all(client, name, locks):

@@ -372,6 +372,19 @@ async def test_rollback_says_who_holds_the_alias_again(yard):
     assert (again.code, "no earlier holder" in again.err) == (Exit.BAD_REQUEST, True)
 
 
+async def test_a_rollback_without_an_answer_says_how_it_is_repeated(yard, monkeypatch):
+    async def away(*_):
+        raise Unavailable("MLflow does not answer")
+
+    named = await yard("rollback", "flowers", "--holder", "2")
+    assert (named.code, yard.runs.rollbacks[-1][1].holder) == (Exit.FINISHED, "2")
+    monkeypatch.setattr(yard.runs, "rollback", away)
+    for options, says in ((), True), (("--holder", "2"), False):
+        done = await yard("rollback", "flowers", *options)
+        assert done.code != Exit.FINISHED
+        assert ("--holder: another call without it" in " ".join(done.err.split())) is says
+
+
 async def test_a_wait_gives_up_after_its_timeout_with_a_code_of_its_own(yard):
     run, _ = await yard.runs.submit(REQUEST, None)
     done = await yard("wait", run.run_id, "--timeout", "0.1")

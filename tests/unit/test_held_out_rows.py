@@ -217,8 +217,23 @@ def test_what_a_champion_has_seen_of_a_table_beyond_memory_is_told_as_of_one_in_
     for each in (rows, in_memory):
         each.predicted_by(Model, None)
         found.append(each.seen_by(tags, profile))
-    assert found[0] == found[1]
+    elsewhere = beyond(request, access)[0], HeldOutRows(request, whole, access, kept)
+    found += [each.seen_by(tags, profile) for each in elsewhere]
+    assert len(set(found)) == 1, "a champion that another service was asked about has left no table"
     assert 0 < found[0] < len(data.test)
+
+
+def test_a_table_that_is_gone_does_not_tell_what_a_champion_has_seen(
+    large: tuple[Path, TrainRequest, DataAccess],
+) -> None:
+    folder, request, access = large
+    kept = KeptTable()
+    data = load(request.data, request.split, task=Task.REGRESSION, access=access, keep=kept)
+    (folder / "large.parquet").unlink()
+    rows = HeldOutRows(request, data, access, kept)
+    own = {DIGEST_TAG: data.digest, SPLIT_TAG: request.split.model_dump_json()}
+    assert rows.seen_by(own, {}) == 0
+    assert rows.seen_by(own | {SPLIT_TAG: Split(seed=7).model_dump_json()}, {}) is None
 
 
 def test_a_table_beyond_memory_that_has_changed_or_was_divided_otherwise_is_not_compared(

@@ -136,6 +136,7 @@ PROMOTIONS: dict[str, dict[str, Any]] = {
 ROLLBACKS: dict[str, dict[str, Any]] = {
     "the_champion_before": {},
     "with_the_reason": {"by": "anna", "comment": "it is slow at night"},
+    "once_though_it_is_repeated": {"holder": "3", "by": "anna"},
 }
 
 

@@ -26,9 +26,9 @@ from trainyard.cli.request_source import read_request, request_of, seen_data
 from trainyard.cli.run_file import checked, write_run
 from trainyard.cli.score import score
 from trainyard.cli.tokens import tokens
-from trainyard.client import TrainyardClient
+from trainyard.client import TrainyardClient, Unreachable
 from trainyard.contract import Priority, RunStatus, TrainRequest
-from trainyard.errors import Invalid
+from trainyard.errors import Invalid, Unavailable
 from trainyard.field_errors import complaints
 from trainyard.uncollected import uncollected
 
@@ -42,6 +42,10 @@ app = typer.Typer(
 )
 
 RunId = Annotated[str, typer.Argument(help="The run's id", show_default=False)]
+REPEATING = (
+    "It may have been rolled back all the same. Before you ask again, see which version holds the alias now, and name the"
+    " one that is to lose it with --holder: another call without it goes one version further back."
+)
 Alias = Annotated[str, typer.Option(help="The alias to move")]
 By = Annotated[str | None, typer.Option(help="Who asks, for the decision's text")]
 Comment = Annotated[str | None, typer.Option(help="Why, for the decision's text")]
@@ -313,6 +317,10 @@ def rollback(  # noqa: PLR0913 - one option each
     name: Annotated[str, typer.Argument(help="The registered model", show_default=False)],
     *,
     alias: Alias = "champion",
+    holder: Annotated[
+        str | None,
+        typer.Option(help="The version that is to lose it; said, a repeated call goes back once"),
+    ] = None,
     by: By = None,
     comment: Comment = None,
     as_json: AsJson = False,
@@ -321,7 +329,12 @@ def rollback(  # noqa: PLR0913 - one option each
 ) -> None:
     """Give the alias back to the version that held it before; again, to the one before that."""
     with TrainyardClient(url, token=token) as client:
-        found = client.rollback(name, alias=alias, by=by, comment=comment)
+        try:
+            found = client.rollback(name, alias=alias, holder=holder, by=by, comment=comment)
+        except (Unreachable, Unavailable):
+            if holder is None:
+                typer.echo(REPEATING, err=True)
+            raise
     typer.echo(found.model_dump_json() if as_json else found.decision)
 
 

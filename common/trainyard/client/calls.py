@@ -303,13 +303,19 @@ def promote(
 
 
 def rollback(
-    name: str, *, alias: str = "champion", by: str | None = None, comment: str | None = None
+    name: str,
+    *,
+    alias: str = "champion",
+    holder: str | None = None,
+    by: str | None = None,
+    comment: str | None = None,
 ) -> Call[Registered]:
     """Give the registered model's alias back to the version that held it before.
 
-    Each call goes one holder further back. Raises `CannotPromote` where there is none.
+    Each call goes one holder further back; with `holder`, the version that is to lose the alias, it can be repeated.
+    Raises `CannotPromote` where there is no earlier one, or another than `holder` has the alias.
     """
-    fields = {"alias": alias, "by": by, "comment": comment}
+    fields = {"alias": alias, "holder": holder, "by": by, "comment": comment}
     return _asking(f"/registered-models/{quote(name, safe='')}/rollback", Rollback, fields)
 
 

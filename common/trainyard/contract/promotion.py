@@ -96,6 +96,13 @@ class Rollback(Wire):
     """What is asked of a registered model: to give an alias back to the version that held it before."""
 
     alias: Alias = "champion"
+    holder: str | None = Field(
+        None,
+        max_length=20,
+        examples=["3"],
+        description="The version that is to lose the alias; by default whoever holds it."
+        " Where another one holds it by then nothing moves, so a call that is repeated goes back once",
+    )
     by: Who | None = Field(None, examples=["anna"], description="Who asks, for the text")
     comment: Why | None = Field(
         None, examples=["it is slow at night"], description="Why, for the text"

@@ -22,11 +22,12 @@ from trainyard.registry.turn import Turn, Turns
 
 
 class Unjudged(ChampionChanged):
-    """Nobody has judged the version that holds the alias."""
+    """Nobody has compared the version that holds the alias; `known` is why not, where somebody has tried."""
 
-    def __init__(self, detail: str, holder: str) -> None:
+    def __init__(self, detail: str, holder: str, known: Judgement | None = None) -> None:
         super().__init__(detail)
         self.holder = holder
+        self.known = known
 
 
 def promote_when_asked(  # noqa: PLR0913 - what a decision is made of, each by name
@@ -73,25 +74,37 @@ def promote_when_asked(  # noqa: PLR0913 - what a decision is made of, each by n
 def _remembering(
     client: MlflowClient, own: ModelVersion, case: Judged, judged: Mapping[str, Judgement]
 ) -> Callable[[ModelVersion], Judgement]:
-    """A judge that knows the holders who were judged, and others by what their runs have recorded."""
-    by_records = recorded(client, own, case.rule.metric)
+    """A judge that knows the holders who were compared, and others by what their runs have recorded.
+
+    One that could not be compared may be now: a peer was away, an artifact store refused, or time was up.
+    """
+    with conflicts(f"reading the run of version {own.version} of {own.name!r}"):
+        by_records = recorded(client, own, case.rule.metric)
 
     def judge(holder: ModelVersion) -> Judgement:
-        if case.judgement and case.judgement.holder == str(holder.version):
-            return case.judgement
-        if str(holder.version) in judged:
-            return judged[str(holder.version)]
+        number = str(holder.version)
+        known = case.judgement if case.judgement and case.judgement.holder == number else None
+        if number in judged:
+            return judged[number]
+        if known and known.incomparable is None:
+            return known
         found = by_records(holder)
         more = [name for name in ("confidence", "max_drift") if getattr(case.rule, name)]
         why = found.incomparable or (f"the rule asks for {' and '.join(more)}" if more else None)
         if why:
-            raise Unjudged(_changed(own, holder, case, why), str(holder.version))
+            raise Unjudged(_changed(own, holder, case, why), number, known)
         return found
 
     return judge
 
 
 def _changed(own: ModelVersion, holder: ModelVersion, case: Judged, why: str) -> str:
+    if case.judgement and case.judgement.holder == str(holder.version):
+        return (
+            f"version {holder.version} holds {case.rule.alias!r} of {own.name!r}, and could not be compared when version"
+            f" {own.version} was judged ({case.judgement.incomparable}); what MLflow has of both runs does not compare"
+            f" them either ({why}); train it again"
+        )
     before = f"version {case.judgement.holder} did" if case.judgement else "nobody did"
     return (
         f"version {holder.version} holds {case.rule.alias!r} of {own.name!r} now, and {before} when version"

@@ -68,7 +68,7 @@ def _rolled_back(tags: Mapping[str, str], aliases: Sequence[str]) -> str | None:
         for key, text in tags.items()
         if key.startswith(ROLLBACK_TAG)
     }
-    return next((text for alias, text in lost.items() if alias not in aliases), None)
+    return next((text for alias, text in lost.items() if text and alias not in aliases), None)
 
 
 NOTED = ("at", "metric", "value", "champion_version", "champion_value", "decision")

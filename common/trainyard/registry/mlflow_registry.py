@@ -42,6 +42,7 @@ from trainyard.registry.promotion import (
 from trainyard.registry.recorded import candidate_of, recorded
 from trainyard.registry.rejection import noted_rejection, turned_down
 from trainyard.registry.turn import AnotherHolder, Turn, Turns
+from trainyard.registry.version_tags import write_tags
 from trainyard.tracking.availability import is_away
 
 ROLLBACK_TAG = "trainyard.rollback."
@@ -168,7 +169,8 @@ def promote(  # noqa: PLR0913 - what a promotion is made of, each by name
             with conflicts(doing):
                 holder = holder_of(client, name, rule.alias)
         known = None if holder is None else str(holder.version)
-        judgement = judge(holder) if holder is not None and known != version else None
+        with conflicts(doing):
+            judgement = judge(holder) if holder is not None and known != version else None
         try:
             return (turns or partial(taken, client, locks=locks))(
                 Turn(
@@ -212,6 +214,7 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
         candidate = noted_candidate(own, rule.metric) or candidate_of(client, own, rule.metric)
         if turn.holder == version and (moved := _moved(own, rule, candidate)):
             decision = approved(moved[1], turn.word)
+            write_tags(client, own, {ROLLBACK_TAG + rule.alias: ""})
             write_note(client, own, candidate.rows, moved[0], decision)
             return decision
         return _settled(client, own, candidate, turn, Judged(rule, turn.judgement))
@@ -246,6 +249,7 @@ def _settled(
         decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, turn.word)
     if decision.promoted:
         move(client, name, rule.alias, candidate.version, holder=holder)
+        write_tags(client, own, {ROLLBACK_TAG + rule.alias: ""})
     write_note(client, own, candidate.rows, case, decision)
     return decision
 
@@ -255,12 +259,13 @@ def rollback(
 ) -> Registered:
     """Give the alias that `word` names back to the version that held it before.
 
-    Each call goes one holder further back. Versions that were deleted since are passed over. `turns` is as in `promote`.
+    Each call goes one holder further back; one that names the version that is to lose the alias, only from there. Versions that were deleted since are passed over. `turns` is as in `promote`.
     Raises `RegistryConflict` where there is no earlier holder, and where the alias moved meanwhile.
     """
     alias = word.alias
     with conflicts(f"rolling {alias!r} of {name!r} back"):
         holder = held_by(client, name, alias)
+        _check_holder(name, word, holder)
         version = former_holder(client, name, alias, holder=holder)
     if version is None:
         held = f"version {holder} holds it" if holder else "nobody holds it"
@@ -276,6 +281,16 @@ def rollback(
         )
         raise RegistryConflict(message) from error
     return registered(client, name=name, version=version, decision=decision)
+
+
+def _check_holder(name: str, word: Rollback, holder: str | None) -> None:
+    """Raise `RegistryConflict` where another version holds the alias than was to lose it."""
+    if word.holder in {None, holder}:
+        return
+    held = f"is held by version {holder}" if holder else "is held by nobody"
+    raise RegistryConflict(
+        f"{word.alias!r} of {name!r} {held}, and version {word.holder} was to lose it; it moved already, and nothing moved now"
+    )
 
 
 def _given_back(client: MlflowClient, turn: Turn, back: Rollback, locks: Path) -> Decision:

@@ -177,7 +177,8 @@ def _compared(
         )
     said: list[str] = []
     if rule.max_drift and judged.max_drift is None:
-        unknown = f"how far the data moved is not known, and the rule has max_drift {rule.max_drift:g}; on_incomparable is {rule.on_incomparable}"
+        about = f" ({judged.drift})" if judged.drift else ""
+        unknown = f"how far the data moved is not known{about}, and the rule has max_drift {rule.max_drift:g}; on_incomparable is {rule.on_incomparable}"
         (said if rule.on_incomparable is OnIncomparable.PROMOTE else reasons).append(unknown)
     told = _told(rule, candidate, value, judged, holders)
     text = "; ".join((f"{_verdict(not reasons)}: {told}", *said, *reasons))

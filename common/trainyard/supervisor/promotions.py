@@ -106,7 +106,10 @@ class Promotions:
         return registered
 
     async def _decided(self, run_id: str, version: Registered, word: Promotion) -> Registered:
-        """Decide; a holder that nobody has judged is judged, and the decision taken anew."""
+        """Decide; a holder that nobody has compared is judged, and the decision taken anew.
+
+        What the run found stands where its request is gone.
+        """
         judged: dict[str, Judgement] = {}
         while True:
             try:
@@ -116,7 +119,10 @@ class Promotions:
                     raise
                 request = await self._request_of(run_id)
                 if not isinstance(request, TrainRequest):
-                    raise
+                    if unjudged.known is None:
+                        raise
+                    judged[unjudged.holder] = unjudged.known
+                    continue
                 case = Case(
                     request=request,
                     name=version.name,

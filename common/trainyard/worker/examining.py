@@ -3,6 +3,7 @@
 Its predictions of the run's test rows, the run that made it, and how the data has changed since.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from mlflow.entities.model_registry import ModelVersion
 
 from trainyard.drift.comparison import Drift, compare
+from trainyard.errors import TrackingUnavailable
 from trainyard.trainer import Data
 from trainyard.worker.champion import CannotScore
 from trainyard.worker.drift_report import drift_report
@@ -68,6 +70,20 @@ def _predicted(
 
 
 def _dossier(holder: ModelVersion, data: Data, rows: HeldOutRows, holders: Holders) -> Dossier:
+    """Empty, with a line in the log, where MLflow does not show its run, or what that has left is not as Trainyard writes it."""
+    try:
+        return _compiled(holder, data, rows, holders)
+    except TrackingUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - the holder's predictions are there, and compare the two
+        why = f"{type(error).__name__}: {error}"
+        sys.stdout.write(
+            f"what the data of version {holder.version} was like cannot be told: {why}\n"
+        )
+        return Dossier()
+
+
+def _compiled(holder: ModelVersion, data: Data, rows: HeldOutRows, holders: Holders) -> Dossier:
     run = holders.run(holder)
     if run is None:
         return Dossier()

@@ -1,6 +1,7 @@
 """A run's test rows as another model is to see them: raw, and with the columns that it needs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -114,21 +115,33 @@ class HeldOutRows:
         """How many of the rows the run with these tags and this data profile has trained on, or validated with.
 
         That can be told of a run on the very same data, and of one whose rows were divided by the same column of times.
-        None where it cannot.
+        None where it cannot. A model that was asked elsewhere has left no table here: it is read where the answer needs it.
         """
         own = {DIGEST_TAG: self._data.digest, SPLIT_TAG: self._request.split.model_dump_json()}
         if other_rows(own, tags) is None:
             return 0
-        if self.table is None:
-            return None
         mine, theirs = self._data.profile.get("split"), profile.get("split")
         if not mine and not theirs:
             same = tags.get(DIGEST_TAG) == self._data.digest
-            return self.table.trained_on(_split(tags)) if same else None
+            table = self._found() if same else None
+            return table.trained_on(_split(tags)) if table else None
         if mine and theirs and (mine["by"], mine["column"]) == ("time", theirs.get("column")):
             last = theirs.get("validation_until", theirs.get("train_until"))
-            return None if last is None else self.table.not_after(last)
+            table = None if last is None else self._found()
+            return table.not_after(last) if table else None
         return None
+
+    def _found(self) -> HeldOut | None:
+        """What the table says of the rows; None where that is not to be had, or the data is no table in a file."""
+        spec, rows = self._request.data, self._kept.rows
+        if (
+            self.table is None
+            and rows is not None
+            and not isinstance(spec, BuiltinData | ImageData)
+        ):
+            with suppress(InvalidData, CannotScore):
+                self.table = self._the_same(spec, rows, [str(self._data.test.x.columns[0])])
+        return self.table
 
     def _read(self, spec: AnyTable, columns: tuple[str, ...], trained: Trained) -> pd.DataFrame:
         asked = columns, manner(trained)

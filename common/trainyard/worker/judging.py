@@ -216,7 +216,7 @@ class Judging:
             self._interval(found.predicted, value),
             seen=dossier.seen,
             tested_on=self._which_rows(),
-            max_drift=drift.max_psi if drift else None,
+            max_drift=furthest(drift, self._rule.max_drift) if drift else None,
             drift=drift.sentence() if drift else None,
             breaks=_breaks(drift) if drift else (),
         )
@@ -260,6 +260,16 @@ class Judging:
         """What is particular about the test rows, in words."""
         split = self._data.profile.get("split")
         return described(split).removeprefix("tested on ") if split else None
+
+
+def furthest(drift: Drift, limit: float | None) -> float | None:
+    """How far the column that moved most has moved.
+
+    None where nothing could be compared; and where one column is of another kind now, which nobody can measure, and no
+    other is past the limit.
+    """
+    is_hidden = bool(drift.changed) and limit is not None and drift.max_psi <= limit
+    return drift.max_psi if drift.most_moved and not is_hidden else None
 
 
 def _breaks(drift: Drift) -> tuple[str, ...]:

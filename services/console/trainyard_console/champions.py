@@ -113,7 +113,9 @@ class Champion:
                 ui.button(f"Promote {named}", on_click=partial(self._decide, run_id, approved=True))
             quiet_button(f"Reject {named}", on_click=partial(self._decide, run_id, approved=False))
         for alias in version.aliases:
-            quiet_button(f"Roll {alias} back", on_click=partial(self._roll_back, alias))
+            quiet_button(
+                f"Roll {alias} back", on_click=partial(self._roll_back, alias, version.version)
+            )
 
     async def _decide(self, run_id: str, *, approved: bool) -> None:
         watch = await watch_of(self._page, run_id)
@@ -125,7 +127,7 @@ class Champion:
             self._said.text = in_words(registered)
             await self.show()
 
-    async def _roll_back(self, alias: str) -> None:
+    async def _roll_back(self, alias: str, holder: str) -> None:
         with ui.dialog() as dialog, ui.card():
             words("p", f"Give {alias} of {self._name} back to the version that held it before?")
             with ui.row():
@@ -133,7 +135,7 @@ class Champion:
                 quiet_button("Leave it", on_click=dialog.close)
         if await dialog != "yes":
             return
-        call = self._client.rollback(self._name, alias=alias, comment=self._why())
+        call = self._client.rollback(self._name, alias=alias, holder=holder, comment=self._why())
         if registered := await self._page.attempt(call):
             self._said.text = in_words(registered)
             await self.show()
