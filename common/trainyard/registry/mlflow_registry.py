@@ -214,7 +214,7 @@ def taken(client: MlflowClient, turn: Turn, *, locks: Path) -> Decision:
         candidate = noted_candidate(own, rule.metric) or candidate_of(client, own, rule.metric)
         if turn.holder == version and (moved := _moved(own, rule, candidate)):
             decision = approved(moved[1], turn.word)
-            write_tags(client, own, {ROLLBACK_TAG + rule.alias: ""})
+            _not_rolled_back(client, own, rule.alias)
             write_note(client, own, candidate.rows, moved[0], decision)
             return decision
         return _settled(client, own, candidate, turn, Judged(rule, turn.judgement))
@@ -249,9 +249,15 @@ def _settled(
         decision = awaiting(decision) if rule.when is When.ASKED else approved(decision, turn.word)
     if decision.promoted:
         move(client, name, rule.alias, candidate.version, holder=holder)
-        write_tags(client, own, {ROLLBACK_TAG + rule.alias: ""})
+        _not_rolled_back(client, own, rule.alias)
     write_note(client, own, candidate.rows, case, decision)
     return decision
+
+
+def _not_rolled_back(client: MlflowClient, own: ModelVersion, alias: str) -> None:
+    """Take back that the version lost the alias by a rollback, where it did: it has won it again."""
+    if own.tags.get(ROLLBACK_TAG + alias):
+        write_tags(client, own, {ROLLBACK_TAG + alias: ""})
 
 
 def rollback(
