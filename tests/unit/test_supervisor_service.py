@@ -16,10 +16,11 @@ from fakes import MODEL_WITH_BATCHES, asked_for
 from filelock import FileLock
 from full_disk import Disk
 from lives import World
+from trainyard import control_groups
 from trainyard.contract import FieldError, OnExisting, OnOutOfMemory, Phase, Reason, RunStatus
 from trainyard.errors import Invalid, LaunchRefused, QueueFull, ServiceError, Unavailable
 from trainyard.launcher.messages import EXIT_NO_SPACE
-from trainyard.supervisor import attempt, slots
+from trainyard.supervisor import slots
 from trainyard.supervisor.idempotency import key_digest
 from trainyard.tracking.runs import KEY_DIGEST
 
@@ -165,7 +166,7 @@ def test_a_kill_for_memory_counts_where_the_process_was_killed(
     """A sibling's kill does not explain another exit code."""
     events = tmp_path / "memory.events"
     events.write_text("oom_kill 0\n")
-    monkeypatch.setattr(attempt, "memory_files", lambda *_: [events])
+    monkeypatch.setattr(control_groups, "memory_files", lambda *_: [events])
     world.start()
     run_id = world.submit()
     events.write_text("oom_kill 1\n")
