@@ -322,6 +322,22 @@ def submission_of(request: RunRequest, run_id: str = "r1", **facts: Any) -> Subm
     return Submission(run_id=run_id, request=request, **(known | facts))
 
 
+def job_of(submission: Submission | None = None, **facts: Any) -> Job:
+    """What a service would have started of it; what is not among `facts` matters to nobody."""
+    of_the_service = Path("/of/the/service")
+    known: dict[str, Any] = {
+        "folder": of_the_service,
+        "service": "test",
+        "tracking_uri": "http://of-the-service",
+        "threads": 1,
+        "access": DataAccess((), of_the_service),
+        "locks": of_the_service,
+        "patience_seconds": 1.0,
+        "git_commit": "",
+    }
+    return Job(submission=submission or submission_of(asked_for()), **(known | facts))
+
+
 def settings_in(home: Path, **changes: Any) -> Settings:
     """Settings that read nothing of this machine that matters."""
     fields: dict[str, Any] = {

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fakes import FakeLauncher, asked_for, submission_of
+from fakes import FakeLauncher
 from trainyard.contract import Placement
 from trainyard.datasets.access import DataAccess
 from trainyard.host.folders import HostFolders
@@ -25,7 +25,6 @@ from trainyard.launcher.host_messages import (
     Unanswered,
 )
 from trainyard.launcher.hosts import Hosts
-from trainyard.launcher.messages import Job
 from virtual_time import VirtualLoop
 
 
@@ -52,23 +51,6 @@ class HostInMemory:
             ),
             clock=clock,
         )
-
-
-def job_of(process_id: str, place: Placement) -> Job:
-    """What a service would have started there."""
-    return Job(
-        submission=submission_of(asked_for()),
-        folder=Path("/of/the/service"),
-        service="svc",
-        tracking_uri="http://service",
-        threads=1,
-        access=DataAccess((), Path("/of/the/service")),
-        locks=Path("/of/the/service"),
-        patience_seconds=1.0,
-        git_commit="",
-        process_id=process_id,
-        placement=(place,),
-    )
 
 
 class Wire:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
-from fakes import submission_of
+from fakes import job_of, submission_of
 from servers import START_SECONDS, free_port
 from trainyard.contract import TrainRequest
 from trainyard.datasets.access import DataAccess
@@ -155,16 +155,12 @@ class Lab:
         (self.home / "runs").mkdir(exist_ok=True)
         folder = RunFolder(self.home / "runs" / run_id)
         folder.create(submission)
-        return Job(
-            submission=submission,
+        return job_of(
+            submission,
             folder=folder.path,
-            service="test",
             tracking_uri=f"http://127.0.0.1:{free_port()}",
-            threads=1,
             access=self.access,
             locks=self.home,
-            patience_seconds=1.0,
-            git_commit="",
             log_limit_mb=LOG_LIMIT_MB,
             environment=environment or {},
             memory_limit_mb=limit_mb,

@@ -11,11 +11,10 @@ from typing import Any
 
 import psutil
 import pytest
-from fakes import FakeLauncher, submission_of
+from fakes import FakeLauncher, job_of, submission_of
 from loopback_bridge import NODE
 from servers import MODELS, ROOT, START_SECONDS
 from trainyard.contract import Phase, Placement, TrainRequest
-from trainyard.datasets.access import DataAccess
 from trainyard.errors import HostLost, LaunchRefused, Unavailable
 from trainyard.launcher.host_messages import Offer
 from trainyard.launcher.messages import Job, PhaseEntered, Progressed, Share
@@ -58,16 +57,9 @@ class Lab:
         (self.home / "runs").mkdir(exist_ok=True)
         folder = RunFolder(self.home / "runs" / run_id)
         folder.create(submission)
-        return Job(
-            submission=submission,
+        return job_of(
+            submission,
             folder=folder.path,
-            service="test",
-            tracking_uri="http://of-the-service",
-            threads=1,
-            access=DataAccess((), Path("/of/the/service")),
-            locks=Path("/of/the/service"),
-            patience_seconds=1.0,
-            git_commit="",
             process_id=id_of_all(new_id_on(NODE) for _ in range(workers)),
             placement=(Placement(host="loopback", address="127.0.0.1", node=NODE),) * workers,
             shares=(Share(threads=1),) * workers if workers > 1 else (),

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import asked_for, submission_of
+from fakes import job_of
 from trainyard.contract import Dimension, Direction, Search
-from trainyard.datasets.access import DataAccess
 from trainyard.errors import CheckpointsAway
 from trainyard.launcher.messages import Job
 from trainyard.worker.checkpoints import given, taken
@@ -16,18 +15,7 @@ from trainyard.worker.search.study import PARAMS, Study
 
 
 def job(place: Path | str) -> Job:
-    return Job(
-        submission=submission_of(asked_for()),
-        folder=Path("/of/the/run"),
-        service="test",
-        tracking_uri="http://nowhere",
-        threads=1,
-        access=DataAccess((), Path()),
-        locks=Path(),
-        patience_seconds=1.0,
-        git_commit="",
-        checkpoints=str(place),
-    )
+    return job_of(checkpoints=str(place))
 
 
 def report(*, save: Any = None, **_: Any) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeLauncher, FakeProcess, asked_for, submission_of
-from hosts_in_memory import job_of
+from fakes import FakeLauncher, FakeProcess, asked_for, job_of, submission_of
 from trainyard.contract import Phase, Placement, Reason, RunStatus
 from trainyard.datasets.access import DataAccess
 from trainyard.errors import LaunchRefused, Unavailable
@@ -98,7 +97,7 @@ SUBMISSION = submission_of(asked_for())
 
 
 def job() -> Job:
-    return job_of(ID, PLACE)
+    return job_of(process_id=ID, placement=(PLACE,))
 
 
 def orders_of_a_start() -> dict[str, Open | Put | Start]:

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hosts_in_memory import HostInMemory, Lab, job_of, with_hosts
+from fakes import job_of
+from hosts_in_memory import HostInMemory, Lab, with_hosts
 from trainyard.launcher.host_messages import Beat, Done, Open, Start
 from trainyard.launcher.hosts import FORGET_SECONDS
 
@@ -98,7 +99,7 @@ def test_a_lease_of_which_hardly_anything_is_left_goes_on_once_the_service_is_ba
         host = lab.host("a")
         carry_out = host.runs.carry_out
         await carry_out(Beat(owner="me", lease_seconds=LEASE_SECONDS))
-        job = job_of(ID, host.place)
+        job = job_of(process_id=ID, placement=(host.place,))
         assert await carry_out(Open(process_id=ID, submission=job.submission)) == Done()
         assert await carry_out(Start(process_id=ID, job=job)) == Done()
         await asyncio.sleep(LEASE_SECONDS - 3)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from fakes import FakeLauncher
-from hosts_in_memory import HostInMemory, Lab, job_of, with_hosts
+from fakes import FakeLauncher, job_of
+from hosts_in_memory import HostInMemory, Lab, with_hosts
 from trainyard.errors import HostLost, Unavailable
 from trainyard.launcher import remote_process
 from trainyard.launcher.host_messages import Done, Ended, Follow, HostAnswer, News
@@ -120,7 +120,7 @@ def test_a_host_that_answers_and_makes_no_folder_holds_no_run_for_ever(
         hangs.runs._open = for_ever  # type: ignore[method-assign]
         ids = [f"node:{host.node}:1" for host in (hangs, *others)]
         members = [process_over(service, each) for each in ids]
-        jobs = [job_of(each, hangs.place) for each in ids]
+        jobs = [job_of(process_id=each, placement=(hangs.place,)) for each in ids]
         began = asyncio.get_running_loop().time()
         with pytest.raises(HostLost, match="has not written") as caught:
             async with asyncio.timeout(PUT_SECONDS * 3):
@@ -147,7 +147,7 @@ def test_a_run_that_is_just_being_taken_up_is_no_stray(
         )
         await launcher.start()
         (host,) = await joined(lab, "a")
-        job = job_of(ID, host.place).model_copy(update={"folder": tmp_path / "of the service"})
+        job = job_of(process_id=ID, placement=(host.place,), folder=tmp_path / "of the service")
         job.folder.mkdir()
         process = await launcher.launch(job, lambda _: None)
         process.let_go()

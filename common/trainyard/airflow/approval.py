@@ -7,10 +7,9 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from trainyard.airflow.promotion import APPROVE
+from trainyard.contract.promotion import WOULD_NOT_BE_PROMOTED
 
 REJECT = "Reject"
-REFUSED = "not decided yet: when it is asked for, it would not be promoted: "
-"""How a decision begins that an approval would not change."""
 DECISION = "{{ ti.xcom_pull(task_ids='TRAIN')['registered']['decision'] }}"
 BODY = """{% set run = ti.xcom_pull(task_ids='TRAIN') %}{% set metrics = run['metrics'] %}
 Version {{ run['registered']['version'] }} of **{{ run['registered']['name'] }}**, run `{{ run['run_id'] }}`.
@@ -36,7 +35,7 @@ class ApprovalOperator(HITLOperator):
 
     def execute(self, context: Any) -> None:
         """Ask; skipped with the decision where no answer would change it."""
-        if str(self.decision).startswith(REFUSED):
+        if str(self.decision).startswith(WOULD_NOT_BE_PROMOTED):
             raise AirflowSkipException(str(self.decision))
         super().execute(context)
 

@@ -10,6 +10,12 @@ from trainyard.contract.names import Alias, ModelName
 from trainyard.contract.wire import Wire
 from trainyard.contract.words import OnIncomparable, When
 
+WOULD_BE_PROMOTED, WOULD_NOT_BE_PROMOTED = (
+    f"not decided yet: when it is asked for, it {would} be promoted: "
+    for would in ("would", "would not")
+)
+"""How the decision begins of a version whose promotion waits to be asked for; an approval changes nothing of the second."""
+
 
 def _of_the_test_rows(metric: str) -> str:
     """A promotion compares two models on rows that neither was trained or stopped on."""

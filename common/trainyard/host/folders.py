@@ -30,9 +30,8 @@ class HostFolders:
     async def take(self, find: Callable[[str], Awaitable[Process | None]]) -> None:
         """Take this node's folder, and end and remove what earlier actors of this host left. Raises `Timeout`."""
         self._lock.acquire(timeout=0)
-        self._own.mkdir(
-            exist_ok=True
-        )  # another host may have taken it for one that an earlier actor left
+        # Another host may have taken it for one that an earlier actor left.
+        self._own.mkdir(exist_ok=True)
         await self._clear(self._own, find)
         for folder in self._root.glob("*/"):
             lock = _lock(folder)

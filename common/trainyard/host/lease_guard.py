@@ -72,9 +72,8 @@ def main(folder: str, line: int = 0) -> None:
         *lines, told = (told + read).split(b"\n")
         if lines:
             ends_at = float(lines[-1])
-    its = noted(
-        Path(folder)
-    )  # now: what another actor notes there while this waits has a lease of its own
+    # Now: what another actor notes there while this waits has a lease of its own.
+    its = noted(Path(folder))
     if ends_at is not None:
         time.sleep(max(0.0, ends_at + SPARE_SECONDS - time.monotonic()))
     end_all(its)

@@ -133,7 +133,10 @@ def register(
 
 
 def set_alias(client: MlflowClient, *, name: str, alias: str, version: str, locks: Path) -> None:
-    """Give the alias to the version, and remember who held it. One that had it, and lost it to another, does not get it back: it is told again."""
+    """Give the alias to the version, and remember who held it.
+
+    One that had it, and lost it to another, does not get it back: it is told again.
+    """
     with model_lock(name, locks), conflicts(f"giving {alias!r} of {name!r} to version {version}"):
         holder = held_by(client, name, alias)
         if not held_before(client, name, alias, version, holder=holder):
@@ -265,7 +268,8 @@ def rollback(
 ) -> Registered:
     """Give the alias that `word` names back to the version that held it before.
 
-    Each call goes one holder further back; one that names the version that is to lose the alias, only from there. Versions that were deleted since are passed over. `turns` is as in `promote`.
+    Each call goes one holder further back; one that names the version that is to lose the alias, only from there.
+    Versions that were deleted since are passed over. `turns` is as in `promote`.
     Raises `RegistryConflict` where there is no earlier holder, and where the alias moved meanwhile.
     """
     alias = word.alias

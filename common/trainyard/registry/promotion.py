@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trainyard.contract import OnIncomparable, Promote, Promotion, Rollback
+from trainyard.contract.promotion import WOULD_BE_PROMOTED, WOULD_NOT_BE_PROMOTED
 
 HISTORY_LIMIT = 20
 SHOWN_CONFIDENCE = 0.95
@@ -90,9 +91,8 @@ def decide(
 
 def awaiting(decision: Decision) -> Decision:
     """What the rule says, where it moves nothing before somebody asks for it."""
-    would = "would be promoted" if decision.promoted else "would not be promoted"
-    text = f"not decided yet: when it is asked for, it {would}: {_found(decision)}"
-    return replace(decision, promoted=None, text=text)
+    would = WOULD_BE_PROMOTED if decision.promoted else WOULD_NOT_BE_PROMOTED
+    return replace(decision, promoted=None, text=would + _found(decision))
 
 
 def rejected(decision: Decision, word: Promotion) -> Decision:

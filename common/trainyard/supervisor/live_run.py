@@ -176,12 +176,10 @@ class LiveRun:
 
     def again(self, decision: Again) -> None:
         """The attempt is over and another one will follow."""
-        match decision:
-            case HalveBatch():
-                self.state.halvings += 1
-                self.state.starts = max(0, self.state.starts - 1)
-            case HandBack():
-                self.state.starts = max(0, self.state.starts - 1)
+        if isinstance(decision, HalveBatch):
+            self.state.halvings += 1
+        if isinstance(decision, HalveBatch | HandBack):  # neither is an attempt of its own
+            self.state.starts = max(0, self.state.starts - 1)
         self._enter(RunStatus.SCHEDULED, message=decision.message)
 
     def as_ended(self, outcome: Outcome) -> Run:

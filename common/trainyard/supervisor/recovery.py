@@ -149,9 +149,8 @@ class Recovery:
         if cancelled:
             return Found(folder, submission, state, _as_asked(cancelled, state, outcome))
         if outcome is None and state.starts:
-            if (
-                folder.registering.exists()
-            ):  # its version may have the alias: it is not to be called failed
+            # One that registered may have a version with the alias: it is not to be called failed.
+            if folder.registering.exists():
                 state.starts -= 1
             else:
                 outcome = _interrupted(submission)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import httpx
 import structlog
-from mlflow.entities import Experiment, LoggedModelStatus, Metric, RunTag
+from mlflow.entities import Experiment, Metric, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus as MlflowStatus
 from mlflow.exceptions import MlflowException
@@ -50,6 +50,7 @@ from trainyard.registry.model_uris import resolved
 from trainyard.tracking.availability import is_away, mlflows_own
 from trainyard.tracking.earlier_searches import with_the_best
 from trainyard.tracking.kept import OUTCOME, Kept
+from trainyard.tracking.logged_models import finished_model
 from trainyard.tracking.page_end import PageEnd
 from trainyard.tracking.searching import QuickClient
 from trainyard.tracking.trials import END, NUMBER, PARENT, best_so_far, find_trials, value_of
@@ -177,13 +178,8 @@ class Tracking:
 
     def _drop_unfinished_models(self, run: Run) -> None:
         """A model that was being logged when its process ended stays pending for ever in MLflow."""
-        if not any(step.phase is Phase.LOGGING_MODEL for step in run.transitions):
-            return
-        for each in self._client.search_logged_models(
-            [run.experiment_id], filter_string=f"source_run_id = '{run.run_id}'"
-        ):
-            if each.status != LoggedModelStatus.READY:
-                self._client.delete_logged_model(each.model_id)
+        if any(step.phase is Phase.LOGGING_MODEL for step in run.transitions):
+            finished_model(self._client, experiment_id=run.experiment_id, run_id=run.run_id)
 
     def _end_trials(self, run: Run) -> None:
         """A trial whose process was killed while MLflow was told of it."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from trainyard.errors import RankMissing
 from trainyard.launcher.messages import Job
-from trainyard.trainer import Interrupted
 from trainyard.worker.line import RunLine
 from trainyard.world import World
 
@@ -15,8 +14,8 @@ LOOK_SECONDS = 0.25
 START = "the start"
 
 
-def world_of(job: Job, line: RunLine, stopping: Callable[[], bool] = lambda: False) -> World:
-    """What the job's rank sees of the others. Raises `Interrupted` from where it waits once `stopping` says so."""
+def world_of(job: Job, line: RunLine, heed: Callable[[], None] = lambda: None) -> World:
+    """What the job's rank sees of the others. While it waits for them it calls `heed`, which may raise `Interrupted`."""
     if job.workers == 1:
         return World()
     numbers = itertools.count(1)
@@ -29,8 +28,7 @@ def world_of(job: Job, line: RunLine, stopping: Callable[[], bool] = lambda: Fal
         key, until = f"{next(numbers)} {what}", time.monotonic() + seconds
         line.give(key, value)
         while (found := line.given(key, LOOK_SECONDS)) is None:
-            if stopping():
-                raise Interrupted
+            heed()
             if time.monotonic() > until:
                 raise RankMissing(f"it waited {seconds:g} s for all others to tell {what}")
         return found

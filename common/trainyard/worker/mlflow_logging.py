@@ -34,6 +34,7 @@ from trainyard.registry import mlflow_registry as registry
 from trainyard.registry.recorded import DIGEST_TAG, SPLIT_TAG, TEST_ROWS_TAG
 from trainyard.rundir.records import Submission
 from trainyard.tracking.buffered_store import BufferedStore, buffer_writes
+from trainyard.tracking.logged_models import finished_model
 from trainyard.trainer import Data, Fitted, Trainer
 from trainyard.worker.holders import Holders
 from trainyard.worker.judging import Judging
@@ -283,15 +284,9 @@ class RunLog:
 
     def _finished_model(self) -> LoggedModel | None:
         """The run's logged model. One that an earlier try did not finish is deleted."""
-        finished = None
-        for each in self._client.search_logged_models(
-            [self._submission.experiment_id], filter_string=f"source_run_id = '{self._run_id}'"
-        ):
-            if each.status == "READY":
-                finished = finished or each
-            else:
-                self._client.delete_logged_model(each.model_id)
-        return finished
+        return finished_model(
+            self._client, experiment_id=self._submission.experiment_id, run_id=self._run_id
+        )
 
 
 @contextmanager

@@ -143,7 +143,7 @@ class Progress:
 
     def world(self, job: Job) -> World:
         """The ranks of the run, where there are several."""
-        return world_of(job, self._line, lambda: self.stopping)
+        return world_of(job, self._line, self.heed)
 
     def warn(self, warnings: Sequence[str]) -> list[str]:
         """Tell people what they should read about the data: the log has it whole, and the service as it is returned."""

@@ -132,7 +132,8 @@ def held_out(  # noqa: PLR0913 - a table, and who is to see it
 ) -> tuple[HeldOut, pd.DataFrame]:
     """Read the table again, and keep these columns of the rows that `split` tests on. Raises `InvalidData`.
 
-    The columns are numbers in the table's own dtype, text as objects, missing values as they are. They are for a model that is `trained` on them so; what tells which rows these are is read as it was in the run.
+    The columns are numbers in the table's own dtype, text as objects, missing values as they are. They are for a model
+    that is `trained` on them so; what tells which rows these are is read as it was in the run.
     """
     asked = _asking_for(spec, columns)
     apart = {spec.target, spec.weight, split.column}
