@@ -14,6 +14,9 @@ from trainyard.people.tokens import Tokens, write_tokens
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # as images and `make serve` do
 properties.register()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's job in the background inherits that, and the programs that tests interrupt would from it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ONE_GROUP = {"dags", "console", "integration/hosts", "integration/launcher", "stack"}
 """Folders whose tests share one server, or one cluster, and so one worker; but for tests that name a group themselves."""
